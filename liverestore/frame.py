@@ -1,0 +1,104 @@
+"""A camera frame, and what a network made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from liverestore.errors import Failure
+
+__all__ = ["PIXEL_DTYPES", "Frame", "FrameHeader", "PixelDtype", "Provenance", "Restored"]
+
+PixelDtype = Literal["uint8", "uint16", "float32"]
+PIXEL_DTYPES: tuple[str, ...] = get_args(PixelDtype)
+
+
+class FrameHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of one frame besides its pixels; travels with it everywhere.
+
+    A value that the hardware did not report is None, never a guess.
+    """
+
+    run_id: str
+    """Name of the acquisition, the same for all its frames."""
+    number: int
+    """Position in the camera's own sequence, from 0; a gap is a frame lost at the camera."""
+    shape: tuple[int, int]
+    """(Y, X) in pixels."""
+    dtype: PixelDtype
+    captured_ns: int
+    """`time.monotonic_ns()` of the capturing machine when the frame reached this program."""
+    captured_utc: str
+    """Wall-clock time of the same moment, ISO 8601 with offset; for people and files only."""
+    camera: str
+    exposure_ms: float | None = None
+    z_um: float | None = None
+    pixel_size_um: float | None = None
+    """Edge of one pixel in the sample."""
+    binning: int | None = None
+    roi: tuple[int, int, int, int] | None = None
+    """(x, y, width, height) on the sensor, in binned pixels."""
+    bit_depth: int | None = None
+    channel: str | None = None
+    lost_before: int = 0
+    """Frames lost at the camera from the start of the run up to this frame."""
+    metadata: dict[str, str] = {}
+    """The camera's own tags, as text."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the pixels in bytes."""
+        return self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One (Y, X) camera frame in counts, read-only, with its header.
+
+    Raises `Failure` when pixels and header do not agree.
+    """
+
+    pixels: NDArray[np.generic]
+    header: FrameHeader
+
+    def __post_init__(self) -> None:
+        if self.pixels.shape != self.header.shape or self.pixels.dtype != self.header.dtype:
+            raise Failure(
+                f"frame {self.header.number}: got pixels {self.pixels.shape} {self.pixels.dtype}, "
+                f"but its header says {self.header.shape} {self.header.dtype}"
+            )
+        self.pixels.setflags(write=False)
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What made a restored frame, so that it can be judged and made again."""
+
+    engine: str
+    version: str
+    sha256: str
+    """Of the weights file; empty for a filter that has none."""
+    runtime: str
+    """For example "openvino 2026.4.1 CPU bf16"."""
+    parameters: dict[str, float | int | str]
+    """Camera model, DPM and every other number that entered."""
+    started_ns: int
+    """`time.monotonic_ns()` when restoring started, and when it ended:"""
+    finished_ns: int
+    warnings: tuple[str, ...] = ()
+    """What the data cannot support, in words for the screen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restored:
+    """What an engine made of `source`: pixels (Y, X) in counts, same shape and dtype."""
+
+    pixels: NDArray[np.generic]
+    source: Frame
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        self.pixels.setflags(write=False)

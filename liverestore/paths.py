@@ -1,0 +1,45 @@
+"""Where shipped and user files lie, in a wheel, in a checkout and on each system."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["engine_folders", "rig_folders", "shipped", "user_cache", "user_data"]
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(name: str) -> Path:
+    """The shipped folder `name` ("engines" or "hardware_configs").
+
+    A wheel carries it inside the package, a checkout beside it.
+    """
+    inside = _PACKAGE / "_shipped" / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def user_data() -> Path:
+    """The user's own engines and rigs; `LIVERESTORE_HOME` overrides it."""
+    override = os.environ.get("LIVERESTORE_HOME")
+    return Path(override) if override else platformdirs.user_data_path("liverestore", False)
+
+
+def user_cache() -> Path:
+    """Compiled models; may be deleted at any time."""
+    override = os.environ.get("LIVERESTORE_HOME")
+    if override:
+        return Path(override) / "cache"
+    return platformdirs.user_cache_path("liverestore", False)
+
+
+def engine_folders() -> list[Path]:
+    """Where engines are looked for; the user's come first."""
+    return [user_data() / "engines", shipped("engines")]
+
+
+def rig_folders() -> list[Path]:
+    """Where rigs given by name are looked for; the user's come first."""
+    return [user_data() / "hardware_configs", shipped("hardware_configs")]

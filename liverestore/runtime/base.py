@@ -1,0 +1,41 @@
+"""The seam between restoring and whatever executes a network."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverestore.model_spec import ModelSpec
+
+__all__ = ["InferenceRuntime"]
+
+
+class InferenceRuntime(Protocol):
+    """Executes one network on one device."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network expects and promises."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """For people and provenance, for example "openvino 2026.4.1 CPU f32"."""
+        ...
+
+    def warm_up(self, shape: tuple[int, int]) -> None:
+        """Prepare for frames of `shape` (Y, X), so that the first one is not late."""
+        ...
+
+    def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, C, Y, X) float32 in, (N, C', Y, X) float32 out, any Y and X.
+
+        The returned buffer may be reused by the next call. Raises `Failure`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the device; safe to call twice."""
+        ...
