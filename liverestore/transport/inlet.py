@@ -1,0 +1,102 @@
+"""Asks an outlet for the newest frame, one at a time."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+import zmq
+
+from liverestore.frame import Frame, Restored
+from liverestore.transport.endpoint import Endpoint
+from liverestore.wire import End, Next, WireError, decode, encode
+
+__all__ = ["Inlet"]
+
+_RETRY_S = 1.0
+
+
+class Inlet:
+    """The consumer's end of a frame link; used from one thread.
+
+    A frame that `receive` gave is acknowledged by the next call of `receive`, or as
+    failed by `fail`. The outlet may come and go: an unanswered request is repeated.
+    """
+
+    def __init__(self, endpoint: Endpoint, role: str) -> None:
+        self._role = role
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        self._socket.linger = 0
+        endpoint.connect(self._socket)
+        self._serial = 0
+        self._asked_at: float | None = None
+        self._received: int | None = None
+        self._outcome: Literal["done", "failed"] = "done"
+        self.refused = 0
+        """Messages that were not understood, and were left out."""
+
+    def receive(self, timeout_s: float) -> Frame | Restored | End | None:
+        """The newest frame, `End`, or None when nothing came within `timeout_s`.
+
+        Pixels are read-only and belong to the receiver.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._ask()
+        while True:
+            left = deadline - time.monotonic()
+            if not self._socket.poll(max(0, round(left * 1000))):
+                self._repeat_if_lost()
+                return None
+            parts = self._socket.recv_multipart(copy=False)
+            try:
+                message = decode([part.buffer for part in parts])
+            except WireError:
+                self.refused += 1
+                continue
+            if isinstance(message, Next) or message.serial != self._serial:
+                continue
+            self._asked_at = None
+            body = message.body
+            if isinstance(body, Frame):
+                self._received = body.header.number
+            elif isinstance(body, Restored):
+                self._received = body.source.header.number
+            return body
+
+    def fail(self) -> None:
+        """The frame received last could not be used; it counts as dropped."""
+        self._outcome = "failed"
+
+    def acknowledge(self) -> None:
+        """Settle the frame received last now, and ask for the next one."""
+        self._ask()
+
+    def close(self) -> None:
+        """Close; a frame that was not acknowledged counts as dropped at the outlet."""
+        # The last acknowledgement is given a moment to leave.
+        self._socket.close(linger=200)
+        self._context.term()
+
+    def _ask(self) -> None:
+        if self._asked_at is not None:
+            return
+        self._serial += 1
+        self._send(self._received, self._outcome)
+        self._last_ack = (self._received, self._outcome)
+        self._received, self._outcome = None, "done"
+
+    def _repeat_if_lost(self) -> None:
+        # An outlet that was started again knows nothing of our request.
+        if self._asked_at is not None and time.monotonic() - self._asked_at > _RETRY_S:
+            self._send(*self._last_ack)
+
+    def _send(self, number: int | None, outcome: Literal["done", "failed"]) -> None:
+        request = Next(
+            role=self._role, serial=self._serial, acknowledges=number, outcome=outcome
+        )
+        self._asked_at = time.monotonic()
+        try:
+            self._socket.send_multipart(encode(request), zmq.NOBLOCK)
+        except zmq.Again:
+            return  # nobody listens yet; repeated later

@@ -1,0 +1,199 @@
+"""Hands the newest frame to each consumer that asks for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import zmq
+
+from liverestore.errors import Failure
+from liverestore.frame import Frame, Restored
+from liverestore.transport.endpoint import Endpoint
+from liverestore.transport.slot import Slot, SlotCounts
+from liverestore.wire import End, Message, Next, WireError, decode, encode
+
+__all__ = ["Outlet"]
+
+MAX_REQUEST_BYTES = 1 << 16
+_TICK_MS = 100
+
+
+@dataclass
+class _Consumer:
+    slot: Slot[Frame | Restored] = field(default_factory=Slot)
+    identity: bytes | None = None
+    """Of the peer that asked last under this role."""
+    serial: int = -1
+    asking: bool = False
+
+
+class Outlet:
+    """Binds `endpoint`; every consumer has a slot of its own, so a slow one slows no other.
+
+    `roles` are counted from the first frame on, whether their consumer is there or
+    not; any other role gets its slot when it first asks. `offer` never blocks and may
+    be called from any one thread.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, roles: tuple[str, ...] = (), max_consumers: int = 64
+    ) -> None:
+        self._endpoint = endpoint
+        self._max_consumers = max_consumers
+        self._lock = threading.Lock()
+        self._consumers = {role: _Consumer() for role in roles}
+        self._ended: str | None = None
+        self._closing = False
+        self._refused = 0
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        self._socket.linger = 0
+        self._socket.maxmsgsize = MAX_REQUEST_BYTES
+        # A frame that a peer's queue cannot take is not worth keeping.
+        self._socket.sndhwm = 2
+        try:
+            endpoint.bind(self._socket)
+        except Failure:
+            self._context.destroy(linger=0)
+            raise
+        self._wake_in: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
+        self._wake_out: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
+        self._wake_in.bind("inproc://wake")
+        self._wake_out.connect("inproc://wake")
+        self._woken = False
+        self._thread = threading.Thread(target=self._serve, name="outlet", daemon=True)
+        self._thread.start()
+
+    @property
+    def refused(self) -> int:
+        """Requests that were not understood."""
+        return self._refused
+
+    def offer(self, item: Frame | Restored) -> None:
+        """Put `item` in every slot; the newest wins."""
+        with self._lock:
+            for consumer in self._consumers.values():
+                consumer.slot.offer(item)
+        self._wake()
+
+    def counts(self, role: str) -> SlotCounts:
+        """The account of one role; all zero for one that never asked."""
+        with self._lock:
+            consumer = self._consumers.get(role)
+            return consumer.slot.counts if consumer else SlotCounts(0, 0, 0, 0)
+
+    def finish(self, reason: str, *, timeout_s: float) -> None:
+        """Let consumers take and acknowledge the last frame, then tell them it ended.
+
+        What is not acknowledged after `timeout_s` counts as dropped.
+        """
+        with self._lock:
+            self._ended = reason
+        self._wake()
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline and self._thread.is_alive():
+            with self._lock:
+                if all(c.slot.counts.waiting == 0 for c in self._consumers.values()):
+                    break
+            time.sleep(0.005)
+        with self._lock:
+            for consumer in self._consumers.values():
+                consumer.slot.give_up()
+
+    def close(self) -> None:
+        """Stop serving; safe to call twice."""
+        if self._closing:
+            return
+        self._closing = True
+        self._wake()
+        self._thread.join()
+        self._wake_out.close(linger=0)
+        self._context.term()
+
+    def _wake(self) -> None:
+        with self._lock:
+            if self._woken or self._wake_out.closed:
+                return
+            self._woken = True
+            self._wake_out.send(b"")
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._wake_in, zmq.POLLIN)
+        try:
+            while not self._closing:
+                ready = dict(poller.poll(_TICK_MS))
+                if self._wake_in in ready:
+                    self._wake_in.recv()
+                    with self._lock:
+                        self._woken = False
+                if self._socket in ready:
+                    self._hear()
+                self._answer()
+        finally:
+            self._socket.close(linger=200)
+            self._wake_in.close(linger=0)
+
+    def _hear(self) -> None:
+        while self._socket.poll(0):
+            identity, *parts = self._socket.recv_multipart()
+            try:
+                request = decode(parts)
+            except WireError:
+                self._refused += 1
+                continue
+            if isinstance(request, Next):
+                with self._lock:
+                    self._note(identity, request)
+            else:
+                self._refused += 1
+
+    def _note(self, identity: bytes, request: Next) -> None:
+        consumer = self._consumers.get(request.role)
+        if consumer is None:
+            if len(self._consumers) >= self._max_consumers:
+                self._refused += 1
+                return
+            consumer = self._consumers[request.role] = _Consumer()
+        if consumer.identity == identity and request.serial <= consumer.serial:
+            return  # a repeated request; its answer is waiting or on its way
+        consumer.slot.settle(request.acknowledges, done=request.outcome == "done")
+        consumer.identity, consumer.serial, consumer.asking = identity, request.serial, True
+
+    def _answer(self) -> None:
+        while True:
+            with self._lock:
+                pending = self._next_answer()
+            if pending is None:
+                return
+            identity, message = pending
+            parts = [identity, *encode(message)]
+            try:
+                # Small frames are cheaper to copy than to track.
+                large = len(parts) > 3 and len(parts[3]) > 65536
+                self._socket.send_multipart(parts, zmq.NOBLOCK, copy=not large)
+            except zmq.Again:
+                # The peer's queue is full: it went away without a word. Its frame
+                # counts as dropped when its successor asks, or at the end.
+                continue
+
+    def _next_answer(self) -> tuple[bytes, Message] | None:
+        for consumer in self._consumers.values():
+            if not consumer.asking or consumer.identity is None:
+                continue
+            item = consumer.slot.item
+            if item is not None:
+                consumer.asking = False
+                consumer.slot.take(_number(item))
+                return consumer.identity, Message(consumer.serial, item)
+            if self._ended is not None:
+                consumer.asking = False
+                return consumer.identity, Message(consumer.serial, End(reason=self._ended))
+        return None
+
+
+def _number(item: Frame | Restored) -> int:
+    return item.header.number if isinstance(item, Frame) else item.source.header.number

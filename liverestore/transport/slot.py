@@ -1,0 +1,88 @@
+"""The newest frame for one consumer, and an exact account of all others. No socket here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+__all__ = ["Slot", "SlotCounts"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SlotCounts:
+    """offered = done + dropped + waiting, always."""
+
+    offered: int
+    done: int
+    """Sent, and acknowledged as done."""
+    dropped: int
+    """Replaced by a newer one, sent but never acknowledged, or left over at the end."""
+    waiting: int
+    """0 to 2: one in the slot, one at the consumer."""
+
+
+class Slot(Generic[T]):
+    """A mailbox of size one: the newest item wins, and every replaced one is counted.
+
+    At most one item is at the consumer at a time. Not thread-safe; its owner locks.
+    """
+
+    def __init__(self) -> None:
+        self._item: T | None = None
+        self._sent: int | None = None
+        self._offered = 0
+        self._done = 0
+        self._dropped = 0
+
+    def offer(self, item: T) -> None:
+        """Put `item` where the consumer will find it, in place of an older one."""
+        self._offered += 1
+        if self._item is not None:
+            self._dropped += 1
+        self._item = item
+
+    def take(self, number: int) -> T | None:
+        """The item, if there is one; it counts as sent under `number`."""
+        item, self._item = self._item, None
+        if item is not None:
+            self._sent = number
+        return item
+
+    @property
+    def item(self) -> T | None:
+        """What lies here, without taking it."""
+        return self._item
+
+    @property
+    def sent(self) -> int | None:
+        """The number of the item that is at the consumer."""
+        return self._sent
+
+    def settle(self, number: int | None, *, done: bool) -> None:
+        """The consumer asks again: what was sent is done, or it is dropped.
+
+        It is done only when the consumer names its `number` and says so; a consumer
+        that died and came back names none.
+        """
+        if self._sent is None:
+            return
+        if done and number == self._sent:
+            self._done += 1
+        else:
+            self._dropped += 1
+        self._sent = None
+
+    def give_up(self) -> None:
+        """Count what is still here or at the consumer as dropped."""
+        self.settle(None, done=False)
+        if self._item is not None:
+            self._item = None
+            self._dropped += 1
+
+    @property
+    def counts(self) -> SlotCounts:
+        """The account."""
+        waiting = (self._item is not None) + (self._sent is not None)
+        return SlotCounts(self._offered, self._done, self._dropped, waiting)

@@ -1,0 +1,193 @@
+"""Messages to bytes and back; no socket here.
+
+A message is a list of byte parts: a four-byte prefix (magic, version, kind), a JSON
+header, and for images the pixels, C-contiguous in the order of the header. Nothing is
+ever unpickled. `docs/wire-format.md` describes it for other programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from liverestore.errors import Failure
+from liverestore.frame import Frame, FrameHeader, PixelDtype, Provenance, Restored
+
+__all__ = [
+    "MAX_HEADER_BYTES",
+    "MAX_IMAGE_BYTES",
+    "VERSION",
+    "Buffer",
+    "End",
+    "Message",
+    "Next",
+    "WireError",
+    "decode",
+    "encode",
+]
+
+VERSION = 1
+MAX_HEADER_BYTES = 1 << 20
+MAX_IMAGE_BYTES = 1 << 30
+
+_MAGIC = b"LR"
+
+Buffer = bytes | memoryview
+
+
+class WireError(Failure):
+    """Bytes that are no message of this version."""
+
+
+class Next(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A consumer asks for the newest frame, and says what became of the last one."""
+
+    role: str
+    """Name of the consumer's slot at the sender, for example "engine"."""
+    serial: int
+    """Counts the consumer's requests; a repeated request carries the same serial."""
+    acknowledges: int | None = None
+    """Number of the frame that was received before this request."""
+    outcome: Literal["done", "failed"] = "done"
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """No frame will follow."""
+
+    reason: str = ""
+
+
+class _FramePart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    serial: int
+    frame: FrameHeader
+
+
+class _RestoredPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    serial: int
+    frame: FrameHeader
+    shape: tuple[int, int]
+    dtype: PixelDtype
+    provenance: Provenance
+
+
+class _EndPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    serial: int
+    end: End
+
+
+class Message(msgspec.Struct, frozen=True):
+    """An answer to the request `serial`."""
+
+    serial: int
+    body: Frame | Restored | End
+
+
+_NEXT, _FRAME, _RESTORED, _END = b"N", b"F", b"R", b"E"
+_PIXEL_PARTS = {_NEXT: 0, _FRAME: 1, _RESTORED: 2, _END: 0}
+
+
+def _prefix(kind: bytes) -> bytes:
+    return _MAGIC + bytes([VERSION]) + kind
+
+
+def _bytes_of(pixels: NDArray[np.generic]) -> memoryview:
+    # The view as bytes keeps the array alive until the socket has sent it.
+    return memoryview(np.ascontiguousarray(pixels).reshape(-1).view(np.uint8))
+
+
+def encode(message: Next | Message) -> list[Buffer]:
+    """The parts of `message`; pixels are not copied when they are C-contiguous."""
+    if isinstance(message, Next):
+        return [_prefix(_NEXT), msgspec.json.encode(message)]
+    body = message.body
+    if isinstance(body, End):
+        return [_prefix(_END), msgspec.json.encode(_EndPart(serial=message.serial, end=body))]
+    if isinstance(body, Frame):
+        part = _FramePart(serial=message.serial, frame=body.header)
+        return [_prefix(_FRAME), msgspec.json.encode(part), _bytes_of(body.pixels)]
+    restored = _RestoredPart(
+        serial=message.serial,
+        frame=body.source.header,
+        shape=(body.pixels.shape[0], body.pixels.shape[1]),
+        dtype=body.pixels.dtype.name,  # type: ignore[arg-type]  # checked by the decoder
+        provenance=body.provenance,
+    )
+    return [
+        _prefix(_RESTORED),
+        msgspec.json.encode(restored),
+        _bytes_of(body.source.pixels),
+        _bytes_of(body.pixels),
+    ]
+
+
+def decode(parts: Sequence[Buffer]) -> Next | Message:
+    """The message in `parts`. Pixels alias their part and are read-only.
+
+    Raises `WireError` for anything else than a whole message of this version; nothing
+    is allocated before lengths were checked against the header.
+    """
+    if len(parts) < 2:
+        raise WireError(f"got a message of {len(parts)} parts, a prefix and a header are the least")
+    prefix = bytes(parts[0][:5])
+    if len(prefix) != 4 or prefix[:2] != _MAGIC:
+        raise WireError("got a message without the mark of liverestore: another program speaks")
+    if prefix[2] != VERSION:
+        raise WireError(
+            f"got wire format {prefix[2]}, this program speaks {VERSION}: "
+            "install the same version of liverestore on both sides"
+        )
+    kind = prefix[3:4]
+    if kind not in _PIXEL_PARTS:
+        raise WireError(f"got a message of unknown kind {kind!r}")
+    images = parts[2:]
+    if len(images) != _PIXEL_PARTS[kind]:
+        raise WireError(
+            f"got {len(images)} pixel parts, a message of kind {kind.decode()} "
+            f"has {_PIXEL_PARTS[kind]}"
+        )
+    header = parts[1]
+    if len(header) > MAX_HEADER_BYTES:
+        raise WireError(f"got a header of {len(header)} bytes, at most {MAX_HEADER_BYTES}")
+    try:
+        return _assemble(kind, header, images)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise WireError(f"got a header that is not understood: {error}") from None
+
+
+def _assemble(kind: bytes, header: Buffer, images: Sequence[Buffer]) -> Next | Message:
+    if kind == _NEXT:
+        return msgspec.json.decode(header, type=Next)
+    if kind == _END:
+        end = msgspec.json.decode(header, type=_EndPart)
+        return Message(end.serial, end.end)
+    if kind == _FRAME:
+        part = msgspec.json.decode(header, type=_FramePart)
+        return Message(part.serial, _frame(part.frame, images[0]))
+    restored = msgspec.json.decode(header, type=_RestoredPart)
+    source = _frame(restored.frame, images[0])
+    pixels = _pixels(images[1], restored.shape, restored.dtype)
+    return Message(restored.serial, Restored(pixels, source, restored.provenance))
+
+
+def _frame(header: FrameHeader, part: Buffer) -> Frame:
+    return Frame(_pixels(part, header.shape, header.dtype), header)
+
+
+def _pixels(part: Buffer, shape: tuple[int, int], dtype: str) -> NDArray[np.generic]:
+    height, width = shape
+    if height < 1 or width < 1:
+        raise WireError(f"got a frame of {height} x {width} pixels, at least 1 x 1")
+    expected = height * width * np.dtype(dtype).itemsize
+    if expected > MAX_IMAGE_BYTES:
+        raise WireError(f"got a frame of {expected} bytes, at most {MAX_IMAGE_BYTES}")
+    if len(part) != expected:
+        raise WireError(
+            f"got {len(part)} bytes of pixels, but {height} x {width} {dtype} is {expected} bytes"
+        )
+    pixels = np.frombuffer(part, dtype=dtype).reshape(shape)
+    pixels.setflags(write=False)
+    return pixels
