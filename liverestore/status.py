@@ -7,12 +7,32 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-__all__ = ["Command", "RunState", "RunStatus", "SetEngine", "SetExposure", "SetZ", "Stop"]
+__all__ = [
+    "CaptureReport",
+    "Command",
+    "EngineReport",
+    "Failed",
+    "Go",
+    "Hello",
+    "Notice",
+    "RunState",
+    "RunStatus",
+    "SetEngine",
+    "SetExposure",
+    "SetZ",
+    "Stop",
+    "ViewReport",
+    "Word",
+]
 
 RunState = Literal["starting", "running", "stopped", "failed"]
 
 
-class RunStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Word(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
+    pass
+
+
+class RunStatus(_Word, frozen=True, kw_only=True):
     """Counts and rates of a run at one moment. None: not known (yet)."""
 
     state: RunState
@@ -38,30 +58,107 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Things a person should know now, one line each, oldest first."""
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
-    pass
-
-
-class Stop(_Command):
+class Stop(_Word, frozen=True, kw_only=True):
     """End the run in order; the raw file is closed properly."""
 
 
-class SetExposure(_Command):
+class SetExposure(_Word, frozen=True, kw_only=True):
     """Change the camera's exposure from the next frame it can."""
 
     exposure_ms: Annotated[float, Meta(gt=0, le=600_000)]
 
 
-class SetZ(_Command):
+class SetZ(_Word, frozen=True, kw_only=True):
     """Move the focus drive."""
 
     z_um: float
 
 
-class SetEngine(_Command):
+class SetEngine(_Word, frozen=True, kw_only=True):
     """Restore with another engine from the next frame on."""
 
     name: str
 
 
 Command = Stop | SetExposure | SetZ | SetEngine
+
+
+class Hello(_Word, frozen=True, kw_only=True):
+    """A process of the run is there."""
+
+    pid: int
+
+
+class Go(_Word, frozen=True, kw_only=True):
+    """Everyone who should see the first frame is ready: start the camera."""
+
+
+class Notice(_Word, frozen=True, kw_only=True):
+    """One line for the person at the microscope."""
+
+    text: str
+
+
+class Failed(_Word, frozen=True, kw_only=True):
+    """A process cannot go on; its last word."""
+
+    text: str
+    exit_code: int
+
+
+class CaptureReport(_Word, frozen=True, kw_only=True):
+    """Counts of the capture process."""
+
+    phase: Literal["ready", "running", "ended"]
+    captured: int = 0
+    lost: int = 0
+    written: int = 0
+    write_error: str | None = None
+    """Why recording stopped; the frames from then on are not on disk."""
+    restored: int = 0
+    """Frames that the engine acknowledged."""
+    dropped: int = 0
+    fps: float | None = None
+    recording: str | None = None
+    shape: tuple[int, int] | None = None
+    dtype: str | None = None
+
+
+class EngineReport(_Word, frozen=True, kw_only=True):
+    """Counts and times of the engine process."""
+
+    engine: str
+    runtime: str
+    ready: bool = False
+    restored: int = 0
+    failed: int = 0
+    fps: float | None = None
+    wait_p50_ms: float | None = None
+    """Age of a frame when its restoring starts."""
+    age_p50_ms: float | None = None
+    """Time from capture to result."""
+    age_p95_ms: float | None = None
+    recent_age_ms: float | None = None
+    """Median of the last frames alone."""
+
+
+class ViewReport(_Word, frozen=True, kw_only=True):
+    """The rate at which the view shows new frames."""
+
+    fps: float | None = None
+
+
+Word = (
+    RunStatus
+    | Hello
+    | Go
+    | Notice
+    | Failed
+    | CaptureReport
+    | EngineReport
+    | ViewReport
+    | Stop
+    | SetExposure
+    | SetZ
+    | SetEngine
+)

@@ -92,9 +92,7 @@ class Inlet:
             self._send(*self._last_ack)
 
     def _send(self, number: int | None, outcome: Literal["done", "failed"]) -> None:
-        request = Next(
-            role=self._role, serial=self._serial, acknowledges=number, outcome=outcome
-        )
+        request = Next(role=self._role, serial=self._serial, acknowledges=number, outcome=outcome)
         self._asked_at = time.monotonic()
         try:
             self._socket.send_multipart(encode(request), zmq.NOBLOCK)
