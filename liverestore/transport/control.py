@@ -1,0 +1,85 @@
+"""The control channel: a hub at the supervisor, a link at each process of the run."""
+
+from __future__ import annotations
+
+import msgspec
+import zmq
+
+from liverestore.status import Word
+from liverestore.transport.endpoint import Endpoint
+
+__all__ = ["ControlHub", "ControlLink"]
+
+_DECODER: msgspec.json.Decoder[Word] = msgspec.json.Decoder(Word)
+_MAX_BYTES = 1 << 20
+
+
+class ControlHub:
+    """Binds `endpoint`; knows its processes by name; used from one thread."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        self._socket.linger = 200
+        self._socket.maxmsgsize = _MAX_BYTES
+        # A process that was started again takes over the name of the one that died.
+        self._socket.router_handover = True
+        endpoint.bind(self._socket)
+
+    def receive(self, timeout_s: float) -> list[tuple[str, Word]]:
+        """All words that came, each with its sender's name; waits for the first."""
+        words: list[tuple[str, Word]] = []
+        wait_ms = max(0, round(timeout_s * 1000))
+        while self._socket.poll(0 if words else wait_ms):
+            parts = self._socket.recv_multipart()
+            if len(parts) != 2:
+                continue
+            try:
+                words.append((parts[0].decode(), _DECODER.decode(parts[1])))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue  # not one of ours; the channel itself is private
+        return words
+
+    def send(self, name: str, word: Word) -> None:
+        """Tell one process; a process that is not there hears nothing."""
+        self._socket.send_multipart([name.encode(), msgspec.json.encode(word)])
+
+    def close(self) -> None:
+        """Close, giving last words a moment to leave."""
+        self._socket.close()
+        self._context.term()
+
+
+class ControlLink:
+    """A process's end; used from one thread."""
+
+    def __init__(self, endpoint: Endpoint, name: str) -> None:
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        self._socket.linger = 500
+        self._socket.identity = name.encode()
+        self._socket.maxmsgsize = _MAX_BYTES
+        endpoint.connect(self._socket)
+
+    def receive(self, timeout_s: float) -> list[Word]:
+        """All words that came; waits for the first."""
+        words: list[Word] = []
+        wait_ms = max(0, round(timeout_s * 1000))
+        while self._socket.poll(0 if words else wait_ms):
+            try:
+                words.append(_DECODER.decode(self._socket.recv()))
+            except msgspec.DecodeError:
+                continue
+        return words
+
+    def send(self, word: Word) -> None:
+        """Tell the supervisor; never blocks. Without a supervisor nobody hears it."""
+        try:
+            self._socket.send(msgspec.json.encode(word), zmq.NOBLOCK)
+        except zmq.Again:
+            return
+
+    def close(self) -> None:
+        """Close, giving last words a moment to leave."""
+        self._socket.close()
+        self._context.term()
