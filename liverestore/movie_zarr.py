@@ -1,0 +1,177 @@
+"""OME-Zarr 0.4 and 0.5 images, and plain Zarr arrays, as movies."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from liverestore.errors import UserError
+from liverestore.frame_record import FrameRecord
+from liverestore.movie import Movie
+
+__all__ = ["RECORDS_NAME", "ZarrMovie"]
+
+RECORDS_NAME = "frames.jsonl"
+"""In the folder of the array: one `FrameRecord` a line, in the order of the frames."""
+
+_UM_PER_UNIT = {"meter": 1e6, "centimeter": 1e4, "millimeter": 1e3, "micrometer": 1.0,
+                "nanometer": 1e-3}  # fmt: skip
+_MS_PER_UNIT = {"hour": 3.6e6, "minute": 6e4, "second": 1e3, "millisecond": 1.0,
+                "microsecond": 1e-3}  # fmt: skip
+
+
+class ZarrMovie(Movie):
+    """The full resolution of one Zarr image (see `Movie`)."""
+
+    def __init__(self, path: Path) -> None:
+        node = _open(path)
+        image: dict[str, Any] = {}
+        folder = path
+        if isinstance(node, zarr.Group):
+            image, inside = _only_image(path, node)
+            try:
+                node = node[inside]
+            except KeyError as error:
+                raise UserError(
+                    f"{path}: its metadata names the array {inside!r}, which is missing; "
+                    "copy it again from where it was recorded"
+                ) from error
+            folder = path / inside
+        if not isinstance(node, zarr.Array):
+            raise UserError(f"{path}: got a Zarr group where an image array is expected")
+        self._array: zarr.Array[Any] | None = node
+        axes = _axes(image, node.ndim)
+        if node.ndim < 2 or axes[-2:] != "YX":
+            raise UserError(
+                f"{path}: got a Zarr array with the axes {axes or '(none)'}; allowed are axes "
+                "that end in YX; save it with the image plane as the last two axes"
+            )
+        super().__init__(path, axes, node.shape, node.dtype)
+        self._records_file = folder / RECORDS_NAME
+        self._lines: list[bytes] | None = None
+        self._read_calibration(image)
+
+    def _read(self, index: int) -> NDArray[Any]:
+        if self._array is None:
+            raise UserError(f"{self.path}: is closed; open it again to read frame {index}")
+        place = np.unravel_index(index, self.leading_shape) if self.leading_shape else ()
+        try:
+            return np.asarray(self._array[tuple(int(n) for n in place)])
+        except (ValueError, OSError, RuntimeError, TypeError) as error:
+            # What the codecs and the store raise on a chunk that is cut short or unreadable.
+            raise UserError(
+                f"{self.path}, frame {index}: got a damaged chunk ({_first_line(error)}); copy "
+                "the store again from where it was recorded"
+            ) from error
+
+    def record(self, index: int) -> FrameRecord | None:
+        """See `Movie.record`; it is in `frames.jsonl` in the folder of the array."""
+        if self._lines is None:
+            try:
+                self._lines = self._records_file.read_bytes().splitlines()
+            except FileNotFoundError:
+                self._lines = []
+        if index >= len(self._lines):
+            return None
+        try:
+            return msgspec.json.decode(self._lines[index], type=FrameRecord)
+        except msgspec.MsgspecError as error:
+            raise UserError(
+                f"{self._records_file}: line {index + 1} is damaged: {error}; copy the store "
+                "again from where it was recorded"
+            ) from error
+
+    def close(self) -> None:
+        """See `Movie.close`."""
+        self._array = None
+
+    def _read_calibration(self, image: dict[str, Any]) -> None:
+        scale = _scale(image, len(self.axes))
+        units = [
+            axis.get("unit") if isinstance(axis, dict) else None for axis in image.get("axes", [])
+        ]
+        if scale is None or len(units) != len(scale):
+            return
+        size_um: dict[str, float] = {}
+        for axis, unit, step in zip(self.axes, units, scale, strict=True):
+            if axis in "ZYX" and unit in _UM_PER_UNIT and step > 0:
+                size_um[axis] = step * _UM_PER_UNIT[unit]
+            elif axis == "T" and unit in _MS_PER_UNIT and step > 0:
+                self.interval_ms = step * _MS_PER_UNIT[unit]
+        x, y = size_um.get("X"), size_um.get("Y")
+        if x is not None and y is not None and abs(x - y) <= 0.01 * x:
+            self.pixel_size_um = x
+        self.z_step_um = size_um.get("Z")
+
+
+def _open(path: Path) -> zarr.Group | zarr.Array[Any]:
+    if not any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
+        raise UserError(
+            f"{path}: got a folder that is no Zarr store (no zarr.json, .zgroup or .zarray); "
+            "give the .ome.zarr folder itself, or a TIFF file"
+        )
+    try:
+        with warnings.catch_warnings():
+            # zarr warns of extensions it knows but finds unusual; the reading is right.
+            warnings.simplefilter("ignore")
+            return zarr.open(path, mode="r")
+    except (ValueError, TypeError, KeyError, OSError, RuntimeError, AttributeError,
+            NotImplementedError) as error:  # fmt: skip
+        raise UserError(
+            f"{path}: got a Zarr store that cannot be read ({_first_line(error)}); allowed are "
+            "OME-Zarr 0.4 and 0.5; copy it again from where it was recorded"
+        ) from error
+
+
+def _only_image(path: Path, group: zarr.Group) -> tuple[dict[str, Any], str]:
+    """The multiscale description of the image in `group` and the path of its array."""
+    attributes = json.loads(json.dumps(dict(group.attrs)))
+    described = attributes.get("ome", attributes)
+    multiscales = described.get("multiscales") if isinstance(described, dict) else None
+    if multiscales:
+        try:
+            return multiscales[0], str(multiscales[0]["datasets"][0]["path"])
+        except (KeyError, IndexError, TypeError) as error:
+            raise UserError(
+                f"{path}: its OME-Zarr metadata names no dataset; allowed are OME-Zarr 0.4 "
+                "and 0.5 images; copy it again from where it was recorded"
+            ) from error
+    inside = sorted(p.name for p in path.iterdir() if p.is_dir())
+    if isinstance(described, dict) and "plate" in described:
+        remedy = "a plate; give the folder of one field inside it, for example A/1/0"
+    else:
+        remedy = f"a group without an image; give the folder of an image inside it ({inside})"
+    raise UserError(f"{path}: got {remedy}")
+
+
+def _axes(image: dict[str, Any], ndim: int) -> str:
+    """One capital letter an axis; unnamed leading axes are "Q" (unknown)."""
+    named = image.get("axes")
+    if isinstance(named, list) and len(named) == ndim:
+        names = [str(a.get("name", "q")) if isinstance(a, dict) else str(a) for a in named]
+        return "".join(name[:1].upper() for name in names)
+    unnamed = {0: "", 1: "X", 2: "YX"}.get(ndim)
+    return unnamed if unnamed is not None else "Q" * (ndim - 2) + "YX"
+
+
+def _scale(image: dict[str, Any], ndim: int) -> list[float] | None:
+    """Step of each axis: the data set's scale times the one common to all."""
+    datasets = image.get("datasets") or [{}]
+    total: list[float] | None = None
+    for owner in (datasets[0], image):
+        for transform in owner.get("coordinateTransformations") or []:
+            step = transform.get("scale")
+            if transform.get("type") == "scale" and isinstance(step, list) and len(step) == ndim:
+                total = [a * float(b) for a, b in zip(total or [1.0] * ndim, step, strict=True)]
+    return total
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
