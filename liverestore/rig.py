@@ -6,10 +6,18 @@ left out of the file and is None here; nothing measured has a default value.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import difflib
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+
+from liverestore.errors import UserError
+from liverestore.paths import rig_folders
+from liverestore.rig_messages import numbers, unknown_key, wrong_value
 
 __all__ = [
     "CameraConfig",
@@ -18,17 +26,22 @@ __all__ = [
     "RigConfig",
     "SourceConfig",
     "SpecimenConfig",
+    "list_rigs",
+    "load_rig",
+    "with_movie",
 ]
 
 PositiveFloat = Annotated[float, Meta(gt=0)]
 NonNegativeFloat = Annotated[float, Meta(ge=0)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
+ChipSize = Annotated[int, Meta(ge=64, le=2048)]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
-class CameraConfig(_Section):
+class CameraConfig(_Section, frozen=True):
     """How counts relate to light."""
 
     offset_counts: NonNegativeFloat | None = None
@@ -44,7 +57,7 @@ class CameraConfig(_Section):
     """Edge of one pixel on the chip."""
 
 
-class OpticsConfig(_Section):
+class OpticsConfig(_Section, frozen=True):
     """The path from the sample to the chip."""
 
     pixel_size_um: Annotated[float, Meta(gt=0, le=50)] | None = None
@@ -59,7 +72,7 @@ class OpticsConfig(_Section):
     """Depth of the focal plane below the coverslip."""
 
 
-class IlluminationConfig(_Section):
+class IlluminationConfig(_Section, frozen=True):
     """The light on the sample."""
 
     irradiance_mw_cm2: PositiveFloat | None = None
@@ -69,19 +82,20 @@ class IlluminationConfig(_Section):
     """Micro-Manager label of the shutter."""
 
 
-class SpecimenConfig(_Section):
+class SpecimenConfig(_Section, frozen=True):
     """The simulated specimen (source kind "simulated" only)."""
 
-    seed: int = 0
-    shape: tuple[int, int] = (512, 512)
+    seed: NonNegativeInt = 0
+    shape: tuple[ChipSize, ChipSize] = (512, 512)
     """(Y, X) of the simulated chip in pixels."""
     peak_photons_per_ms: PositiveFloat = 4.0
-    """Photoelectrons per pixel and millisecond in the brightest place in focus."""
+    """Photoelectrons per pixel and millisecond in the brightest thousandth of the
+    pixels of the plane in focus at z = 0."""
     background_photons_per_ms: NonNegativeFloat = 0.1
     speed_um_s: NonNegativeFloat = 0.2
 
 
-class SourceConfig(_Section):
+class SourceConfig(_Section, frozen=True):
     """Where frames come from."""
 
     kind: Literal["micromanager", "simulated", "replay"]
@@ -102,7 +116,7 @@ class SourceConfig(_Section):
     """Replay without end."""
 
 
-class RigConfig(_Section):
+class RigConfig(_Section, frozen=True):
     """A microscope. `origin` is the file it was read from, for messages and records."""
 
     name: str
@@ -112,3 +126,163 @@ class RigConfig(_Section):
     illumination: IlluminationConfig = IlluminationConfig()
     specimen: SpecimenConfig | None = None
     origin: str = ""
+
+
+def list_rigs() -> dict[str, Path]:
+    """Names of the rigs that can be asked for by name, with their files.
+
+    A user's rig hides a shipped one of the same name.
+    """
+    found: dict[str, Path] = {}
+    for folder in rig_folders():
+        for file in sorted(folder.glob("*.toml")):
+            found.setdefault(file.stem, file)
+    return dict(sorted(found.items()))
+
+
+def load_rig(name_or_path: str | Path) -> RigConfig:
+    """Read one microscope from a .toml file, given its path or its name.
+
+    Paths inside the file are resolved against the folder of the file; `origin` is set
+    to the file. Raises `UserError` for anything that is wrong with it, in one line with
+    the file, the field, what was got, what is allowed and what to do.
+    """
+    file = _find(name_or_path)
+    data = _parse(file)
+    problem = unknown_key(data, RigConfig)
+    for path, number in numbers(data):
+        if not math.isfinite(number):
+            problem = problem or f"{path}: got {number}; write a finite number"
+    if problem:
+        raise UserError(f"rig {file}: {problem}")
+    try:
+        rig = msgspec.convert(data, RigConfig)
+    except msgspec.ValidationError as error:
+        raise UserError(f"rig {file}: {wrong_value(str(error), data, RigConfig)}") from None
+    rig = msgspec.structs.replace(rig, origin=str(file), source=_resolved(rig.source, file.parent))
+    problem = _inconsistency(rig)
+    if problem:
+        raise UserError(f"rig {file}: {problem}")
+    return rig
+
+
+def with_movie(rig: RigConfig, movie: str | Path) -> RigConfig:
+    """`rig` with another movie to replay. Raises `UserError` for a rig that replays nothing."""
+    if rig.source.kind != "replay":
+        raise UserError(
+            f"rig {rig.name}: got a movie to replay, but source.kind is {rig.source.kind!r}; "
+            "use the rig 'replay'"
+        )
+    path = Path(movie).expanduser().resolve()
+    if not path.exists():
+        raise UserError(f"movie {path}: no such file; give a .tif, .ome.tif or .ome.zarr movie")
+    source = msgspec.structs.replace(rig.source, path=str(path))
+    return msgspec.structs.replace(rig, source=source)
+
+
+def _find(name_or_path: str | Path) -> Path:
+    text = str(name_or_path)
+    path = Path(text).expanduser()
+    if path.is_file():
+        if path.suffix.lower() != ".toml":
+            raise UserError(
+                f"rig {text}: got a {path.suffix or 'nameless'} file, allowed is a .toml file or "
+                "the name of a rig; to replay a movie, copy the rig 'replay' and set source.path"
+            )
+        return path.resolve()
+    rigs = list_rigs()
+    name = path.name.removesuffix(".toml")
+    if len(path.parts) == 1 and name in rigs:
+        return rigs[name].resolve()
+    near = difflib.get_close_matches(name, rigs, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise UserError(
+        f"rig {text}: no such file or rig{hint}; rigs here: {', '.join(rigs) or 'none'}; "
+        f"put your own into {rig_folders()[0]} or give a path"
+    )
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"rig {file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"rig {file}: is not UTF-8 text; save it as UTF-8") from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        lines = str(error).replace("\n", " ")
+        hint = ""
+        if "\\" in lines or "hex" in lines:
+            hint = "; write Windows paths with / or in 'single quotes'"
+        raise UserError(f"rig {file}: is not valid TOML: {lines}{hint}") from None
+
+
+def _resolved(source: SourceConfig, folder: Path) -> SourceConfig:
+    paths = {
+        name: str((folder / Path(value).expanduser()).resolve())
+        for name in ("mm_app_path", "config_file", "path")
+        if (value := getattr(source, name))
+    }
+    return msgspec.structs.replace(source, **paths)
+
+
+_KEYS_OF_KIND = {
+    "micromanager": ("mm_app_path", "config_file", "buffer_size_mb", "focus_device", "properties"),
+    "simulated": ("buffer_size_mb",),
+    "replay": ("path", "rate_fps", "loop"),
+}
+_NEEDED_TO_SIMULATE = {
+    "camera": ("offset_counts", "gain_e_per_count", "read_noise_e", "bit_depth", "exposure_ms"),
+    "optics": (
+        "pixel_size_um",
+        "numerical_aperture",
+        "wavelength_nm",
+        "immersion_index",
+        "sample_index",
+    ),
+}
+
+
+def _inconsistency(rig: RigConfig) -> str | None:
+    """What a rig whose fields are each allowed still gets wrong as a whole."""
+    source, optics = rig.source, rig.optics
+    defaults = SourceConfig(kind=source.kind)
+    for name in source.__struct_fields__[1:]:
+        if name in _KEYS_OF_KIND[source.kind] or getattr(source, name) == getattr(defaults, name):
+            continue
+        kinds = [kind for kind, names in _KEYS_OF_KIND.items() if name in names]
+        return (
+            f"source.{name}: has no meaning for source.kind = {source.kind!r}, only for "
+            f"{' and '.join(map(repr, kinds))}; leave it out"
+        )
+    na, index = optics.numerical_aperture, optics.immersion_index
+    if na and index and na >= index:
+        return (
+            f"optics.numerical_aperture: got {na}, which no objective reaches in an immersion of "
+            f"index {index}; check optics.immersion_index (air 1.0, water 1.333, oil 1.515)"
+        )
+    if rig.specimen is not None and source.kind != "simulated":
+        return f"specimen: is only for source.kind = 'simulated', got {source.kind!r}; leave it out"
+    if source.kind == "simulated":
+        if rig.specimen is None:
+            return "specimen: is missing; source.kind = 'simulated' needs a [specimen] table"
+        for section, names in _NEEDED_TO_SIMULATE.items():
+            for name in names:
+                if getattr(getattr(rig, section), name) is None:
+                    return f"{section}.{name}: is missing; a simulated camera cannot do without it"
+    needed = {"micromanager": "config_file", "replay": "path"}.get(source.kind)
+    if needed and getattr(source, needed) is None:
+        return f"source.{needed}: is missing; source.kind = {source.kind!r} needs it"
+    remedies = {
+        "mm_app_path": "give the folder of Micro-Manager that holds its device adapters",
+        "config_file": "save one with Micro-Manager's Devices > Hardware Configuration Wizard "
+        "and give its path here",
+        "path": "give a .tif, .ome.tif or .ome.zarr movie",
+    }
+    for name, remedy in remedies.items():
+        value = getattr(source, name)
+        if value and not Path(value).exists():
+            return f"source.{name}: got {value}, which does not exist; {remedy}"
+    return None
