@@ -96,7 +96,7 @@ def _prefix(kind: bytes) -> bytes:
 
 def _bytes_of(pixels: NDArray[np.generic]) -> memoryview:
     # The view as bytes keeps the array alive until the socket has sent it.
-    return memoryview(np.ascontiguousarray(pixels).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(pixels).reshape(-1).view(np.uint8).data
 
 
 def encode(message: Next | Message) -> list[Buffer]:

@@ -1,0 +1,1 @@
+"""ZeroMQ: frames on request, and the control channel."""

@@ -1,0 +1,226 @@
+"""The engine process: asks for the newest frame, restores it, hands it on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from liverestore.camera_model import CameraModel, estimate_from_frame, estimate_from_movie
+from liverestore.errors import LiverestoreError
+from liverestore.frame import Frame, Restored
+from liverestore.meters import AgeMeter, RateMeter
+from liverestore.model_spec import find_engine
+from liverestore.restore import restore
+from liverestore.rig import CameraConfig
+from liverestore.runtime.base import InferenceRuntime
+from liverestore.runtime.table import open_runtime
+from liverestore.service.child import orphaned, run_child
+from liverestore.service.plan import RunPlan
+from liverestore.status import EngineReport, Notice, SetEngine, Stop
+from liverestore.transport.control import ControlLink
+from liverestore.transport.inlet import Inlet
+from liverestore.transport.outlet import Outlet
+from liverestore.wire import End
+from liverestore.writer.ome import OmeSink
+from liverestore.writer.queue import QueuedSink
+
+__all__ = ["CameraKnowledge", "EngineLoop", "engine_process"]
+
+log = logging.getLogger(__name__)
+
+_REPORT_EVERY_S = 0.2
+_FRAMES_FOR_ESTIMATE = 16
+
+OpenRuntime = Callable[[str], InferenceRuntime]
+
+
+class CameraKnowledge:
+    """The camera model: the rig's where it is complete, else estimated from the frames.
+
+    The first frame alone gives a first estimate, the first sixteen together the one
+    that stays, so that intensities do not change with each frame afterwards.
+    """
+
+    def __init__(self, config: CameraConfig) -> None:
+        self._frames: list[Frame] = []
+        self._known: CameraModel | None = None
+        self.estimated = True
+        offset, gain, noise = config.offset_counts, config.gain_e_per_count, config.read_noise_e
+        if offset is not None and gain is not None and noise is not None:
+            self._known = CameraModel(offset, gain, noise)
+            self.estimated = False
+        self._first: CameraModel | None = None
+
+    def model_for(self, frame: Frame) -> CameraModel:
+        """The model to restore `frame` with."""
+        if self._known is not None:
+            return self._known
+        if self._frames and self._frames[0].pixels.shape != frame.pixels.shape:
+            self._frames.clear()
+        self._frames.append(frame)
+        if len(self._frames) == _FRAMES_FOR_ESTIMATE:
+            stack = np.stack([kept.pixels for kept in self._frames])
+            self._known = estimate_from_movie(stack)
+            self._frames.clear()
+            return self._known
+        if self._first is None:
+            self._first = estimate_from_frame(frame.pixels)
+        return self._first
+
+
+class EngineLoop:
+    """Restores what `inlet` gives, newest first, and offers it at `outlet`."""
+
+    def __init__(
+        self,
+        inlet: Inlet,
+        outlet: Outlet,
+        camera: CameraKnowledge,
+        open_engine: OpenRuntime,
+        *,
+        sink: QueuedSink | None = None,
+    ) -> None:
+        self._inlet = inlet
+        self._outlet = outlet
+        self._camera = camera
+        self._open = open_engine
+        self._sink = sink
+        self._runtime: InferenceRuntime | None = None
+        self._name = ""
+        self._shape: tuple[int, int] | None = None
+        self._restored = 0
+        self._failed = 0
+        self._rate = RateMeter()
+        self._waits = AgeMeter()
+        self._ages = AgeMeter()
+        self.notices: list[str] = []
+        """Lines for the person, taken away by whoever reads them."""
+
+    def use(self, name: str) -> None:
+        """Restore with engine `name` from the next frame on.
+
+        Raises `UserError` for an unknown engine; the one in use goes on then.
+        """
+        runtime = self._open(name)
+        if self._shape is not None:
+            runtime.warm_up(self._shape)
+        old, self._runtime, self._name = self._runtime, runtime, name
+        if old is not None:
+            old.close()
+
+    def step(self, timeout_s: float) -> bool:
+        """Restore one frame, if one comes; False after the last one."""
+        body = self._inlet.receive(timeout_s)
+        if isinstance(body, End):
+            return False
+        if isinstance(body, Frame):
+            try:
+                result = self._restore(body)
+            except LiverestoreError as error:
+                self._inlet.fail()
+                self._failed += 1
+                if self._failed == 1 or self._failed % 100 == 0:
+                    self.notices.append(f"frame {body.header.number} not restored: {error}")
+                return True
+            self._hand_on(result)
+        return True
+
+    def _restore(self, frame: Frame) -> Restored:
+        runtime = self._runtime
+        assert runtime is not None, "use() comes before step()"
+        if frame.header.shape != self._shape:
+            runtime.warm_up(frame.header.shape)
+            self._shape = frame.header.shape
+        reason = runtime.spec.mismatch(frame.header)
+        if reason is not None:
+            raise LiverestoreError(reason)
+        return restore(
+            frame,
+            runtime.spec,
+            runtime.infer,
+            self._camera.model_for(frame),
+            runtime=runtime.description,
+        )
+
+    def _hand_on(self, result: Restored) -> None:
+        captured_ns = result.source.header.captured_ns
+        self._waits.add((result.provenance.started_ns - captured_ns) / 1e6)
+        self._ages.add((result.provenance.finished_ns - captured_ns) / 1e6)
+        self._restored += 1
+        self._rate.tick(time.monotonic())
+        self._outlet.offer(result)
+        if self._sink is not None:
+            try:
+                self._sink.append(result)
+            except LiverestoreError as error:
+                self.notices.append(f"restored frames are no longer saved: {error}")
+                self._sink = None
+
+    def report(self, *, final: bool = False) -> EngineReport:
+        """Counts and times of this moment."""
+        return EngineReport(
+            engine=self._name,
+            runtime=self._runtime.description if self._runtime else "",
+            ready=True,
+            restored=self._restored,
+            failed=self._failed,
+            fps=self._rate.mean() if final else self._rate.rate(time.monotonic()),
+            wait_p50_ms=self._waits.percentile(50),
+            age_p50_ms=self._ages.percentile(50),
+            age_p95_ms=self._ages.percentile(95),
+            recent_age_ms=self._ages.recent_median(),
+        )
+
+
+def engine_process(plan: RunPlan) -> None:
+    """Entry point of the process; ends with an exit code."""
+
+    def body(link: ControlLink, stop: threading.Event) -> None:
+        _serve(plan, link, stop)
+
+    run_child("engine", plan.endpoints.control, body)
+
+
+def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
+    inlet = Inlet(plan.endpoints.raw.for_client(), "engine")
+    outlet = Outlet(plan.endpoints.restored)
+    sink = None if plan.restored_path is None else QueuedSink(OmeSink(plan.restored_path))
+
+    def open_engine(name: str) -> InferenceRuntime:
+        return open_runtime(find_engine(name), threads=plan.engine_threads)
+
+    loop = EngineLoop(inlet, outlet, CameraKnowledge(plan.rig.camera), open_engine, sink=sink)
+    try:
+        loop.use(plan.engine)
+        link.send(loop.report())
+        next_report = 0.0
+        while not stop.is_set() and not orphaned() and loop.step(0.1):
+            for word in link.receive(0):
+                if isinstance(word, Stop):
+                    stop.set()
+                elif isinstance(word, SetEngine):
+                    _swap(loop, link, word.name)
+            now = time.monotonic()
+            if now >= next_report or loop.notices:
+                next_report = now + _REPORT_EVERY_S
+                link.send(loop.report())
+                while loop.notices:
+                    link.send(Notice(text=loop.notices.pop(0)))
+        link.send(loop.report(final=True))
+        outlet.finish("the run has ended", timeout_s=0.3)
+    finally:
+        if sink is not None:
+            sink.close()
+        inlet.close()
+        outlet.close()
+
+
+def _swap(loop: EngineLoop, link: ControlLink, name: str) -> None:
+    try:
+        loop.use(name)
+    except LiverestoreError as error:
+        link.send(Notice(text=str(error)))

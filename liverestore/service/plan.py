@@ -1,0 +1,41 @@
+"""What a run is to do, in a form that a spawned process can be handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from liverestore.rig import RigConfig
+from liverestore.transport.endpoint import Endpoint
+
+__all__ = ["RunEndpoints", "RunPlan"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEndpoints:
+    """Where the processes of one run meet."""
+
+    control: Endpoint
+    raw: Endpoint
+    """Frames, from capture."""
+    restored: Endpoint
+    """Restored frames, from the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """One acquisition."""
+
+    rig: RigConfig
+    engine: str
+    endpoints: RunEndpoints
+    frames: int | None = None
+    """Stop after so many frames; None runs until it is stopped."""
+    raw_path: Path | None = None
+    """Where every raw frame goes; None records nothing."""
+    restored_path: Path | None = None
+    """Where every restored frame goes."""
+    stop_on_write_error: bool = False
+    """End the run when recording fails, so that no light is spent on frames that are
+    not kept; a live view goes on and says so."""
+    engine_threads: int | None = None

@@ -1,0 +1,66 @@
+"""The report of a run, as `--report` writes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from liverestore.errors import Failure
+from liverestore.service.plan import RunPlan
+from liverestore.service.supervisor import RunResult
+
+__all__ = ["run_report", "write_report"]
+
+
+def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
+    """Counts, rates and ages of a run; None where nothing was measured.
+
+    `age_ms` is the time from capture to result; `wait_ms` the part of it before
+    restoring started. captured = restored + dropped.
+    """
+    capture, engine = result.capture, result.engine
+    return {
+        "rig": plan.rig.name,
+        "engine": engine.engine if engine else plan.engine,
+        "runtime": engine.runtime if engine else None,
+        "shape": list(capture.shape) if capture.shape else None,
+        "dtype": capture.dtype,
+        "frames": {
+            "captured": capture.captured,
+            "lost": capture.lost,
+            "written": capture.written,
+            "restored": capture.restored,
+            "dropped": capture.dropped,
+        },
+        "fps": {
+            "capture": _rounded(capture.fps),
+            "restore": _rounded(engine.fps) if engine else None,
+            "view": _rounded(result.view_fps),
+        },
+        "age_ms": {
+            "p50": _rounded(engine.age_p50_ms) if engine else None,
+            "p95": _rounded(engine.age_p95_ms) if engine else None,
+        },
+        "wait_ms": {"p50": _rounded(engine.wait_p50_ms) if engine else None},
+        "saved": {
+            "raw": str(plan.raw_path) if plan.raw_path else None,
+            "restored": str(plan.restored_path) if plan.restored_path else None,
+        },
+        "interrupted": result.interrupted,
+        "notices": list(result.notices),
+        "error": result.failure,
+    }
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write `report` as JSON. Raises `Failure` when the disk refuses."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

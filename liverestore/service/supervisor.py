@@ -1,0 +1,321 @@
+"""Starts the processes of a run, keeps them going, and ends them in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+from liverestore.service.plan import RunPlan
+from liverestore.status import (
+    CaptureReport,
+    EngineReport,
+    Failed,
+    Go,
+    Notice,
+    RunState,
+    RunStatus,
+    SetEngine,
+    SetExposure,
+    SetZ,
+    Stop,
+    ViewReport,
+    Word,
+)
+from liverestore.transport.control import ControlHub
+
+__all__ = ["RunResult", "Supervisor", "Target"]
+
+Target = Callable[[RunPlan], None]
+
+_STATUS_EVERY_S = 0.2
+_GRACE_S = 2.3
+"""Ctrl-C to the last process gone takes at most this and a little."""
+_MAX_RESTARTS = 5
+_LAST_NOTICES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run went."""
+
+    capture: CaptureReport
+    engine: EngineReport | None
+    view_fps: float | None
+    notices: tuple[str, ...]
+    failure: str | None
+    """The one line to print; None when all went well."""
+    exit_code: int
+    interrupted: bool
+
+
+class Supervisor:
+    """Runs `targets` ("capture", "engine" and perhaps "view") as spawned processes.
+
+    The capture process decides: when it ends, the run ends. The engine and the view
+    are started again when they die; capture and the raw file do not notice. A view
+    that the user closes ends the run only when nothing is being recorded.
+    """
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        targets: Mapping[str, Target],
+        *,
+        on_status: Callable[[RunStatus], None] = lambda _status: None,
+        engine_patience_s: float = 0.0,
+    ) -> None:
+        self._plan = plan
+        self._targets = targets
+        self._on_status = on_status
+        self._patience_s = engine_patience_s
+        self._spawn = multiprocessing.get_context("spawn")
+        self._processes: dict[str, BaseProcess] = {}
+        self._restarts: dict[str, int] = {}
+        self._restart_at: dict[str, float] = {}
+        self._hub = ControlHub(plan.endpoints.control)
+        self._capture = CaptureReport(phase="ready")
+        self._capture_ready = False
+        self._engine: EngineReport | None = None
+        self._view: ViewReport = ViewReport()
+        self._notices: list[str] = []
+        self._last_word: dict[str, Failed] = {}
+        self._state: RunState = "starting"
+        self._went = False
+        self._interrupted = False
+        self._stopping_since: float | None = None
+        self._failure: tuple[str, int] | None = None
+
+    def run(self) -> RunResult:
+        """Block until the run has ended; Ctrl-C and SIGTERM end it in order."""
+        old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
+            self._interrupted = True
+
+        for number in old:
+            signal.signal(number, on_signal)
+        try:
+            for name in self._targets:
+                self._start(name)
+            self._attend()
+        finally:
+            self._end_all()
+            self._hub.close()
+            for number, handler in old.items():
+                signal.signal(number, handler)
+        return self._result()
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the processes that live, by name."""
+        return {n: p.pid for n, p in self._processes.items() if p.is_alive() and p.pid is not None}
+
+    # -- the loop ---------------------------------------------------------------------
+
+    def _attend(self) -> None:
+        started = time.monotonic()
+        next_status = 0.0
+        while True:
+            for name, word in self._hub.receive(0.02):
+                self._hear(name, word)
+            now = time.monotonic()
+            if self._interrupted:
+                self._stop_all(now)
+            self._say_go(now - started)
+            self._look_after("engine", now)
+            self._look_after("view", now)
+            if now >= next_status:
+                next_status = now + _STATUS_EVERY_S
+                self._publish()
+            if self._over(now):
+                return
+
+    def _over(self, now: float) -> bool:
+        if self._stopping_since is not None:
+            alive = any(p.is_alive() for p in self._processes.values())
+            return not alive or now - self._stopping_since > _GRACE_S
+        if self._processes["capture"].is_alive():
+            return False
+        # Whatever capture had to say has arrived, or never will.
+        self._drain()
+        last = self._last_word.get("capture")
+        code = self._processes["capture"].exitcode
+        if last is not None:
+            self._failure = (last.text, last.exit_code)
+        elif code != 0:
+            self._failure = (
+                f"the capture process died (exit code {code}); what it had written is kept",
+                1,
+            )
+        self._state = "failed" if self._failure else "stopped"
+        view = self._processes.get("view")
+        if view is not None and view.is_alive() and self._failure is None:
+            self._stop("engine")
+            self._publish()
+            return False  # the person goes on looking at the last frame
+        self._stop_all(now)
+        return False
+
+    def _say_go(self, waited_s: float) -> None:
+        if self._went or not self._capture_ready:
+            return
+        engine_ready = self._engine is not None and self._engine.ready
+        if engine_ready or waited_s > self._patience_s:
+            self._hub.send("capture", Go())
+            self._went = True
+            self._state = "running"
+
+    def _hear(self, name: str, word: Word) -> None:
+        if isinstance(word, CaptureReport):
+            self._capture_ready = True
+            self._capture = word
+        elif isinstance(word, EngineReport):
+            self._engine = word
+        elif isinstance(word, ViewReport):
+            self._view = word
+        elif isinstance(word, Notice):
+            self._note(word.text)
+        elif isinstance(word, Failed):
+            self._last_word[name] = word
+        elif isinstance(word, SetExposure | SetZ | Stop):
+            self._hub.send("capture", word)
+        elif isinstance(word, SetEngine):
+            self._plan = dataclasses.replace(self._plan, engine=word.name)
+            self._hub.send("engine", word)
+
+    def _note(self, text: str) -> None:
+        if text not in self._notices[-_LAST_NOTICES:]:
+            self._notices.append(text)
+
+    # -- processes --------------------------------------------------------------------
+
+    def _start(self, name: str) -> None:
+        process = self._spawn.Process(target=self._targets[name], args=(self._plan,), name=name)
+        process.start()
+        self._processes[name] = process
+
+    def _look_after(self, name: str, now: float) -> None:
+        process = self._processes.get(name)
+        if process is None or process.is_alive() or self._stopping_since is not None:
+            return
+        if name in self._restart_at:
+            if now >= self._restart_at[name]:
+                del self._restart_at[name]
+                self._last_word.pop(name, None)
+                self._start(name)
+            return
+        if self._state in ("stopped", "failed"):
+            if name == "view":
+                self._stop_all(now)
+            return
+        if process.exitcode == 0:
+            if name == "view":
+                self._view_closed(now)
+            return
+        self._drain()
+        self._plan_restart(name, process.exitcode, now)
+
+    def _view_closed(self, now: float) -> None:
+        del self._processes["view"]
+        if self._plan.raw_path is None:
+            self._stop_all(now)
+        else:
+            self._note(f"view closed; recording goes on to {self._plan.raw_path} - Ctrl-C ends it")
+
+    def _plan_restart(self, name: str, code: int | None, now: float) -> None:
+        last = self._last_word.get(name)
+        if last is not None and last.exit_code == 2:
+            # The user's mistake does not go away by itself.
+            self._failure = (last.text, 2)
+            self._stop_all(now)
+            return
+        why = last.text if last is not None else f"{name} died (exit code {code})"
+        count = self._restarts.get(name, 0)
+        if count >= _MAX_RESTARTS:
+            del self._processes[name]
+            self._note(f"{why}; given up after {count} restarts, raw frames go on")
+            return
+        self._restarts[name] = count + 1
+        self._restart_at[name] = now + min(count, 4) * 0.5
+        if name == "engine":
+            self._engine = None
+        self._note(f"{why}; started again, capture goes on")
+
+    def _stop(self, name: str) -> None:
+        process = self._processes.get(name)
+        if process is not None and process.is_alive():
+            self._hub.send(name, Stop())
+
+    def _stop_all(self, now: float) -> None:
+        if self._stopping_since is None:
+            self._stopping_since = now
+            if self._state == "running":
+                self._state = "stopped"
+            for name in self._processes:
+                self._stop(name)
+
+    def _end_all(self) -> None:
+        self._drain()
+        for end in (BaseProcess.terminate, BaseProcess.kill):
+            alive = [p for p in self._processes.values() if p.is_alive()]
+            for process in alive:
+                end(process)
+            for process in alive:
+                process.join(0.5)
+        for process in self._processes.values():
+            process.join()
+
+    def _drain(self) -> None:
+        for name, word in self._hub.receive(0.05):
+            self._hear(name, word)
+
+    # -- what is told -----------------------------------------------------------------
+
+    def _publish(self) -> None:
+        status = self.status()
+        view = self._processes.get("view")
+        if view is not None and view.is_alive():
+            self._hub.send("view", status)
+        self._on_status(status)
+
+    def status(self) -> RunStatus:
+        """The run at this moment, merged from its processes."""
+        capture, engine = self._capture, self._engine
+        return RunStatus(
+            state=self._state,
+            rig=self._plan.rig.name,
+            engine=engine.engine if engine else self._plan.engine,
+            runtime=engine.runtime if engine else None,
+            captured=capture.captured,
+            lost=capture.lost,
+            written=capture.written,
+            restored=capture.restored,
+            dropped=capture.dropped,
+            capture_fps=capture.fps,
+            restore_fps=engine.fps if engine else None,
+            age_ms=engine.recent_age_ms if engine else None,
+            recording=str(self._plan.raw_path) if self._plan.raw_path else None,
+            notices=tuple(self._notices[-_LAST_NOTICES:]),
+        )
+
+    def _result(self) -> RunResult:
+        failure, code = self._failure or (None, 0)
+        last = self._last_word.get("capture")
+        if failure is None and last is not None:
+            failure, code = last.text, last.exit_code
+        if failure is None and self._capture.write_error is not None:
+            failure, code = f"recording stopped: {self._capture.write_error}", 1
+        return RunResult(
+            capture=self._capture,
+            engine=self._engine,
+            view_fps=self._view.fps,
+            notices=tuple(self._notices),
+            failure=failure,
+            exit_code=code,
+            interrupted=self._interrupted,
+        )

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liverestore.frame import Frame, FrameHeader, Provenance, Restored
+from liverestore.wire import MAX_HEADER_BYTES, End, Message, Next, WireError, decode, encode
+
+
+def make_frame(number=0, shape=(3, 5), dtype="uint16", **extra):
+    pixels = (np.arange(shape[0] * shape[1]) % 251).astype(dtype).reshape(shape)
+    header = FrameHeader(
+        run_id="r",
+        number=number,
+        shape=shape,
+        dtype=dtype,
+        captured_ns=123,
+        captured_utc="2026-01-01T00:00:00+00:00",
+        camera="c",
+        **extra,
+    )
+    return Frame(pixels, header)
+
+
+def make_restored(number=0):
+    frame = make_frame(number)
+    provenance = Provenance(
+        engine="e",
+        version="1",
+        sha256="ab",
+        runtime="r",
+        parameters={"gain_e_per_count": 0.5, "dpm": "plane"},
+        started_ns=1,
+        finished_ns=2,
+        warnings=("the sign of z is unknown",),
+    )
+    return Restored(frame.pixels + np.uint16(7), frame, provenance)
+
+
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    dtype=st.sampled_from(["uint8", "uint16", "float32"]),
+    tags=st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=4),
+    z_um=st.none() | st.floats(-1e6, 1e6),
+)
+def test_a_frame_comes_back_as_it_left(height, width, dtype, tags, z_um):
+    frame = make_frame(4, (height, width), dtype, metadata=tags, z_um=z_um)
+    message = decode(encode(Message(9, frame)))
+    assert isinstance(message, Message)
+    assert message.serial == 9
+    assert message.body.header == frame.header
+    np.testing.assert_array_equal(message.body.pixels, frame.pixels)
+    assert not message.body.pixels.flags.writeable
+
+
+def test_a_restored_frame_brings_its_raw_frame_and_its_provenance():
+    restored = make_restored(3)
+    back = decode(encode(Message(1, restored))).body
+    assert back.provenance == restored.provenance
+    np.testing.assert_array_equal(back.pixels, restored.pixels)
+    np.testing.assert_array_equal(back.source.pixels, restored.source.pixels)
+
+
+def test_a_frame_that_is_not_contiguous_is_sent_in_its_own_order():
+    whole = make_frame(shape=(6, 8))
+    header = make_frame(shape=(6, 4)).header
+    part = Frame(whole.pixels[:, ::2], header)
+    np.testing.assert_array_equal(
+        decode(encode(Message(0, part))).body.pixels, whole.pixels[:, ::2]
+    )
+
+
+def test_requests_and_ends_come_back():
+    request = Next(role="engine", serial=2, acknowledges=7, outcome="failed")
+    assert decode(encode(request)) == request
+    assert decode(encode(Message(3, End(reason="over")))) == Message(3, End(reason="over"))
+
+
+def parts_of(frame):
+    return [bytes(part) for part in encode(Message(0, frame))]
+
+
+def swapped(index, value):
+    parts = parts_of(make_frame())
+    parts[index] = value
+    return parts
+
+
+MALFORMED = {
+    "nothing": [],
+    "one part": [b"LR\x01F"],
+    "another program": swapped(0, b"GET "),
+    "a newer version": swapped(0, b"LR\x02F"),
+    "an unknown kind": swapped(0, b"LR\x01Q"),
+    "a long prefix": swapped(0, b"LR\x01FF"),
+    "a missing pixel part": parts_of(make_frame())[:2],
+    "a pixel part too many": [*parts_of(make_frame()), b"x"],
+    "truncated pixels": swapped(2, b"\0" * 29),
+    "no JSON": swapped(1, b"\xff\xfe"),
+    "JSON of another kind": swapped(1, b"[1, 2]"),
+    "an unknown key": swapped(1, parts_of(make_frame())[1].replace(b'"serial"', b'"serail"')),
+    "a dtype that is none": swapped(1, parts_of(make_frame())[1].replace(b"uint16", b"object")),
+    "a negative shape": swapped(1, parts_of(make_frame())[1].replace(b"[3,5]", b"[-3,-5]")),
+    "a huge shape": swapped(1, parts_of(make_frame())[1].replace(b"[3,5]", b"[99999999,99999999]")),
+    "a huge header": swapped(1, b" " * (MAX_HEADER_BYTES + 1)),
+    "a pickle": swapped(1, b"\x80\x04K\x01."),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_message_is_refused_with_one_line(name):
+    with pytest.raises(WireError) as caught:
+        decode(MALFORMED[name])
+    assert "\n" not in str(caught.value)
+
+
+@given(st.lists(st.binary(max_size=64), max_size=5))
+def test_random_bytes_are_refused(parts):
+    with pytest.raises(WireError):
+        decode(parts)
+
+
+@given(st.binary(max_size=200), st.sampled_from(b"NFRE"))
+def test_random_headers_under_a_good_prefix_are_refused(header, kind):
+    pixels = {ord("F"): [b""], ord("R"): [b"", b""]}.get(kind, [])
+    with pytest.raises(WireError):
+        decode([b"LR\x01" + bytes([kind]), header, *pixels])
