@@ -1,0 +1,264 @@
+"""Point spread function of a widefield microscope from its pupil function.
+
+Scalar theory. A point emitter fills the pupil with a wave of even amplitude; its phase
+holds the emitter's distance from the plane in focus, the spherical aberration of a
+sample whose index is not that of the immersion, and aberrations given as Zernike
+coefficients. The image is the squared modulus of the pupil's Fourier transform.
+
+The mismatch is the model of Gibson and Lanni (J. Opt. Soc. Am. A 8, 1601, 1991) with a
+coverslip as the objective is corrected for, written with axial wave numbers as in
+Hanser et al. (J. Microsc. 216, 32, 2004): light from a depth d in a sample of index n_s
+gathers the phase 2 pi d kz_s, and the immersion that the objective gave way loses
+2 pi t kz_i, where kz = sqrt((n / wavelength)^2 - k^2).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft, special
+
+from liverestore.errors import UserError
+
+if TYPE_CHECKING:
+    from liverestore.rig import RigConfig
+
+__all__ = ["Optics", "radial_psf", "widefield_psf", "zernike"]
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """A detection path.
+
+    Distances in the sample are measured along the optical axis. `depth_um` is the depth
+    of the plane in focus below the coverslip; the objective is taken to be moved so that
+    an emitter in that plane is as sharp as its spherical aberration allows.
+    `zernike_waves` holds pairs (Noll index, coefficient in waves rms); the polynomials
+    are normalised over the pupil.
+
+    Raises `UserError` for values that no microscope has.
+    """
+
+    numerical_aperture: float
+    wavelength_nm: float
+    immersion_index: float
+    sample_index: float
+    pixel_size_um: float
+    """Edge of one pixel in the sample."""
+    depth_um: float = 0.0
+    zernike_waves: tuple[tuple[int, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        positive = ("numerical_aperture", "wavelength_nm", "pixel_size_um")
+        for name in positive:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise UserError(f"optics: {name} is {value}; it must be above 0")
+        for name in ("immersion_index", "sample_index"):
+            value = getattr(self, name)
+            if not 1.0 <= value <= 4.0:
+                raise UserError(f"optics: {name} is {value}; it must be from 1.0 to 4.0")
+        if self.numerical_aperture >= self.immersion_index:
+            raise UserError(
+                f"optics: numerical_aperture is {self.numerical_aperture}; it must be below "
+                f"immersion_index, {self.immersion_index}"
+            )
+        if not (math.isfinite(self.depth_um) and self.depth_um >= 0):
+            raise UserError(f"optics: depth_um is {self.depth_um}; it must be 0 or above")
+        for index, waves in self.zernike_waves:
+            if index < 1 or not math.isfinite(waves):
+                raise UserError(
+                    f"optics: Zernike coefficient {index}: {waves}; give Noll indices from 1 "
+                    "and finite waves"
+                )
+
+    @classmethod
+    def from_rig(cls, rig: RigConfig) -> Optics:
+        """The optics of a rig; a depth that the rig does not state is taken as 0.
+
+        Raises `UserError` naming the fields that the rig leaves out.
+        """
+        found = rig.optics
+        names = (
+            "numerical_aperture",
+            "wavelength_nm",
+            "immersion_index",
+            "sample_index",
+            "pixel_size_um",
+        )
+        values = {name: getattr(found, name) for name in names}
+        missing = [f"optics.{name}" for name, value in values.items() if value is None]
+        if missing:
+            raise UserError(
+                f"rig {rig.origin or rig.name}: {', '.join(missing)} missing; a point spread "
+                "function cannot be computed without"
+            )
+        return cls(**values, depth_um=found.depth_um or 0.0)
+
+    @property
+    def detected_aperture(self) -> float:
+        """Numerical aperture that light from deep in the sample can fill.
+
+        Waves steeper than the sample's index allows exist only within a wavelength of
+        the coverslip and are left out.
+        """
+        return min(self.numerical_aperture, self.sample_index)
+
+    @property
+    def cutoff_per_um(self) -> float:
+        """Highest lateral frequency in the image, cycles/um."""
+        return 2e3 * self.detected_aperture / self.wavelength_nm
+
+
+def zernike(noll: int, rho: NDArray[np.float64], phi: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Zernike polynomial of Noll index `noll` (from 1), rms 1 over the unit disc.
+
+    `rho` and `phi` are arrays of one shape; so is the result. J. Opt. Soc. Am. 66, 207
+    (1976), table I.
+
+    >>> float(zernike(4, np.array([0.0]), np.array([0.0]))[0])  # defocus
+    -1.7320508075688772
+    """
+    if noll < 1:
+        raise UserError(f"Zernike polynomial {noll}: Noll indices start at 1")
+    n = math.ceil((math.sqrt(1 + 8 * noll) - 3) / 2)
+    place = noll - n * (n + 1) // 2 - 1
+    m = 2 * ((place + 1) // 2) if n % 2 == 0 else 2 * (place // 2) + 1
+    radial = np.zeros_like(rho)
+    for k in range((n - m) // 2 + 1):
+        factor = math.factorial(n - k) / (
+            math.factorial(k) * math.factorial((n + m) // 2 - k) * math.factorial((n - m) // 2 - k)
+        )
+        radial += (-1) ** k * factor * rho ** (n - 2 * k)
+    if m == 0:
+        return math.sqrt(n + 1) * radial
+    wave = np.cos(m * phi) if noll % 2 == 0 else np.sin(m * phi)
+    return math.sqrt(2 * (n + 1)) * radial * wave
+
+
+def _axial(index: float, optics: Optics, k: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Axial wave number in cycles/um of a wave with lateral frequency `k` in cycles/um."""
+    return np.sqrt(np.maximum((1e3 * index / optics.wavelength_nm) ** 2 - k**2, 0.0))
+
+
+def _aberration(optics: Optics, k: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Phase in cycles of an emitter in the plane in focus, at pupil radii `k` (cycles/um).
+
+    The stage position enters as the immersion path that leaves the least mean square
+    phase over the pupil, which is the sharpest plane for moderate depths.
+    """
+    if optics.depth_um == 0.0 or optics.sample_index == optics.immersion_index:
+        return np.zeros_like(k)
+    pupil = np.sqrt((np.arange(512) + 0.5) / 512) * 1e3 * optics.detected_aperture
+    pupil /= optics.wavelength_nm  # even steps in area, so that plain means are pupil means
+    sample = _axial(optics.sample_index, optics, pupil)
+    immersion = _axial(optics.immersion_index, optics, pupil)
+    centred = immersion - immersion.mean()
+    ratio = float((sample * centred).mean() / (centred**2).mean())
+    return optics.depth_um * (
+        _axial(optics.sample_index, optics, k) - ratio * _axial(optics.immersion_index, optics, k)
+    )
+
+
+def _check_z(z_um: ArrayLike) -> NDArray[np.float64]:
+    z = np.asarray(z_um, dtype=np.float64)
+    if z.ndim != 1 or z.size == 0 or not np.isfinite(z).all():
+        raise UserError(f"z_um: got {z_um!r}; give a list of finite distances in um")
+    return z
+
+
+def _reach_um(optics: Optics, z_um: float) -> float:
+    """Radius in um around which light of an emitter `z_um` out of focus is spread.
+
+    The cone of the marginal ray, short of grazing waves that carry next to nothing.
+    """
+    sine = min(optics.detected_aperture / optics.sample_index, 0.97)
+    airy = 0.61e-3 * optics.wavelength_nm / optics.detected_aperture
+    blur = 3.0 * sum(abs(waves) for _, waves in optics.zernike_waves)
+    return abs(z_um) * sine / math.sqrt(1 - sine**2) + (6.0 + 2.0 * blur) * airy
+
+
+def widefield_psf(optics: Optics, z_um: ArrayLike, size_px: int) -> NDArray[np.float32]:
+    """Images of a point emitter at the distances `z_um` from the plane in focus.
+
+    `z_um` is 1-D, in um, positive deeper into the sample (away from the coverslip), with
+    the stage at rest. Returns (Z, Y, X) float32 with Y = X = `size_px`, the emitter at
+    the centre of pixel [size_px // 2, size_px // 2], each pixel the light that falls on
+    its whole area. The light of one emitter over an endless plane is 1 for every z;
+    nothing is normalised per plane, so what a plane's sum lacks to 1 fell outside the
+    window. Raises `UserError` for an empty window or distances.
+    """
+    z = _check_z(z_um)
+    if size_px < 1:
+        raise UserError(f"size_px: got {size_px}; it must be 1 or above")
+    # Steps fine enough for the intensity, whose frequencies reach twice the pupil's radius.
+    fine = max(1, math.ceil(2 * optics.pixel_size_um * optics.cutoff_per_um - 1e-9))
+    step_um = optics.pixel_size_um / fine
+    # Room for the light that leaves the window, so that the periodic transform does not
+    # bring it back on the other side.
+    reach_px = _reach_um(optics, float(np.abs(z).max())) / step_um
+    n = fft.next_fast_len(math.ceil(max(size_px * fine, reach_px + size_px * fine / 2)) + 1)
+
+    frequency = fft.fftfreq(n, step_um)
+    ky, kx = frequency[:, None], frequency[None, :]
+    k = np.hypot(ky, kx)
+    radius = 1e3 * optics.detected_aperture / optics.wavelength_nm
+    inside = k <= radius
+    inside_k = k[inside]
+    phase = _aberration(optics, inside_k)
+    if optics.zernike_waves:
+        rho, phi = inside_k / radius, np.arctan2(*np.broadcast_arrays(ky, kx))[inside]
+        for noll, waves in optics.zernike_waves:
+            phase += waves * zernike(noll, rho, phi)
+    defocus = _axial(optics.sample_index, optics, inside_k)
+    # Light of the whole plane is 1 (Parseval). A pixel gathers it over its area: a sinc.
+    scale = n / math.sqrt(inside_k.size)
+    area = np.sinc(frequency * optics.pixel_size_um) * fine
+
+    half = size_px // 2
+    rows = (np.arange(size_px) - half) * fine % n
+    result = np.empty((z.size, size_px, size_px), np.float32)
+    pupil = np.zeros((n, n), np.complex128)
+    for i, distance in enumerate(z):
+        pupil[inside] = scale * np.exp(2j * np.pi * (phase + distance * defocus))
+        intensity = np.abs(fft.ifft2(pupil)) ** 2
+        spectrum = fft.rfft2(intensity)
+        spectrum *= area[:, None] * area[None, : spectrum.shape[1]]
+        pixels = fft.irfft2(spectrum, s=(n, n))
+        result[i] = np.maximum(pixels[np.ix_(rows, rows)], 0.0)
+    return result
+
+
+def radial_psf(optics: Optics, z_um: ArrayLike, r_um: ArrayLike) -> NDArray[np.float64]:
+    """Light per um2 at the distances `r_um` from the axis, for emitters at `z_um`.
+
+    (Z, R) float64, for optics that are symmetric about the axis; a quadrature of the
+    same pupil as in `widefield_psf`, fast enough for hundreds of planes. Raises
+    `UserError` for Zernike terms that are not symmetric.
+    """
+    z = _check_z(z_um)
+    r = np.asarray(r_um, dtype=np.float64)
+    radius = 1e3 * optics.detected_aperture / optics.wavelength_nm
+    # The phase turns fastest at the rim and far from the axis: a dozen nodes a turn.
+    turns = 2 * radius * (float(np.abs(r).max(initial=0.0)) + float(np.abs(z).max()))
+    nodes, weights = np.polynomial.legendre.leggauss(max(64, math.ceil(4 * turns)))
+    k = radius * (nodes + 1) / 2
+    phase = _aberration(optics, k)
+    for noll, waves in optics.zernike_waves:
+        rho = k / radius
+        term = zernike(noll, rho, np.zeros_like(k))
+        if not np.allclose(term, zernike(noll, rho, np.ones_like(k))):
+            raise UserError(
+                f"optics: Zernike polynomial {noll} is not symmetric about the axis; use "
+                "widefield_psf"
+            )
+        phase = phase + waves * term
+    defocus = _axial(optics.sample_index, optics, k)
+    pupil = np.exp(2j * np.pi * (phase + z[:, None] * defocus)) * (weights * k * radius / 2)
+    field = 2 * np.pi * pupil @ special.j0(2 * np.pi * np.outer(k, r))
+    intensity: NDArray[np.float64] = np.abs(field) ** 2 / (np.pi * radius**2)
+    return intensity
