@@ -179,7 +179,7 @@ def _reach_um(optics: Optics, z_um: float) -> float:
     sine = min(optics.detected_aperture / optics.sample_index, 0.97)
     airy = 0.61e-3 * optics.wavelength_nm / optics.detected_aperture
     blur = 3.0 * sum(abs(waves) for _, waves in optics.zernike_waves)
-    return abs(z_um) * sine / math.sqrt(1 - sine**2) + (6.0 + 2.0 * blur) * airy
+    return abs(z_um) * sine / math.sqrt(1 - sine**2) + (20.0 + 2.0 * blur) * airy
 
 
 def widefield_psf(optics: Optics, z_um: ArrayLike, size_px: int) -> NDArray[np.float32]:
@@ -207,8 +207,12 @@ def widefield_psf(optics: Optics, z_um: ArrayLike, size_px: int) -> NDArray[np.f
     ky, kx = frequency[:, None], frequency[None, :]
     k = np.hypot(ky, kx)
     radius = 1e3 * optics.detected_aperture / optics.wavelength_nm
-    inside = k <= radius
-    inside_k = k[inside]
+    # A rim of soft samples, so that a coarse pupil has the area of the true disc.
+    spacing = 1 / (n * step_um)
+    amplitude = np.clip((radius - k) / spacing + 0.5, 0.0, 1.0)
+    inside = amplitude > 0
+    amplitude = amplitude[inside]
+    inside_k = np.minimum(k[inside], radius)
     phase = _aberration(optics, inside_k)
     if optics.zernike_waves:
         rho, phi = inside_k / radius, np.arctan2(*np.broadcast_arrays(ky, kx))[inside]
@@ -216,7 +220,7 @@ def widefield_psf(optics: Optics, z_um: ArrayLike, size_px: int) -> NDArray[np.f
             phase += waves * zernike(noll, rho, phi)
     defocus = _axial(optics.sample_index, optics, inside_k)
     # Light of the whole plane is 1 (Parseval). A pixel gathers it over its area: a sinc.
-    scale = n / math.sqrt(inside_k.size)
+    amplitude *= n / math.sqrt(float((amplitude**2).sum()))
     area = np.sinc(frequency * optics.pixel_size_um) * fine
 
     half = size_px // 2
@@ -224,7 +228,7 @@ def widefield_psf(optics: Optics, z_um: ArrayLike, size_px: int) -> NDArray[np.f
     result = np.empty((z.size, size_px, size_px), np.float32)
     pupil = np.zeros((n, n), np.complex128)
     for i, distance in enumerate(z):
-        pupil[inside] = scale * np.exp(2j * np.pi * (phase + distance * defocus))
+        pupil[inside] = amplitude * np.exp(2j * np.pi * (phase + distance * defocus))
         intensity = np.abs(fft.ifft2(pupil)) ** 2
         spectrum = fft.rfft2(intensity)
         spectrum *= area[:, None] * area[None, : spectrum.shape[1]]
