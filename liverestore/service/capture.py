@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Literal
@@ -152,7 +153,7 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         loop.prepare()
         link.send(loop.report("ready"))
         if _wait_for_go(link, stop):
-            _attend(loop, link, stop)
+            _attend(loop, link, stop, plan.seconds)
         else:
             source.stop()
         # What the engine has in hand may still be finished and counted.
@@ -174,12 +175,17 @@ def _wait_for_go(link: ControlLink, stop: threading.Event) -> bool:
     return False
 
 
-def _attend(loop: CaptureLoop, link: ControlLink, stop: threading.Event) -> None:
+def _attend(
+    loop: CaptureLoop, link: ControlLink, stop: threading.Event, seconds: float | None
+) -> None:
     camera = threading.Thread(target=loop.run, name="camera")
     camera.start()
     told_write_error = False
     next_report = 0.0
+    ends_at = math.inf if seconds is None else time.monotonic() + seconds
     while camera.is_alive():
+        if time.monotonic() > ends_at:
+            loop.stop()
         if stop.is_set() or orphaned():
             loop.stop()
         for word in link.receive(0.02):

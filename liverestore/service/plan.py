@@ -31,6 +31,8 @@ class RunPlan:
     endpoints: RunEndpoints
     frames: int | None = None
     """Stop after so many frames; None runs until it is stopped."""
+    seconds: float | None = None
+    """Stop so long after the first frame; None runs until it is stopped."""
     raw_path: Path | None = None
     """Where every raw frame goes; None records nothing."""
     restored_path: Path | None = None

@@ -59,7 +59,8 @@ class Supervisor:
 
     The capture process decides: when it ends, the run ends. The engine and the view
     are started again when they die; capture and the raw file do not notice. A view
-    that the user closes ends the run only when nothing is being recorded.
+    that the user closes ends the run only when nothing is being recorded. With
+    `view_outlives_run` the window stays open after the last frame until it is closed.
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class Supervisor:
         *,
         on_status: Callable[[RunStatus], None] = lambda _status: None,
         engine_patience_s: float = 0.0,
+        view_outlives_run: bool = False,
     ) -> None:
         self._plan = plan
         self._targets = targets
         self._on_status = on_status
         self._patience_s = engine_patience_s
+        self._view_outlives_run = view_outlives_run
         self._spawn = multiprocessing.get_context("spawn")
         self._processes: dict[str, BaseProcess] = {}
         self._restarts: dict[str, int] = {}
@@ -154,7 +157,7 @@ class Supervisor:
             )
         self._state = "failed" if self._failure else "stopped"
         view = self._processes.get("view")
-        if view is not None and view.is_alive() and self._failure is None:
+        if self._view_outlives_run and view is not None and view.is_alive():
             self._stop("engine")
             self._publish()
             return False  # the person goes on looking at the last frame

@@ -1,0 +1,58 @@
+"""`liverestore live`: acquire, restore and show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from liverestore.errors import UserError
+from liverestore.rig import load_rig, with_movie
+
+__all__ = ["live"]
+
+
+def live(
+    rig: Annotated[str, typer.Option(help="Rig file, or the name of one that is installed.")],
+    engine: Annotated[str, typer.Option(help="Engine that restores.")] = "denoise-live",
+    save: Annotated[Path | None, typer.Option(help="Folder for raw and restored frames.")] = None,
+    save_format: Annotated[
+        Literal["ome-zarr", "ome-tiff"], typer.Option("--format", help="Of the saved files.")
+    ] = "ome-zarr",
+    movie: Annotated[Path | None, typer.Option(help="Movie to play, for a replay rig.")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Run without a window.")] = False,
+    frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write counts and times as JSON.")] = None,
+) -> None:
+    """Pull frames from a microscope, restore them and show raw and restored side by side.
+
+    With --save every raw frame is kept. Ctrl-C ends the run and closes the file properly.
+    """
+    from liverestore.cli.run import run_plan, save_paths, summarise
+    from liverestore.cli.view_process import view_process
+    from liverestore.service.report import run_report, write_report
+    from liverestore.view.available import why_no_view
+
+    config = load_rig(rig)
+    if movie is not None:
+        config = with_movie(config, movie)
+    if not headless and (reason := why_no_view()) is not None:
+        raise UserError(f"{reason}; or run with --headless")
+    console = Console(stderr=True)
+    plan, result = run_plan(
+        config,
+        engine,
+        view=None if headless else view_process,
+        view_outlives_run=not headless,
+        frames=frames,
+        save=save_paths(save, save_format) if save else None,
+        console=console,
+    )
+    summarise(plan, result, console)
+    if report is not None:
+        write_report(report, run_report(plan, result))
+    if result.failure is not None:
+        typer.echo(f"liverestore: {result.failure}", err=True)
+    raise typer.Exit(result.exit_code)

@@ -1,0 +1,146 @@
+"""What `live` and `demo` share: from a rig and an engine to a finished run."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from liverestore.errors import UserError
+from liverestore.model_spec import find_engine
+from liverestore.rig import RigConfig
+from liverestore.service.capture import capture_process
+from liverestore.service.engine import engine_process
+from liverestore.service.plan import RunEndpoints, RunPlan
+from liverestore.service.supervisor import RunResult, Supervisor, Target
+from liverestore.status import RunStatus
+from liverestore.transport.endpoint import PrivateEndpoints
+
+__all__ = ["DEFAULT_ENGINE", "SaveFormat", "run_plan", "save_paths", "summarise"]
+
+DEFAULT_ENGINE = "denoise-live"
+
+SaveFormat = Literal["ome-zarr", "ome-tiff"]
+_SUFFIX: dict[SaveFormat, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
+_ENGINE_PATIENCE_S = 30.0
+
+
+def save_paths(folder: Path, save_format: SaveFormat) -> tuple[Path, Path]:
+    """Names for the raw and the restored file in `folder` that nothing has yet.
+
+    Raises `UserError` when the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot save into {folder}: {error.strerror}; give --save a folder you can write to"
+        ) from error
+    suffix = _SUFFIX[save_format]
+    for index in itertools.count(1):
+        tail = "" if index == 1 else f"_{index:03d}"
+        raw, restored = folder / f"raw{tail}{suffix}", folder / f"restored{tail}{suffix}"
+        if not raw.exists() and not restored.exists():
+            return raw, restored
+    raise AssertionError("itertools.count does not end")
+
+
+def run_plan(
+    rig: RigConfig,
+    engine: str,
+    *,
+    view: Target | None,
+    frames: int | None = None,
+    save: tuple[Path, Path] | None = None,
+    seconds: float | None = None,
+    view_outlives_run: bool = False,
+    console: Console,
+) -> tuple[RunPlan, RunResult]:
+    """Run to the end, with a line of progress on `console` where there is no window.
+
+    Raises `UserError` for an engine that is not installed, before anything starts.
+    """
+    find_engine(engine)
+    with PrivateEndpoints() as endpoint:
+        plan = RunPlan(
+            rig=rig,
+            engine=engine,
+            endpoints=RunEndpoints(endpoint("control"), endpoint("raw"), endpoint("restored")),
+            frames=frames,
+            raw_path=save[0] if save else None,
+            restored_path=save[1] if save else None,
+            stop_on_write_error=view is None,
+            seconds=seconds,
+        )
+        targets: dict[str, Target] = {"engine": engine_process, "capture": capture_process}
+        if view is not None:
+            targets["view"] = view
+        with _Progress(console, frames) as progress:
+            supervisor = Supervisor(
+                plan,
+                targets,
+                on_status=progress.show,
+                engine_patience_s=_ENGINE_PATIENCE_S,
+                view_outlives_run=view_outlives_run,
+            )
+            result = supervisor.run()
+    return plan, result
+
+
+class _Progress:
+    """One line that follows the run; nothing where the output is no terminal."""
+
+    def __init__(self, console: Console, frames: int | None) -> None:
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._console = console
+        self._task = self._bar.add_task("starting", total=frames, text="")
+        self._noticed: tuple[str, ...] = ()
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, status: RunStatus) -> None:
+        for notice in status.notices:
+            if notice not in self._noticed:
+                self._console.print(notice, style="yellow", markup=False, highlight=False)
+        self._noticed = status.notices
+        rate = "" if status.restore_fps is None else f" at {status.restore_fps:.1f} fps"
+        text = f"{status.captured} captured, {status.lost} lost, {status.restored} restored{rate}"
+        self._bar.update(self._task, description=status.state, completed=status.captured, text=text)
+
+
+def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
+    """The end of a run in a few lines."""
+    capture, engine = result.capture, result.engine
+    lost = f"[red]{capture.lost} lost[/red]" if capture.lost else "0 lost"
+    written = f", {capture.written} written" if plan.raw_path else ""
+    console.print(
+        f"{capture.captured} frames captured, {lost}{written}; "
+        f"{capture.restored} restored, {capture.dropped} dropped for a newer one",
+        highlight=False,
+    )
+    if engine is not None and engine.age_p50_ms is not None and capture.fps is not None:
+        console.print(
+            f"camera {capture.fps:.1f} fps, {engine.engine} {engine.fps or 0:.1f} fps "
+            f"({engine.runtime}), capture to result {engine.age_p50_ms:.0f} ms "
+            f"(p95 {engine.age_p95_ms or 0:.0f} ms)",
+            highlight=False,
+        )
+    for label, path in (("raw", plan.raw_path), ("restored", plan.restored_path)):
+        if path is not None and path.exists():
+            console.print(f"{label}: {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,95 @@
+"""The view's feed from a running acquisition."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+
+from liverestore.frame import Frame, Restored
+from liverestore.status import Command, RunStatus, Stop, ViewReport
+from liverestore.transport.control import ControlLink
+from liverestore.transport.endpoint import Endpoint
+from liverestore.transport.inlet import Inlet
+from liverestore.view.feed import MemoryFeed, ShownPair
+
+__all__ = ["LiveFeed"]
+
+_RAW_AFTER_S = 0.15
+"""So long without a result, and raw frames are asked for as well: while the engine
+keeps up, its results bring the raw frame along and nothing is sent twice."""
+_WAIT_S = 0.02
+_REPORT_EVERY_S = 0.5
+
+
+class LiveFeed:
+    """A `ViewFeed` over ZeroMQ; a thread of its own receives, so painting never waits."""
+
+    def __init__(self, raw: Endpoint, restored: Endpoint, link: ControlLink) -> None:
+        self._memory = MemoryFeed()
+        self._raw = raw
+        self._restored = restored
+        self._link = link
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._fps: float | None = None
+        self._closing = threading.Event()
+        self.ended = threading.Event()
+        """Set when the run asks the view to close."""
+        self._thread = threading.Thread(target=self._pump, name="feed", daemon=True)
+        self._thread.start()
+
+    def newest(self) -> ShownPair | None:
+        """See `ViewFeed.newest`."""
+        return self._memory.newest()
+
+    def status(self) -> RunStatus | None:
+        """See `ViewFeed.status`."""
+        return self._memory.status()
+
+    def send(self, command: Command) -> None:
+        """See `ViewFeed.send`."""
+        self._commands.put(command)
+
+    def report_rate(self, fps: float | None) -> None:
+        """Tell the run how many new frames a second are shown."""
+        self._fps = fps
+
+    def close(self) -> None:
+        """See `ViewFeed.close`."""
+        self._closing.set()
+        self._thread.join()
+        self._memory.close()
+
+    def _pump(self) -> None:
+        raw, restored = Inlet(self._raw, "view"), Inlet(self._restored, "view")
+        answered = time.monotonic()
+        reported = 0.0
+        try:
+            while not self._closing.is_set():
+                body = restored.receive(_WAIT_S)
+                if isinstance(body, Restored):
+                    answered = time.monotonic()
+                    self._memory.offer(ShownPair(body.source, body))
+                elif time.monotonic() - answered > _RAW_AFTER_S:
+                    newest = raw.receive(_WAIT_S)
+                    if isinstance(newest, Frame):
+                        self._memory.offer(ShownPair(newest))
+                if body is not None and not isinstance(body, Restored):
+                    self._closing.wait(_WAIT_S)  # the run has ended; do not spin
+                self._talk()
+                if time.monotonic() - reported > _REPORT_EVERY_S:
+                    reported = time.monotonic()
+                    self._link.send(ViewReport(fps=self._fps))
+        finally:
+            self._talk()
+            raw.close()
+            restored.close()
+
+    def _talk(self) -> None:
+        while not self._commands.empty():
+            self._link.send(self._commands.get())
+        for word in self._link.receive(0):
+            if isinstance(word, RunStatus):
+                self._memory.report(word)
+            elif isinstance(word, Stop):
+                self.ended.set()
