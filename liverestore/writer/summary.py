@@ -1,0 +1,82 @@
+"""What a file says of itself as a whole, gathered while its frames are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from liverestore.frame import Frame, FrameHeader, Restored
+
+__all__ = ["PlaneTimes", "RunSummary"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneTimes:
+    """Of one frame, for the OME metadata; None where unknown."""
+
+    delta_s: float | None
+    """Time since the first frame of the file."""
+    exposure_s: float | None
+    z_um: float | None
+
+
+@dataclass(slots=True)
+class RunSummary:
+    """Filled by `add`, once for each frame that is on disk."""
+
+    pixel_size_um: float | None = None
+    z_step_um: float | None = None
+    interval_ms: float | None = None
+    """Time between frames, if stated from outside; else `mean_interval_ms` counts."""
+    made_by: dict[str, str] = field(default_factory=dict)
+    """Engine, version, sha256 and runtime of a restored file; empty for a raw one."""
+    planes: list[PlaneTimes] = field(default_factory=list)
+    first: FrameHeader | None = None
+    last: FrameHeader | None = None
+    failed: bool = False
+    """True when a frame could not be kept."""
+
+    def note_first(self, item: Frame | Restored) -> None:
+        """Take what holds for all frames from the first one."""
+        header = item.source.header if isinstance(item, Restored) else item.header
+        if self.pixel_size_um is None:
+            self.pixel_size_um = header.pixel_size_um
+        if isinstance(item, Restored):
+            made_by = item.provenance
+            self.made_by = {
+                "engine": made_by.engine,
+                "version": made_by.version,
+                "sha256": made_by.sha256,
+                "runtime": made_by.runtime,
+            }
+
+    def add(self, header: FrameHeader) -> None:
+        """Count a frame that is on disk."""
+        if self.first is None:
+            self.first = header
+        self.last = header
+        self.planes.append(
+            PlaneTimes(
+                # Without a clock time nobody knows when the frame was taken.
+                (header.captured_ns - self.first.captured_ns) * 1e-9
+                if header.captured_utc
+                else None,
+                header.exposure_ms * 1e-3 if header.exposure_ms is not None else None,
+                header.z_um,
+            )
+        )
+
+    @property
+    def frames(self) -> int:
+        """Frames on disk."""
+        return len(self.planes)
+
+    @property
+    def mean_interval_ms(self) -> float | None:
+        """Time from one camera frame to the next, lost ones counted; None if unknown."""
+        if self.interval_ms is not None:
+            return self.interval_ms
+        if self.first is None or self.last is None or not self.first.captured_utc:
+            return None
+        steps = self.last.number - self.first.number
+        elapsed_ns = self.last.captured_ns - self.first.captured_ns
+        return elapsed_ns * 1e-6 / steps if steps > 0 and elapsed_ns > 0 else None

@@ -1,0 +1,116 @@
+"""Frames as pages of one TIFF file, each with its own record, whole at every moment."""
+
+from __future__ import annotations
+
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import tifffile
+from numpy.typing import NDArray
+
+from liverestore.frame_record import RECORD_TAG
+from liverestore.writer.layout import Layout
+from liverestore.writer.ome_xml import ome_xml
+from liverestore.writer.summary import RunSummary
+
+__all__ = ["TiffPages"]
+
+_UNFINISHED = "liverestore: not closed; every page is complete and has its record in tag 65000"
+_BIG_FROM_BYTES = 3_500_000_000
+"""Classic TIFF ends at 4 GiB; ImageJ itself opens only classic TIFF."""
+
+
+class TiffPages:
+    """An OME-TIFF under construction.
+
+    Each page is written at once with its own directory and record, so that a killed
+    process leaves a readable stack. The OME-XML describes all pages and can only be
+    written by `close`; until then the first page's description says so.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        frame_shape: tuple[int, int],
+        dtype: str,
+        summary: RunSummary,
+        software: str,
+    ) -> None:
+        """Create `path`; raises FileExistsError where something is there already."""
+        self.path = path
+        self._layout = layout
+        self._frame_shape = frame_shape
+        self._dtype = dtype
+        self._summary = summary
+        self._software = software
+        frame_bytes = frame_shape[0] * frame_shape[1] * (4 if dtype == "float32" else 2)
+        count = layout.frame_count
+        self._big = count is None or count * (frame_bytes + 8192) > _BIG_FROM_BYTES
+        # Handed to the writer opened, so that a failed write can be undone below it.
+        self._file: BinaryIO = path.open("x+b")
+        self._writer = tifffile.TiffWriter(self._file, bigtiff=self._big, ome=False, shaped=False)
+        self._end = self._file.tell()
+        self._broken = False
+
+    def write(self, pixels: NDArray[Any], record: bytes) -> None:
+        """Append one page; raises OSError, after which the pages before are whole."""
+        per_cm = 1e4 / self._summary.pixel_size_um if self._summary.pixel_size_um else None
+        try:
+            self._writer.write(
+                pixels,
+                contiguous=False,
+                metadata=None,
+                photometric="minisblack",
+                description=_UNFINISHED if self._summary.frames == 0 else None,
+                resolution=None if per_cm is None else (per_cm, per_cm),
+                resolutionunit=None if per_cm is None else "CENTIMETER",
+                software=self._software,
+                extratags=[(RECORD_TAG, 2, 0, record, True)],
+            )
+            self._file.flush()
+        except OSError:
+            self._undo()
+            raise
+        self._end = self._file.tell()
+
+    def close(self) -> None:
+        """Write the OME-XML and close; raises OSError where there is no room for it."""
+        if not self._broken:
+            self._writer.close()
+            self._file.close()
+        if self._summary.frames:
+            xml = ome_xml(
+                self._layout, self._frame_shape, self._dtype, self._summary, self._software
+            )
+            tifffile.tiffcomment(self.path, comment=xml)
+
+    def _undo(self) -> None:
+        """Cut the file after its last whole page and end the chain of pages there."""
+        self._broken = True
+        with suppress(OSError):
+            # Its buffer may hold bytes that found no room a moment ago.
+            self._file.close()
+        with self.path.open("r+b") as file:
+            os.ftruncate(file.fileno(), self._end)
+            _end_chain(file, self._big, self._end)
+
+
+def _end_chain(file: BinaryIO, big: bool, size: int) -> None:
+    """Make the page before the first one that lies beyond `size` bytes the last one."""
+    pointer_at, pointer, count, entry = (8, "<Q", "<Q", 20) if big else (4, "<I", "<H", 12)
+    while True:
+        file.seek(pointer_at)
+        (page_at,) = struct.unpack(pointer, file.read(struct.calcsize(pointer)))
+        if page_at == 0:
+            return
+        if page_at >= size:
+            file.seek(pointer_at)
+            file.write(struct.pack(pointer, 0))
+            return
+        file.seek(page_at)
+        (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
+        pointer_at = page_at + struct.calcsize(count) + entries * entry
