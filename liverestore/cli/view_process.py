@@ -28,7 +28,6 @@ def view_process(plan: RunPlan) -> None:
                 feed,
                 title=f"liverestore - {plan.rig.name}",
                 engines=[spec.name for spec in list_engines()],
-                engine=plan.engine,
                 camera=plan.rig.camera,
                 ended=lambda: stop.is_set() or feed.ended.is_set() or orphaned(),
                 report_rate=feed.report_rate,

@@ -1,0 +1,48 @@
+"""The live window as the main thread of its own process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from liverestore.rig import CameraConfig
+from liverestore.view.feed import ViewFeed
+from liverestore.view.window import LiveWindow
+
+__all__ = ["show_window"]
+
+_LOOK_MS = 100
+
+
+def show_window(
+    feed: ViewFeed,
+    *,
+    title: str,
+    engines: Sequence[str],
+    camera: CameraConfig | None,
+    ended: Callable[[], bool],
+    report_rate: Callable[[float | None], None],
+) -> None:
+    """Show the window until its user closes it or `ended()` says that the run wants it gone.
+
+    Ask `available.why_no_view` first: where Qt cannot start it may end the process.
+    """
+    app = QApplication.instance() or QApplication([title])
+    window = LiveWindow(feed, title=title, engines=engines, camera=camera)
+    watch = QTimer()
+
+    def look() -> None:
+        report_rate(window.shown_fps)
+        if ended():
+            window.close()
+
+    watch.timeout.connect(look)
+    watch.start(_LOOK_MS)
+    window.closed.connect(app.quit)
+    window.show()
+    app.exec()
+    watch.stop()
+    window.deleteLater()
+    app.processEvents()
