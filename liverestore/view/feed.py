@@ -1,0 +1,124 @@
+"""Where the view gets what it paints, and where its commands go."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from liverestore.frame import Frame, Restored
+    from liverestore.status import Command, RunStatus
+
+__all__ = ["MemoryFeed", "ShownPair", "ViewFeed"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownPair:
+    """What arrived for the screen: the newest raw frame, and a restored one if there is one.
+
+    `restored` is the newest result since the last pair and may be of an earlier frame than
+    `raw`; it is None when only raw frames came.
+    """
+
+    raw: Frame
+    restored: Restored | None = None
+
+
+class ViewFeed(Protocol):
+    """Newest-wins source of pairs for one view; all methods return at once.
+
+    Called from the view's main thread only. Any method may raise `Failure`; the view
+    shows its text and goes on asking.
+    """
+
+    def newest(self) -> ShownPair | None:
+        """The newest pair not handed out yet, or None when there is nothing new.
+
+        Raw frames that are newer than the newest result come as pairs without a result,
+        so that the view sees that the camera runs while the engine is silent.
+        """
+        ...
+
+    def status(self) -> RunStatus | None:
+        """The newest report of the run; None before the first."""
+        ...
+
+    def send(self, command: Command) -> None:
+        """Hand a command to the run; its effect shows in later frames and reports."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the run without ending it; safe to call twice."""
+        ...
+
+
+class MemoryFeed:
+    """A `ViewFeed` inside one process: the producer may be another thread.
+
+    Holds one pair: `offer` replaces what was not fetched yet and counts it in
+    `overwritten`, but a result in it is kept until it was seen or a newer one came.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pair: ShownPair | None = None
+        self._status: RunStatus | None = None
+        self._commands: list[Command] = []
+        self._overwritten = 0
+        self._closed = False
+
+    @property
+    def overwritten(self) -> int:
+        """Pairs that a newer one replaced before the view asked."""
+        with self._lock:
+            return self._overwritten
+
+    @property
+    def closed(self) -> bool:
+        """Whether the view has let go."""
+        with self._lock:
+            return self._closed
+
+    def offer(self, pair: ShownPair) -> None:
+        """Make `pair` the newest one."""
+        with self._lock:
+            waiting = self._pair
+            if waiting is not None:
+                self._overwritten += 1
+                if pair.restored is None:
+                    pair = ShownPair(pair.raw, waiting.restored)
+            self._pair = pair
+
+    def report(self, status: RunStatus) -> None:
+        """Make `status` the newest report."""
+        with self._lock:
+            self._status = status
+
+    def commands(self) -> list[Command]:
+        """Commands sent since the last call, oldest first."""
+        with self._lock:
+            sent, self._commands = self._commands, []
+        return sent
+
+    def newest(self) -> ShownPair | None:
+        """See `ViewFeed.newest`."""
+        with self._lock:
+            pair, self._pair = self._pair, None
+        return pair
+
+    def status(self) -> RunStatus | None:
+        """See `ViewFeed.status`."""
+        with self._lock:
+            return self._status
+
+    def send(self, command: Command) -> None:
+        """See `ViewFeed.send`."""
+        with self._lock:
+            self._commands.append(command)
+
+    def close(self) -> None:
+        """See `ViewFeed.close`."""
+        with self._lock:
+            self._closed = True
+            self._pair = None

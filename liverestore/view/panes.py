@@ -1,0 +1,207 @@
+"""One image with its caption, overlays and read-out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QMouseEvent, QPainter
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from liverestore.view.geometry import visible_part
+from liverestore.view.overlay import Overlay, draw_overlay
+from liverestore.view.theme import COLOURS
+from liverestore.view.widgets import ElidedLabel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from liverestore.view.display import PaneState
+    from liverestore.view.levels import Levels
+
+__all__ = ["ImagePane", "View"]
+
+View = tuple[float, float, float, float]
+"""(x0, y0, x1, y1) in image pixels."""
+
+_DIMMED_OPACITY = 0.3
+
+
+class _ImageView(pg.GraphicsView):  # type: ignore[misc]
+    """pyqtgraph's view with one ViewBox, one ImageItem and an overlay in screen pixels."""
+
+    hovered = Signal(object)
+    fit_asked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, background=COLOURS["image"])
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        # The overlay spans the view: repainting parts would leave traces of it.
+        self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
+        self.box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.0)
+        self.box.disableAutoRange()
+        self.setCentralItem(self.box)
+        self.item = pg.ImageItem(axisOrder="row-major")
+        self.box.addItem(self.item)
+        self.overlay = Overlay()
+        self.scene().sigMouseMoved.connect(self._moved)
+
+    def view(self) -> View:
+        """What is visible, in image pixels."""
+        (x0, x1), (y0, y1) = self.box.viewRange()
+        return (x0, y0, x1, y1)
+
+    def screen_px(self) -> tuple[float, float]:
+        """(width, height) in device pixels."""
+        ratio = self.devicePixelRatioF()
+        return (self.viewport().width() * ratio, self.viewport().height() * ratio)
+
+    def _moved(self, position: QPointF) -> None:
+        at = self.box.mapSceneToView(position)
+        self.hovered.emit((at.x(), at.y()))
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        """The cursor is nowhere in the image any more."""
+        super().leaveEvent(event)
+        self.hovered.emit(None)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """A double click shows the whole frame."""
+        super().mouseDoubleClickEvent(event)
+        self.fit_asked.emit()
+
+    def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802
+        """Draw the overlay in screen pixels."""
+        painter.save()
+        painter.resetTransform()
+        marker = self.overlay.marker
+        at = None if marker is None else self.box.mapViewToScene(QPointF(*marker))
+        x0, _, x1, _ = self.view()
+        area = QRectF(self.viewport().rect())
+        draw_overlay(painter, area, self.overlay, zoom=area.width() / (x1 - x0), marker_at=at)
+        painter.restore()
+
+
+class ImagePane(QFrame):
+    """Caption over image over read-out. It shows what it is told and decides nothing."""
+
+    hovered = Signal(object)
+    """(x, y) in image pixels under the cursor, or None."""
+    moved = Signal()
+    """The user panned or zoomed."""
+    fit_asked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("pane")
+        self.title = ElidedLabel(self)
+        self.title.setObjectName("paneTitle")
+        self.caption = ElidedLabel(self)
+        self.caption.setObjectName("paneCaption")
+        self.frame_label = ElidedLabel(self)
+        self.frame_label.setObjectName("paneFrame")
+        self.readout = ElidedLabel(self)
+        self.readout.setObjectName("paneReadout")
+        self.image = _ImageView(self)
+        self._header = QHBoxLayout()
+        self._header.addWidget(self.title)
+        self._header.addWidget(self.caption, 1)
+        self._header.addWidget(self.frame_label)
+        self._layout = QVBoxLayout(self)
+        self._layout.addLayout(self._header)
+        self._layout.addWidget(self.image, 1)
+        self._layout.addWidget(self.readout)
+        self._pixels: NDArray[np.generic] | None = None
+        self._levels: Levels | None = None
+        self._lut: NDArray[np.uint8] | None = None
+        self._stale = True
+        self.image.hovered.connect(self.hovered)
+        self.image.fit_asked.connect(self.fit_asked)
+        self.image.box.sigRangeChangedManually.connect(self._moved_by_hand)
+        self.image.box.sigRangeChanged.connect(self._range_changed)
+
+    def show_state(self, state: PaneState, pixel_size_um: float | None) -> None:
+        """Write what belongs around the image."""
+        self.title.setText(state.title)
+        self.caption.setText(state.caption)
+        self.frame_label.setText(state.frame_label)
+        overlay = replace(
+            self.image.overlay,
+            waiting=state.waiting,
+            banner=state.banner,
+            cautions=state.cautions,
+            pixel_size_um=pixel_size_um,
+        )
+        self._set_overlay(overlay)
+        self.image.item.setOpacity(_DIMMED_OPACITY if state.dimmed else 1.0)
+
+    def show_image(
+        self,
+        pixels: NDArray[np.generic] | None,
+        levels: Levels | None,
+        lut: NDArray[np.uint8],
+    ) -> None:
+        """Show `pixels` (Y, X) between `levels` (counts) in the (256, 3) colours of `lut`."""
+        if pixels is self._pixels and levels == self._levels and lut is self._lut:
+            return
+        self._pixels, self._levels, self._lut = pixels, levels, lut
+        self._stale = True
+
+    def refresh(self) -> None:
+        """Hand the visible part to the screen, if anything changed since the last time."""
+        if not self._stale:
+            return
+        self._stale = False
+        part = None
+        if self._pixels is not None and self._levels is not None:
+            height, width = self._pixels.shape
+            part = visible_part((height, width), self.image.view(), self.image.screen_px())
+        if part is None or self._pixels is None:
+            self.image.item.clear()
+            return
+        self.image.item.setImage(
+            self._pixels[part.rows, part.columns],
+            levels=self._levels,
+            lut=self._lut,
+            autoLevels=False,
+        )
+        self.image.item.setRect(*part.rect)
+
+    def set_marker(self, at: tuple[float, float] | None) -> None:
+        """Mark (x, y) in image pixels: where the cursor is in the other pane."""
+        self._set_overlay(replace(self.image.overlay, marker=at))
+
+    def rescale(self, scale: float) -> None:
+        """Fit gaps and overlays to a text that is `scale` times the normal size."""
+        edge, gap = round(8 * scale), round(5 * scale)
+        self._layout.setContentsMargins(edge, gap, edge, gap)
+        self._layout.setSpacing(gap)
+        self._header.setSpacing(round(10 * scale))
+        self._set_overlay(replace(self.image.overlay, scale=scale))
+
+    def view(self) -> View:
+        """What is visible, in image pixels."""
+        return self.image.view()
+
+    def set_view(self, view: View) -> None:
+        """Make `view` visible; more is shown where the pane has another shape."""
+        x0, y0, x1, y1 = view
+        self.image.box.setRange(xRange=(x0, x1), yRange=(y0, y1), padding=0.0)
+
+    def screen_px(self) -> tuple[float, float]:
+        """(width, height) of the image area in device pixels."""
+        return self.image.screen_px()
+
+    def _set_overlay(self, overlay: Overlay) -> None:
+        if overlay != self.image.overlay:
+            self.image.overlay = overlay
+            self.image.viewport().update()
+
+    def _moved_by_hand(self, *_: object) -> None:
+        self.moved.emit()
+
+    def _range_changed(self, *_: object) -> None:
+        self._stale = True

@@ -1,0 +1,141 @@
+"""The line of numbers under the images, and the bar of notices above them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from liverestore.view.widgets import ElidedLabel, set_tone
+
+if TYPE_CHECKING:
+    from liverestore.view.display import Cell
+
+__all__ = ["NoticeBar", "StatusBar"]
+
+_WIDTHS_PX = {
+    "CAPTURE": 72,
+    "RESTORE": 72,
+    "VIEW": 72,
+    "AGE": 68,
+    "LOST": 56,
+    "DROPPED": 72,
+    "SATURATED": 78,
+}
+"""Of the cells that must not move while their numbers change, at normal size."""
+
+
+class _CellWidget(QWidget):
+    """A name in small letters over its value."""
+
+    def __init__(self, cell: Cell, parent: QWidget) -> None:
+        super().__init__(parent)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        self._name = QLabel(cell.name, self)
+        self._name.setObjectName("cellName")
+        self.value = ElidedLabel(self)
+        self.value.setObjectName("cellValue")
+        layout.addWidget(self._name)
+        layout.addWidget(self.value)
+        self.shown: Cell | None = None
+
+    def show_cell(self, cell: Cell) -> None:
+        if cell == self.shown:
+            return
+        self.shown = cell
+        self.value.setText(cell.value)
+        self.setToolTip(cell.detail)
+        self.value.setToolTip(cell.detail)
+        set_tone(self.value, cell.tone.value)
+
+
+class StatusBar(QFrame):
+    """Shows the cells that `display.cells` resolved, always in the same places."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("status")
+        self._layout = QHBoxLayout(self)
+        self._cells: dict[str, _CellWidget] = {}
+        self._scale = 1.0
+
+    def show_cells(self, cells: tuple[Cell, ...]) -> None:
+        """Show `cells`, left to right."""
+        for cell in cells:
+            if cell.name not in self._cells:
+                self._add(cell)
+            self._cells[cell.name].show_cell(cell)
+
+    def rescale(self, scale: float) -> None:
+        """Fit widths and gaps to a text that is `scale` times the normal size."""
+        self._scale = scale
+        self._layout.setContentsMargins(
+            round(12 * scale), round(5 * scale), round(12 * scale), round(6 * scale)
+        )
+        self._layout.setSpacing(round(14 * scale))
+        for name, widget in self._cells.items():
+            self._set_width(name, widget)
+
+    def texts(self) -> dict[str, str]:
+        """Name to value, as displayed."""
+        return {name: widget.value.text() for name, widget in self._cells.items()}
+
+    def _add(self, cell: Cell) -> None:
+        widget = _CellWidget(cell, self)
+        self._cells[cell.name] = widget
+        self._layout.addWidget(widget, 0 if cell.name in _WIDTHS_PX else 1)
+        self._set_width(cell.name, widget)
+
+    def _set_width(self, name: str, widget: _CellWidget) -> None:
+        if name in _WIDTHS_PX:
+            widget.setFixedWidth(round(_WIDTHS_PX[name] * self._scale))
+
+
+class NoticeBar(QFrame):
+    """What a person should know now; it stays until read and never takes the keys."""
+
+    _MOST = 3
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("notices")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 5, 8, 5)
+        self.label = QLabel(self)
+        self.label.setWordWrap(True)
+        self.label.setTextFormat(Qt.TextFormat.PlainText)
+        dismiss = QPushButton("Dismiss", self)
+        dismiss.setObjectName("dismiss")
+        dismiss.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        dismiss.clicked.connect(self._dismiss)
+        layout.addWidget(self.label, 1)
+        layout.addWidget(dismiss, 0, Qt.AlignmentFlag.AlignTop)
+        self._notices: tuple[str, ...] = ()
+        self._read: frozenset[str] = frozenset()
+        self.setVisible(False)
+
+    def show_notices(self, notices: tuple[str, ...]) -> None:
+        """Show those of `notices` that were not dismissed, the newest last."""
+        if notices == self._notices:
+            return
+        self._notices = notices
+        # A notice that went away and came back is news again.
+        self._read &= frozenset(notices)
+        self._update()
+
+    def _dismiss(self) -> None:
+        self._read = frozenset(self._notices)
+        self._update()
+
+    def _update(self) -> None:
+        unread = [n for n in self._notices if n not in self._read]
+        more = len(unread) - self._MOST
+        lines = unread[-self._MOST :]
+        if more > 0:
+            lines.insert(0, f"{more} earlier notice{'s' if more > 1 else ''} not shown here")
+        self.label.setText("\n".join(lines))
+        self.label.setToolTip("\n".join(unread))
+        self.setVisible(bool(lines))

@@ -1,0 +1,157 @@
+"""Small widgets that Qt lacks: a label that shortens its text, boxes safe from the wheel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QWidget
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPaintEvent, QWheelEvent
+
+__all__ = ["ChoiceBox", "ElidedLabel", "Follower", "NumberBox", "set_tone"]
+
+T = TypeVar("T")
+
+
+class ElidedLabel(QLabel):
+    """A one-line label that gives way: too long a text ends in an ellipsis.
+
+    The whole text is in the tool tip unless another one was set.
+    """
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """One line high, also when empty, so that nothing moves when text comes."""
+        metrics = self.fontMetrics()
+        return QSize(metrics.horizontalAdvance(self.text()) + 2, metrics.height())
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Allow any width."""
+        return QSize(0, self.fontMetrics().height())
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
+        """Show `text`, shortened where it does not fit."""
+        if text != self.text():
+            super().setText(text)
+            self.setToolTip(text)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw what fits."""
+        painter = QPainter(self)
+        area = self.contentsRect()
+        fitting = self.fontMetrics().elidedText(
+            self.text(), Qt.TextElideMode.ElideRight, area.width()
+        )
+        painter.drawText(area, int(self.alignment()), fitting)
+        painter.end()
+
+
+class NumberBox(QDoubleSpinBox):
+    """A number that the wheel changes only where one has clicked into it.
+
+    Scrolling across the window must not change the light or move the objective. Typed
+    numbers count when Enter is pressed, which also hands the keys back to the image.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        low: float,
+        high: float,
+        decimals: int,
+        suffix: str = "",
+        tip: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.setAccessibleName(tip)
+        self.setToolTip(tip)
+        self.setRange(low, high)
+        self.setDecimals(decimals)
+        self.setSuffix(suffix)
+        self.setKeyboardTracking(False)
+        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.editingFinished.connect(self.clearFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+        """Ignore the wheel without focus."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+    def show_value(self, value: float) -> None:
+        """Display `value` as reported, without telling anyone."""
+        if self.hasFocus() or value == self.value():
+            return
+        blocked = self.blockSignals(True)
+        self.setValue(value)
+        self.blockSignals(blocked)
+
+
+class ChoiceBox(QComboBox):
+    """A chooser that the wheel does not change."""
+
+    def __init__(
+        self, name: str, choices: tuple[str, ...], tip: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.setAccessibleName(tip)
+        self.setToolTip(tip)
+        self.addItems(list(choices))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+        """Leave the wheel to others."""
+        event.ignore()
+
+    def show_choice(self, choice: str) -> None:
+        """Display `choice` as reported, without telling anyone."""
+        if choice == self.currentText():
+            return
+        blocked = self.blockSignals(True)
+        if self.findText(choice) < 0:
+            self.addItem(choice)
+        self.setCurrentText(choice)
+        self.blockSignals(blocked)
+
+
+class Follower(Generic[T]):
+    """Decides whether a control shows what was asked for or what is reported.
+
+    A request shows at once; the report takes over when it agrees or when `patience_s`
+    have passed, so that a refused request does not stay on the screen.
+    """
+
+    def __init__(self, patience_s: float = 2.0) -> None:
+        self._patience_s = patience_s
+        self._asked: T | None = None
+        self._asked_at_s = 0.0
+
+    def ask(self, value: T, now_s: float) -> None:
+        """`value` was requested at `now_s`."""
+        self._asked = value
+        self._asked_at_s = now_s
+
+    def value(self, reported: T | None, now_s: float) -> T | None:
+        """What to show at `now_s`; None when nothing is known."""
+        if self._asked is None:
+            return reported
+        if reported == self._asked or now_s - self._asked_at_s > self._patience_s:
+            self._asked = None
+            return reported
+        return self._asked
+
+
+def set_tone(widget: QWidget, tone: str) -> None:
+    """Colour `widget` by the style sheet's rule for `tone`."""
+    if widget.property("tone") != tone:
+        widget.setProperty("tone", tone)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
