@@ -1,0 +1,1 @@
+"""Networks, losses, simulated data, fit and export."""
