@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any
 
@@ -45,11 +46,23 @@ def crc32(pixels: NDArray[Any]) -> int:
 
 def record_of(item: Frame | Restored, index: int) -> FrameRecord:
     """The record of `item`, stored at `index` of its file."""
-    restored = isinstance(item, Restored)
+    if isinstance(item, Restored):
+        header, provenance = item.source.header, _storable(item.provenance)
+    else:
+        header, provenance = item.header, None
     return FrameRecord(
         version=RECORD_VERSION,
         index=index,
         crc32=crc32(item.pixels),
-        header=item.source.header if isinstance(item, Restored) else item.header,
-        provenance=item.provenance if isinstance(item, Restored) and restored else None,
+        header=header,
+        provenance=provenance,
     )
+
+
+def _storable(provenance: Provenance) -> Provenance:
+    """JSON has no NaN and no infinity; as text ("nan", "inf") they survive."""
+    parameters = {
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in provenance.parameters.items()
+    }
+    return msgspec.structs.replace(provenance, parameters=parameters)

@@ -41,7 +41,7 @@ class TiffMovie(Movie):
         try:
             with _one_line(path):
                 self._series = self._only_series(path)
-                super().__init__(path, self._series.axes, self._series.shape, self._series.dtype)
+                super().__init__(path, self._series.axes, self._whole_shape(), self._series.dtype)
                 self._pixels = self._mapped()
                 self._check_length()
                 self._read_calibration()
@@ -76,11 +76,23 @@ class TiffMovie(Movie):
             )
         return series
 
+    def _whole_shape(self) -> tuple[int, ...]:
+        """Of the series, without a last frame of our own that was cut off in writing."""
+        series = self._series
+        ours = RECORD_TAG in self._tiff.pages.first.tags and not self._tiff.is_ome
+        if ours and len(series.shape) == 3 and series.shape[0] > 1:
+            last = series.pages[-1]
+            if last is not None and last.dataoffsets[-1] + last.databytecounts[-1] > (
+                self._size_bytes
+            ):
+                return (series.shape[0] - 1, *series.shape[1:])
+        return series.shape
+
     def _mapped(self) -> NDArray[Any] | None:
         """All frames as one (T, Y, X) view of the file where they lie in one piece."""
         series = self._series
         if series.dataoffset is None or series.is_multifile:
-            if len(series.pages) == self.shape[0]:
+            if len(series.pages) in (self.shape[0], self.shape[0] + 1):
                 return None
             # Volumes inside one page: rare, and no lazy way to cut them.
             return np.asarray(series.asarray()).reshape(self.shape)
@@ -93,7 +105,7 @@ class TiffMovie(Movie):
     def _check_length(self) -> None:
         """Refuse a file that ends before its last frame."""
         if self._pixels is None:
-            last = self._series.pages[-1]
+            last = self._series.pages[self.shape[0] - 1]
             if last is not None and last.dataoffsets:
                 self._check_bytes(last.dataoffsets[-1] + last.databytecounts[-1])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -33,9 +32,10 @@ class ZarrMovie(Movie):
     def __init__(self, path: Path) -> None:
         node = _open(path)
         image: dict[str, Any] = {}
+        attributes: dict[str, Any] = dict(node.attrs)
         folder = path
         if isinstance(node, zarr.Group):
-            image, inside = _only_image(path, node)
+            image, inside = _only_image(path, attributes)
             try:
                 node = node[inside]
             except KeyError as error:
@@ -53,16 +53,30 @@ class ZarrMovie(Movie):
                 f"{path}: got a Zarr array with the axes {axes or '(none)'}; allowed are axes "
                 "that end in YX; save it with the image plane as the last two axes"
             )
-        super().__init__(path, axes, node.shape, node.dtype)
         self._records_file = folder / RECORDS_NAME
         self._lines: list[bytes] | None = None
+        super().__init__(path, axes, self._recorded_shape(attributes, node.shape), node.dtype)
         self._read_calibration(image)
+
+    def _recorded_shape(
+        self, attributes: dict[str, Any], shape: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        """Of an image; where its recording was cut off, as many frames as have a record."""
+        own = attributes.get("liverestore")
+        if not isinstance(own, dict) or own.get("complete") is not False or len(shape) != 3:
+            return shape
+        return (len(self._record_lines()), *shape[1:])
 
     def _read(self, index: int) -> NDArray[Any]:
         if self._array is None:
             raise UserError(f"{self.path}: is closed; open it again to read frame {index}")
         place = np.unravel_index(index, self.leading_shape) if self.leading_shape else ()
         try:
+            if len(self._array.shape) == 3 and index >= self._array.shape[0]:
+                # The recording was cut off before the array was told of this frame.
+                chunk = self._records_file.parent / "c" / str(index) / "0" / "0"
+                stored = np.fromfile(chunk, self.stored_dtype.newbyteorder("<"))
+                return stored.reshape(self.shape[1:])
             return np.asarray(self._array[tuple(int(n) for n in place)])
         except (ValueError, OSError, RuntimeError, TypeError) as error:
             # What the codecs and the store raise on a chunk that is cut short or unreadable.
@@ -73,20 +87,25 @@ class ZarrMovie(Movie):
 
     def record(self, index: int) -> FrameRecord | None:
         """See `Movie.record`; it is in `frames.jsonl` in the folder of the array."""
-        if self._lines is None:
-            try:
-                self._lines = self._records_file.read_bytes().splitlines()
-            except FileNotFoundError:
-                self._lines = []
-        if index >= len(self._lines):
+        lines = self._record_lines()
+        if index >= len(lines):
             return None
         try:
-            return msgspec.json.decode(self._lines[index], type=FrameRecord)
+            return msgspec.json.decode(lines[index], type=FrameRecord)
         except msgspec.MsgspecError as error:
             raise UserError(
                 f"{self._records_file}: line {index + 1} is damaged: {error}; copy the store "
                 "again from where it was recorded"
             ) from error
+
+    def _record_lines(self) -> list[bytes]:
+        if self._lines is None:
+            try:
+                # A last line without its end belongs to a frame that was being written.
+                self._lines = self._records_file.read_bytes().split(b"\n")[:-1]
+            except FileNotFoundError:
+                self._lines = []
+        return self._lines
 
     def close(self) -> None:
         """See `Movie.close`."""
@@ -130,9 +149,8 @@ def _open(path: Path) -> zarr.Group | zarr.Array[Any]:
         ) from error
 
 
-def _only_image(path: Path, group: zarr.Group) -> tuple[dict[str, Any], str]:
-    """The multiscale description of the image in `group` and the path of its array."""
-    attributes = json.loads(json.dumps(dict(group.attrs)))
+def _only_image(path: Path, attributes: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """What the attributes of a group say of its image, and the path of its array."""
     described = attributes.get("ome", attributes)
     multiscales = described.get("multiscales") if isinstance(described, dict) else None
     if multiscales:

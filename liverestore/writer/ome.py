@@ -22,6 +22,7 @@ from liverestore.writer.layout import RECORDING, Layout, file_kind
 from liverestore.writer.sink import SinkReport
 from liverestore.writer.summary import RunSummary
 from liverestore.writer.tiff_pages import TiffPages
+from liverestore.writer.whole import reason
 from liverestore.writer.zarr_chunks import ZarrChunks
 
 __all__ = ["OmeSink", "free_name"]
@@ -108,7 +109,7 @@ class OmeSink:
             self._store = self._create()
         except OSError as error:
             raise UserError(
-                f"{self.path}: cannot be created ({error.strerror or error}); choose a folder "
+                f"{self.path}: cannot be created ({reason(error)}); choose a folder "
                 "that exists and that you may write to"
             ) from error
         self.path = self._store.path
@@ -128,10 +129,10 @@ class OmeSink:
                 item.pixels, msgspec.json.encode(record_of(item, self._summary.frames))
             )
         except OSError as error:
+            why = self._why(error, item.pixels.nbytes)
             raise self._failed(
-                f"frame {header.number} could not be written to {self.path}: "
-                f"{error.strerror or error}; the {self.written} frames before it are kept; "
-                "make room and start a new recording"
+                f"frame {header.number} could not be written to {self.path}: {why}; the "
+                f"{self.written} frames before it are kept; make room and start a new recording"
             ) from error
         self._summary.add(header)
 
@@ -150,10 +151,16 @@ class OmeSink:
             if self._failure is None:
                 raise self._failed(
                     f"{self.path}: all {self.written} frames and their records are kept, but "
-                    f"the summary for other programs is not ({error.strerror or error}); make "
+                    f"the summary for other programs is not ({reason(error)}); make "
                     "room and copy the file"
                 ) from error
             # The disk is full and that has been said; the frames and records are there.
+
+    def _why(self, error: OSError, frame_bytes: int) -> str:
+        """A short write carries no reason; the free space tells it."""
+        if error.errno is None and self._free_bytes(self.path.parent) < frame_bytes:
+            return "the disk is full"
+        return reason(error)
 
     def _failed(self, text: str) -> Failure:
         self._failure = Failure(text)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +13,7 @@ from liverestore.frame_record import RECORD_TAG
 from liverestore.writer.layout import Layout
 from liverestore.writer.ome_xml import ome_xml
 from liverestore.writer.summary import RunSummary
+from liverestore.writer.tiff_patch import end_chain, set_description
 
 __all__ = ["TiffPages"]
 
@@ -86,7 +85,9 @@ class TiffPages:
             xml = ome_xml(
                 self._layout, self._frame_shape, self._dtype, self._summary, self._software
             )
-            tifffile.tiffcomment(self.path, comment=xml)
+            # Not by tifffile, which points the tag at the text before it has room for it.
+            with self.path.open("r+b", buffering=0) as file:
+                set_description(file, self._big, xml)
 
     def _undo(self) -> None:
         """Cut the file after its last whole page and end the chain of pages there."""
@@ -95,22 +96,5 @@ class TiffPages:
             # Its buffer may hold bytes that found no room a moment ago.
             self._file.close()
         with self.path.open("r+b") as file:
-            os.ftruncate(file.fileno(), self._end)
-            _end_chain(file, self._big, self._end)
-
-
-def _end_chain(file: BinaryIO, big: bool, size: int) -> None:
-    """Make the page before the first one that lies beyond `size` bytes the last one."""
-    pointer_at, pointer, count, entry = (8, "<Q", "<Q", 20) if big else (4, "<I", "<H", 12)
-    while True:
-        file.seek(pointer_at)
-        (page_at,) = struct.unpack(pointer, file.read(struct.calcsize(pointer)))
-        if page_at == 0:
-            return
-        if page_at >= size:
-            file.seek(pointer_at)
-            file.write(struct.pack(pointer, 0))
-            return
-        file.seek(page_at)
-        (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
-        pointer_at = page_at + struct.calcsize(count) + entries * entry
+            file.truncate(self._end)
+            end_chain(file, self._big, self._end)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import zarr
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from liverestore.movie_zarr import RECORDS_NAME
 from liverestore.writer.layout import Layout
 from liverestore.writer.summary import RunSummary
+from liverestore.writer.whole import write_all
 
 __all__ = ["ZarrChunks"]
 
@@ -93,8 +94,8 @@ class ZarrChunks:
         whole_records = self._records.tell()
         try:
             with chunk.open("xb", buffering=0) as file:
-                _write_all(file, np.ascontiguousarray(pixels, self._little).data.cast("B"))
-            _write_all(self._records, memoryview(record + b"\n"))
+                write_all(file, np.ascontiguousarray(pixels, self._little).data.cast("B"))
+            write_all(self._records, memoryview(record + b"\n"))
         except OSError:
             with suppress(OSError):
                 chunk.unlink(missing_ok=True)
@@ -102,7 +103,8 @@ class ZarrChunks:
             self._records.truncate()
             raise
         now = self._clock()
-        if leading[:1] == (None,) and now - self._shape_told_at >= _SHAPE_EVERY_S:
+        late = now - self._shape_told_at >= _SHAPE_EVERY_S
+        if leading[:1] == (None,) and (late or index == 0):
             self._shape_told_at = now
             self._tell_shape(index + 1)
 
@@ -163,9 +165,3 @@ class ZarrChunks:
         # Refuses here what JSON cannot hold, instead of in whoever reads it.
         json.dumps(described, allow_nan=False)
         return described
-
-
-def _write_all(file: BinaryIO, data: memoryview) -> None:
-    """Unbuffered files may take a part; the next write then says why."""
-    while data:
-        data = data[file.write(data) :]
