@@ -9,7 +9,7 @@ from typing import Literal
 
 from liverestore.camera.open import open_source
 from liverestore.camera.source import FrameSource, SourceInfo
-from liverestore.errors import EndOfStream, Failure, LiverestoreError
+from liverestore.errors import EndOfStream, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.meters import RateMeter
 from liverestore.service.child import orphaned, run_child
@@ -92,9 +92,9 @@ class CaptureLoop:
             return
         try:
             self._sink.append(frame)
-        except Failure as error:
+        except LiverestoreError as error:
             self._write_error = str(error)
-            if self._stop_on_write_error:
+            if self._stop_on_write_error or isinstance(error, UserError):
                 raise
 
     def _close_sink(self) -> None:
@@ -102,7 +102,7 @@ class CaptureLoop:
             return
         try:
             self._written = self._sink.close().frames
-        except Failure as error:
+        except LiverestoreError as error:
             self._write_error = self._write_error or str(error)
             self._written = self._sink.written
 

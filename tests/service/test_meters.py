@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liverestore.meters import AgeMeter, RateMeter
+
+
+def test_the_rate_of_an_even_stream():
+    meter = RateMeter()
+    for index in range(100):
+        meter.tick(index * 0.04)
+    assert meter.rate(99 * 0.04) == pytest.approx(25)
+    assert meter.mean() == pytest.approx(25)
+
+
+def test_a_slow_stream_keeps_its_rate_between_events_and_a_dead_one_loses_it():
+    meter = RateMeter(window_s=2.0)
+    for index in range(4):
+        meter.tick(index * 5.0)
+    assert meter.rate(16.0) == pytest.approx(0.2)
+    assert meter.rate(1000.0) < 0.01
+    assert meter.mean() == pytest.approx(0.2)
+
+
+def test_one_event_has_no_rate():
+    meter = RateMeter()
+    meter.tick(0.0)
+    assert meter.rate(1.0) is None
+    assert meter.mean() is None
+
+
+@given(st.lists(st.floats(0.02, 60_000), min_size=1, max_size=300), st.floats(1, 99))
+def test_percentiles_agree_with_numpy_to_one_percent(ages, percent):
+    meter = AgeMeter()
+    for age in ages:
+        meter.add(age)
+    exact = np.percentile(ages, percent, method="inverted_cdf")
+    assert meter.percentile(percent) == pytest.approx(exact, rel=0.0101)
+
+
+def test_no_age_no_percentile():
+    assert AgeMeter().percentile(50) is None
+    assert AgeMeter().recent_median() is None

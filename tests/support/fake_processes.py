@@ -1,0 +1,123 @@
+"""Processes with the manners of capture, engine and view, and faults on request.
+
+They live in a module of their own because a spawned process imports them by name.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from liverestore.errors import Failure, UserError
+from liverestore.service.child import orphaned, run_child
+from liverestore.status import CaptureReport, EngineReport, Go, SetEngine, SetExposure, Stop
+
+
+def _until_stopped(link, stop, on_word=lambda _word: None, seconds=30.0):
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends and not stop.is_set() and not orphaned():
+        for word in link.receive(0.02):
+            if isinstance(word, Stop):
+                return
+            on_word(word)
+
+
+def capture(plan):
+    def body(link, stop):
+        link.send(CaptureReport(phase="ready"))
+        while not any(isinstance(word, Go) for word in link.receive(0.05)):
+            if stop.is_set() or orphaned():
+                return
+        exposures = []
+
+        def hear(word):
+            if isinstance(word, SetExposure):
+                exposures.append(word.exposure_ms)
+                link.send(CaptureReport(phase="running", captured=len(exposures)))
+
+        _until_stopped(link, stop, hear, plan.seconds or 30.0)
+        link.send(CaptureReport(phase="ended", captured=7, restored=5, dropped=2))
+
+    run_child("capture", plan.endpoints.control, body)
+
+
+def capture_that_fails(plan):
+    def body(link, stop):
+        raise Failure("camera 'Cam' is unplugged")
+
+    run_child("capture", plan.endpoints.control, body)
+
+
+def capture_that_is_killed(plan):
+    def body(link, stop):
+        link.send(CaptureReport(phase="ready"))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    run_child("capture", plan.endpoints.control, body)
+
+
+def engine(plan):
+    def body(link, stop):
+        link.send(EngineReport(engine=plan.engine, runtime="fake", ready=True))
+
+        def hear(word):
+            if isinstance(word, SetEngine):
+                link.send(EngineReport(engine=word.name, runtime="fake", ready=True))
+
+        _until_stopped(link, stop, hear)
+
+    run_child("engine", plan.endpoints.control, body)
+
+
+def engine_killed_once(plan):
+    """The first one is killed, the second one lives; a file tells them apart."""
+    mark = Path(plan.raw_path) / "killed"
+    if mark.exists():
+        engine(plan)
+        return
+    mark.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def engine_unknown(plan):
+    def body(link, stop):
+        raise UserError("engine 'x' is not installed; installed: mean5")
+
+    run_child("engine", plan.endpoints.control, body)
+
+
+def engine_deaf(plan):
+    """Neither words nor SIGTERM reach it."""
+
+    def body(link, stop):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        link.send(EngineReport(engine=plan.engine, runtime="fake", ready=True))
+        time.sleep(30)
+
+    run_child("engine", plan.endpoints.control, body)
+
+
+def view_closed_by_its_user(plan):
+    def body(link, stop):
+        link.receive(0.3)
+
+    run_child("view", plan.endpoints.control, body)
+
+
+def view_that_commands(plan):
+    def body(link, stop):
+        deadline = time.monotonic() + 10
+        # The run may not be up yet: the person clicks until something happens.
+        while time.monotonic() < deadline:
+            link.send(SetExposure(exposure_ms=12.0))
+            link.send(SetEngine(name="other"))
+            words = link.receive(0.1)
+            if any(getattr(w, "captured", 0) > 0 and w.engine == "other" for w in words):
+                break
+        else:
+            sys.exit(1)
+        link.send(Stop())
+        _until_stopped(link, stop)
+
+    run_child("view", plan.endpoints.control, body)
