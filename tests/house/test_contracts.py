@@ -33,10 +33,12 @@ def test_every_relative_link_of_the_documents_leads_somewhere():
     documents = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("**/*.md")]
     broken = []
     for document in documents:
-        text = document.read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
-            if "://" not in target and not (document.parent / target).exists():
-                broken.append(f"{document.name}: {target}")
+        targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
+        broken += [
+            f"{document.name}: {target}"
+            for target in targets
+            if "://" not in target and not (document.parent / target).exists()
+        ]
     assert not broken
 
 
