@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from liverestore.status import RunStatus, SetEngine, SetExposure, SetZ, Stop
 from liverestore.view.luts import LUTS
-from liverestore.view.widgets import ChoiceBox, ElidedLabel, Follower, NumberBox, set_tone
+from liverestore.view.widgets import ChoiceBox, ElidedLabel, Follower, NumberBox, TickBox, set_tone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,7 +205,7 @@ class DisplayBar(_Bar):
         super().__init__(parent)
         self.lut = ChoiceBox("lut", tuple(LUTS), "Colours of both images (L: next)", self)
         self.lut.setCurrentText(lut)
-        self.auto = QCheckBox("Autostretch", self)
+        self.auto = TickBox("Autostretch", self)
         self.auto.setObjectName("autostretch")
         self.auto.setChecked(True)
         self.auto.setToolTip("Levels follow the image (A)")

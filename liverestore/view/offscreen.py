@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 
 from liverestore.errors import Failure
 from liverestore.view.feed import MemoryFeed
+from liverestore.view.probe import FONT_ALIASES
 from liverestore.view.window import LiveWindow
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ def offscreen_application() -> QApplication:
             else:
                 os.environ["QT_QPA_PLATFORM"] = asked_for
         _applications.append(app)
-    if not QFontDatabase.families():
+    if not set(QFontDatabase.families()) - FONT_ALIASES:
         raise Failure(
             "the view cannot be painted: no font is installed; "
-            "install one: sudo apt-get install fonts-dejavu-core"
+            "install one: sudo apt-get install fontconfig fonts-dejavu-core"
         )
     return app
 

@@ -65,11 +65,15 @@ def stylesheet(scale: float) -> str:
     #cellValue[tone="muted"] {{ color: {c["muted"]}; }}
     #cellValue[tone="warn"] {{ color: {c["warn"]}; }}
     #cellValue[tone="alarm"] {{ color: {c["alarm"]}; font-weight: 700; }}
-    QPushButton, QComboBox, QDoubleSpinBox, QSpinBox {{
+    QPushButton, QComboBox, QDoubleSpinBox {{
         background: {c["field"]}; border: 1px solid {c["line"]};
-        border-radius: {px(3)}; padding: {px(3)} {px(7)}; min-height: {px(18)};
+        border-radius: {px(3)}; min-height: {px(18)};
         selection-background-color: {c["accent"]}; selection-color: #06201c;
     }}
+    QPushButton, QComboBox {{ padding: {px(3)} {px(7)}; }}
+    QDoubleSpinBox {{ padding: {px(3)} {px(2)}; }}
+    QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{ width: 0; border: none; }}
+    QDoubleSpinBox QLineEdit {{ background: transparent; border: none; }}
     QPushButton {{ background: #262c33; }}
     QPushButton:hover, QComboBox:hover, QDoubleSpinBox:hover {{ border-color: {c["muted"]}; }}
     QPushButton:focus, QComboBox:focus, QDoubleSpinBox:focus {{

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QWidget
+from PySide6.QtCore import QPointF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QLabel,
+    QStyle,
+    QStyleOptionButton,
+    QWidget,
+)
+
+from liverestore.view.theme import COLOURS
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent, QWheelEvent
 
-__all__ = ["ChoiceBox", "ElidedLabel", "Follower", "NumberBox", "set_tone"]
+__all__ = ["ChoiceBox", "ElidedLabel", "Follower", "NumberBox", "TickBox", "set_tone"]
 
 T = TypeVar("T")
 
@@ -74,7 +84,6 @@ class NumberBox(QDoubleSpinBox):
         self.setDecimals(decimals)
         self.setSuffix(suffix)
         self.setKeyboardTracking(False)
-        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.editingFinished.connect(self.clearFocus)
 
@@ -111,6 +120,18 @@ class ChoiceBox(QComboBox):
         """Leave the wheel to others."""
         event.ignore()
 
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Add the arrow that a style sheet takes away."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(COLOURS["muted" if self.isEnabled() else "line"]), 1.6))
+        half = self.height() / 7.0
+        x, y = self.width() - 3.2 * half, self.height() / 2.0
+        for side in (-1.0, 1.0):
+            painter.drawLine(QPointF(x + side * half, y - half / 2), QPointF(x, y + half / 2))
+        painter.end()
+
     def show_choice(self, choice: str) -> None:
         """Display `choice` as reported, without telling anyone."""
         if choice == self.currentText():
@@ -120,6 +141,28 @@ class ChoiceBox(QComboBox):
             self.addItem(choice)
         self.setCurrentText(choice)
         self.blockSignals(blocked)
+
+
+class TickBox(QCheckBox):
+    """A check box with a tick: a style sheet leaves only a coloured square."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw the tick."""
+        super().paintEvent(event)
+        if not self.isChecked():
+            return
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        square = self.style().subElementRect(QStyle.SubElement.SE_CheckBoxIndicator, option, self)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(COLOURS["field"]), max(1.8, square.width() / 7.0)))
+        at = [
+            QPointF(square.left() + u * square.width(), square.top() + v * square.height())
+            for u, v in ((0.24, 0.54), (0.43, 0.73), (0.78, 0.30))
+        ]
+        painter.drawPolyline(at)
+        painter.end()
 
 
 class Follower(Generic[T]):

@@ -10,7 +10,6 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from liverestore.errors import LiverestoreError
-from liverestore.rig import CameraConfig
 from liverestore.view.controls import AcquisitionBar, DisplayBar
 from liverestore.view.display import DisplayState, Measured, readout, resolve
 from liverestore.view.levels import Autostretch, Levels, saturated_fraction
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QCloseEvent, QResizeEvent
 
+    from liverestore.rig import CameraConfig
     from liverestore.status import Command
     from liverestore.view.feed import ViewFeed
 
@@ -92,6 +92,8 @@ class LiveWindow(QWidget):
         self._scale = 0.0
         self.resize(1600, 900)
         self._rescale()
+        # Not the engine chooser: the first key pressed is meant for the image.
+        self.raw_pane.image.setFocus()
 
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -99,6 +101,11 @@ class LiveWindow(QWidget):
         if live:
             self._timer.start(_TICK_MS)
         self.tick()
+
+    @property
+    def shown_fps(self) -> float | None:
+        """New frames painted per second, over the last two seconds; None with none."""
+        return self._view_rate.per_second(self._clock_ns() / 1e9)
 
     def tick(self) -> None:
         """Fetch what is new and paint what changed."""
