@@ -1,0 +1,114 @@
+"""From a movie to a restored file: names, axes, headers and dtypes."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from liverestore.errors import UserError
+from liverestore.frame import Frame, FrameHeader, PixelDtype, Restored
+from liverestore.movie import Movie
+from liverestore.writer.layout import file_kind, layout_like
+from liverestore.writer.ome import OmeSink
+
+__all__ = ["as_dtype", "check_output", "frame_of", "open_output"]
+
+_WIDER: dict[str, tuple[str, ...]] = {
+    "uint8": ("uint16", "float32"),
+    "uint16": ("float32",),
+    "float32": (),
+}
+"""What holds every value of a dtype."""
+
+
+def check_output(source: Path, out: Path, *, force: bool) -> None:
+    """Refuse an OUT that cannot be, before any work. Raises `UserError`."""
+    file_kind(out)
+    ours, theirs = source.resolve(), out.expanduser().resolve()
+    if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+        raise UserError(
+            f"{out}: IN and OUT are the same or lie in each other; raw frames are never "
+            "overwritten; give OUT another name"
+        )
+    if not out.exists():
+        return
+    if not force:
+        raise UserError(f"{out}: exists already; give OUT another name, or replace it with --force")
+    if out.is_dir() and not any((out / name).is_file() for name in ("zarr.json", ".zgroup")):
+        raise UserError(
+            f"{out}: got a folder that is no OME-Zarr; --force replaces files of the kinds "
+            ".tif, .ome.tif and .ome.zarr only; give OUT another name"
+        )
+
+
+def open_output(
+    movie: Movie, out: Path, *, force: bool, dtype: str
+) -> tuple[OmeSink, NDArray[np.intp]]:
+    """A sink for a file like `movie`, and the order in which it wants the frames.
+
+    An existing `out` is removed here, if `force`. Raises `UserError` for axes that the
+    kind of file cannot have.
+    """
+    layout, order = layout_like(movie.axes, movie.leading_shape, file_kind(out))
+    if force and out.is_dir():
+        shutil.rmtree(out)
+    elif force:
+        out.unlink(missing_ok=True)
+    sink = OmeSink(
+        out,
+        layout=layout,
+        on_existing="refuse",
+        pixel_size_um=movie.pixel_size_um,
+        z_step_um=movie.z_step_um,
+        interval_ms=movie.interval_ms,
+    )
+    return sink, order
+
+
+def frame_of(movie: Movie, index: int, dtype: str) -> Frame:
+    """Frame `index` of `movie` with its header, as `dtype` where that loses nothing.
+
+    Restoring in a wider dtype keeps what the narrower one would round off. A movie of
+    another program has no clock times: the header then counts from 0 and has no date.
+    """
+    pixels = movie[index]
+    if dtype in _WIDER[pixels.dtype.name]:
+        pixels = pixels.astype(dtype)
+    made_as: PixelDtype = pixels.dtype.name  # type: ignore[assignment]
+    shape = (movie.shape[1], movie.shape[2])
+    header = movie.header(index)
+    if header is not None:
+        return Frame(pixels, msgspec.structs.replace(header, dtype=made_as, shape=shape))
+    return Frame(
+        pixels,
+        FrameHeader(
+            run_id=movie.path.name.split(".")[0],
+            number=index,
+            shape=shape,
+            dtype=made_as,
+            captured_ns=round(index * (movie.interval_ms or 0.0) * 1e6),
+            captured_utc="",
+            camera="",
+            pixel_size_um=movie.pixel_size_um,
+        ),
+    )
+
+
+def as_dtype(restored: Restored, dtype: str) -> tuple[Restored, int]:
+    """`restored` with pixels of `dtype`, rounded and clipped; and how many were clipped."""
+    pixels: NDArray[Any] = restored.pixels
+    if pixels.dtype.name == dtype:
+        return restored, 0
+    if dtype == "float32":
+        return dataclasses.replace(restored, pixels=pixels.astype(np.float32)), 0
+    limits = np.iinfo(dtype)
+    rounded = np.rint(pixels) if pixels.dtype.kind == "f" else pixels
+    clipped = int(np.count_nonzero((rounded < limits.min) | (rounded > limits.max)))
+    fitting = np.clip(rounded, limits.min, limits.max).astype(dtype)
+    return dataclasses.replace(restored, pixels=fitting), clipped
