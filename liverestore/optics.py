@@ -16,16 +16,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, special
 
 from liverestore.errors import UserError
-
-if TYPE_CHECKING:
-    from liverestore.rig import RigConfig
 
 __all__ = ["Optics", "radial_psf", "widefield_psf", "zernike"]
 
@@ -75,29 +71,6 @@ class Optics:
                     f"optics: Zernike coefficient {index}: {waves}; give Noll indices from 1 "
                     "and finite waves"
                 )
-
-    @classmethod
-    def from_rig(cls, rig: RigConfig) -> Optics:
-        """The optics of a rig; a depth that the rig does not state is taken as 0.
-
-        Raises `UserError` naming the fields that the rig leaves out.
-        """
-        found = rig.optics
-        names = (
-            "numerical_aperture",
-            "wavelength_nm",
-            "immersion_index",
-            "sample_index",
-            "pixel_size_um",
-        )
-        values = {name: getattr(found, name) for name in names}
-        missing = [f"optics.{name}" for name, value in values.items() if value is None]
-        if missing:
-            raise UserError(
-                f"rig {rig.origin or rig.name}: {', '.join(missing)} missing; a point spread "
-                "function cannot be computed without"
-            )
-        return cls(**values, depth_um=found.depth_um or 0.0)
 
     @property
     def detected_aperture(self) -> float:

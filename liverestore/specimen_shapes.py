@@ -135,7 +135,7 @@ def _offsets(cell: Cell, shape: tuple[int, int], pixel_size_um: float) -> tuple[
     both: list[FloatArray] = []
     for axis, size in enumerate(shape):
         extent = size * pixel_size_um
-        away = np.arange(size) * pixel_size_um - cell.centre_um[axis]
+        away = np.arange(size, dtype=np.float64) * pixel_size_um - cell.centre_um[axis]
         both.append((away + extent / 2) % extent - extent / 2)
     return both[0][:, None], both[1][None, :]
 

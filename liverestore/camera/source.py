@@ -36,7 +36,8 @@ class FrameSource(Protocol):
 
     def start(self) -> SourceInfo:
         """Begin to deliver. Raises `UserError` for a request that cannot be met
-        (missing file, RGB camera) and `Failure` for a device that fails."""
+        (missing file, RGB camera) and `Failure` for a device that fails.
+        """
         ...
 
     def next_frame(self, timeout_s: float) -> Frame | None:

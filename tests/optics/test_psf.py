@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from liverestore.errors import UserError
 from liverestore.optics import Optics, radial_psf, widefield_psf, zernike
 from liverestore.rig import load_rig
+from liverestore.rig_optics import optics_of
 
 WATER = Optics(
     numerical_aperture=1.2,
@@ -179,8 +180,8 @@ def test_quadrature_refuses_what_has_no_axis():
         radial_psf(replace(WATER, zernike_waves=((8, 0.1),)), [0.0], [0.0])
 
 
-def test_from_rig_names_what_is_missing():
-    optics = Optics.from_rig(load_rig("demo"))
+def test_optics_of_a_rig_name_what_is_missing():
+    optics = optics_of(load_rig("demo"))
     assert optics.numerical_aperture == 1.2
     with pytest.raises(UserError, match=r"optics\.numerical_aperture"):
-        Optics.from_rig(load_rig("mmcore_demo"))
+        optics_of(load_rig("mmcore_demo"))

@@ -1,0 +1,132 @@
+"""The simulated microscope that both simulated cameras look through.
+
+It knows for every frame number when, where and how long it was exposed, so that the
+light without noise, the truth, can be had for each frame that was ever delivered.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverestore.errors import UserError
+from liverestore.rig import RigConfig
+from liverestore.rig_optics import optics_of
+from liverestore.specimen import Specimen, expose
+
+__all__ = ["EXPOSURES_MS", "Z_RANGE_UM", "Exposure", "SimulatedMicroscope"]
+
+EXPOSURES_MS = (0.1, 10_000.0)
+"""Shortest and longest exposure of the simulated camera."""
+Z_RANGE_UM = (-10.0, 10.0)
+"""Travel of the simulated focus drive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How one frame was taken."""
+
+    time_s: float
+    """Age of the specimen in the middle of the exposure."""
+    z_um: float
+    exposure_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What holds from frame `first` on; `time_s` is when that frame begins."""
+
+    first: int
+    time_s: float
+    z_um: float
+    exposure_ms: float
+
+
+class SimulatedMicroscope:
+    """A specimen, a focus drive and a noisy camera, indexed by frame number from 0.
+
+    The specimen ages by the exposure with every frame. Noise depends on the seed and the
+    frame number alone: a frame can be taken again and is the same. Safe to use from
+    several threads. Raises `UserError` for a rig that lacks what a simulation needs.
+    """
+
+    def __init__(self, rig: RigConfig) -> None:
+        if rig.specimen is None or rig.camera.exposure_ms is None:
+            raise UserError(
+                f"rig {rig.origin or rig.name}: a simulation needs [specimen] and "
+                "camera.exposure_ms"
+            )
+        self.rig = rig
+        self._seed = rig.specimen.seed
+        self._specimen = Specimen(rig.specimen, optics_of(rig))
+        self._lock = threading.Lock()
+        self._settings = [_Setting(0, 0.0, 0.0, rig.camera.exposure_ms)]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(Y, X) of the chip in pixels."""
+        return self._specimen.shape
+
+    @property
+    def exposure_ms(self) -> float:
+        """The exposure set last."""
+        return self._settings[-1].exposure_ms
+
+    @property
+    def z_um(self) -> float:
+        """The stage position set last."""
+        return self._settings[-1].z_um
+
+    def set(
+        self, first: int, *, exposure_ms: float | None = None, z_um: float | None = None
+    ) -> None:
+        """From frame `first` on, expose for `exposure_ms` and stand at `z_um`.
+
+        Raises `UserError` out of range. `first` may not lie before an earlier change.
+        """
+        for name, value, (low, high) in (
+            ("exposure_ms", exposure_ms, EXPOSURES_MS),
+            ("z_um", z_um, Z_RANGE_UM),
+        ):
+            if value is not None and not low <= value <= high:
+                raise UserError(
+                    f"simulated microscope: {name} {value} is out of range; allowed is {low} to "
+                    f"{high}"
+                )
+        with self._lock:
+            last = self._settings[-1]
+            first = max(first, last.first)
+            begins_s = last.time_s + (first - last.first) * last.exposure_ms / 1e3
+            if first == last.first:
+                self._settings.pop()
+            self._settings.append(
+                _Setting(
+                    first,
+                    begins_s,
+                    last.z_um if z_um is None else z_um,
+                    last.exposure_ms if exposure_ms is None else exposure_ms,
+                )
+            )
+
+    def exposure(self, number: int) -> Exposure:
+        """How frame `number` was or will be taken with the settings known now."""
+        with self._lock:
+            place = bisect_right(self._settings, number, key=lambda setting: setting.first)
+            setting = self._settings[place - 1]
+        age_ms = (number - setting.first + 0.5) * setting.exposure_ms
+        return Exposure(setting.time_s + age_ms / 1e3, setting.z_um, setting.exposure_ms)
+
+    def truth(self, number: int) -> NDArray[np.float32]:
+        """Expected photoelectrons (Y, X) of frame `number`, without any noise."""
+        taken = self.exposure(number)
+        with self._lock:
+            return self._specimen.render(taken.time_s, taken.z_um, taken.exposure_ms)
+
+    def counts(self, number: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """Frame `number` (Y, X) as the camera delivers it."""
+        rng = np.random.Generator(np.random.SFC64([self._seed, number]))
+        return expose(self.truth(number), self.rig.camera, rng)

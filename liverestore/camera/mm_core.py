@@ -1,0 +1,97 @@
+"""Making, configuring and ending the Micro-Manager core that pycromanager hands out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mm_test_adapters
+import pymmcore
+from mmpycorex import create_core_instance
+from mmpycorex.launcher import _PYMMCORES
+from pycromanager import Core
+
+from liverestore.errors import Failure, UserError
+from liverestore.rig import RigConfig
+
+__all__ = ["load_core", "release_core", "set_properties"]
+
+
+def load_core(rig: RigConfig) -> Any:
+    """The pycromanager core with the configuration and the properties of `rig`.
+
+    There is one such core in a process. Raises `UserError` for a configuration or a
+    property that the core refuses, `Failure` where one is loaded already.
+    """
+    if _PYMMCORES:
+        raise Failure("Micro-Manager core: one is loaded in this process already; stop it first")
+    source = rig.source
+    adapters = source.mm_app_path or str(mm_test_adapters.device_adapter_path())
+    try:
+        # What pycromanager.start_headless does, short of its acquisition engine: that one
+        # is a singleton which never lets a second core start in the same process.
+        create_core_instance(
+            mm_app_path=adapters,
+            config_file=source.config_file,
+            python_backend=True,
+            buffer_size_mb=source.buffer_size_mb,
+        )
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        hint = "check that its devices are switched on and that no other program uses them"
+        if "adapter" in reason or "library" in reason:
+            hint = (
+                f"adapters are looked for in {adapters} and need device interface "
+                f"{pymmcore.CMMCore().getAPIVersionInfo().split()[-1]}; see liverestore doctor"
+            )
+        raise UserError(
+            f"configuration {source.config_file}: cannot be loaded ({reason}); {hint}"
+        ) from None
+    core = Core()
+    try:
+        set_properties(core, rig)
+    except BaseException:
+        release_core(core)
+        raise
+    return core
+
+
+def set_properties(core: Any, rig: RigConfig) -> None:
+    """Set the properties of `rig`, in the order of the file.
+
+    Raises `UserError` naming device, property, value and what is allowed.
+    """
+    devices = tuple(core.get_loaded_devices())
+    for label, properties in rig.source.properties.items():
+        where = f"rig {rig.origin or rig.name}: source.properties.{label}"
+        if label not in devices:
+            raise UserError(
+                f"{where}: no such device in {Path(rig.source.config_file or '').name}; loaded "
+                f"are {', '.join(devices)}"
+            )
+        known = tuple(core.get_device_property_names(label))
+        for name, value in properties.items():
+            if name not in known:
+                raise UserError(f"{where}.{name}: no such property; it has {', '.join(known)}")
+            try:
+                core.set_property(label, name, value)
+            except RuntimeError as error:
+                allowed = tuple(core.get_allowed_property_values(label, name))
+                if core.has_property_limits(label, name):
+                    low = core.get_property_lower_limit(label, name)
+                    high = core.get_property_upper_limit(label, name)
+                    allowed = (f"{low:g} to {high:g}",)
+                reason = " ".join(str(error).split())
+                raise UserError(
+                    f"{where}.{name}: got {value!r}, allowed is "
+                    f"{', '.join(allowed) or 'what the device takes'} ({reason})"
+                ) from None
+
+
+def release_core(core: Any) -> None:
+    """Stop its sequence, unload its devices and forget it, so that another may be made."""
+    if core in _PYMMCORES:
+        _PYMMCORES.remove(core)
+    if core.is_sequence_running():
+        core.stop_sequence_acquisition()
+    core.unload_all_devices()

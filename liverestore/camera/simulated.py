@@ -1,0 +1,162 @@
+"""A simulated microscope as a frame source, without a Micro-Manager core.
+
+Its clock is handed in, and it can misbehave on request, so that a test can bring about
+what a real camera does once a month.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverestore.camera.clock import Clock, RealClock
+from liverestore.camera.instrument import SimulatedMicroscope
+from liverestore.camera.source import SourceInfo
+from liverestore.camera.stamp import capture_moment, new_run_id
+from liverestore.errors import Failure
+from liverestore.frame import Frame, FrameHeader
+from liverestore.rig import RigConfig
+from liverestore.specimen import pixel_dtype
+
+__all__ = ["Faults", "SimulatedSource"]
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong, and at which frame numbers."""
+
+    lost: frozenset[int] = frozenset()
+    """Frames that the camera takes and never delivers."""
+    stalls_at: int | None = None
+    """From this frame on nothing comes any more, without an error."""
+    fails_at: int | None = None
+    """Here the camera reports an error instead of a frame."""
+    resizes_at: int | None = None
+    """From this frame on the frames have another size: one row and column less."""
+
+
+class SimulatedSource:
+    """The specimen of a rig, a frame per exposure.
+
+    A frame is rendered ahead of the time when it is due; a consumer that comes late finds
+    the specimen as old as the frames that were taken, none is skipped.
+    """
+
+    def __init__(
+        self, rig: RigConfig, *, clock: Clock | None = None, faults: Faults | None = None
+    ) -> None:
+        self._rig = rig
+        self._clock = clock or RealClock()
+        self._faults = faults or Faults()
+        self._lock = threading.Lock()
+        self._microscope: SimulatedMicroscope | None = None
+        self._running = False
+        self._run_id = ""
+        self._number = 0
+        self._lost = 0
+        self._due_s = 0.0
+        self._ready: NDArray[np.uint8] | NDArray[np.uint16] | None = None
+
+    @property
+    def microscope(self) -> SimulatedMicroscope:
+        """What the frames are taken of, with `truth(number)`. Raises `Failure` before `start`."""
+        if self._microscope is None:
+            raise Failure("simulated camera: is not started; call start first")
+        return self._microscope
+
+    def start(self) -> SourceInfo:
+        """Build the specimen (the first time) and begin with frame 0 of a new run."""
+        self._microscope = SimulatedMicroscope(self._rig)
+        self._run_id = new_run_id()
+        self._number = self._lost = 0
+        self._ready = None
+        self._due_s = self._clock.now() + self._microscope.exposure_ms / 1e3
+        self._running = True
+        return SourceInfo(
+            name="simulated camera",
+            shape=self._microscope.shape,
+            dtype=pixel_dtype(self._rig.camera),
+            exposure_ms=self._microscope.exposure_ms,
+            pixel_size_um=self._rig.optics.pixel_size_um,
+            frame_count=None,
+            interval_ms=self._microscope.exposure_ms,
+        )
+
+    def next_frame(self, timeout_s: float) -> Frame | None:
+        """The next frame when its exposure has ended, or None after `timeout_s`."""
+        if not self._running:
+            raise Failure("simulated camera: is not running; call start first")
+        deadline = self._clock.now() + timeout_s
+        while self._number in self._faults.lost:
+            self._pass_over()
+        if self._faults.stalls_at is not None and self._number >= self._faults.stalls_at:
+            self._clock.sleep(timeout_s)
+            return None
+        if self._faults.fails_at is not None and self._number >= self._faults.fails_at:
+            self._running = False
+            raise Failure(
+                f"simulated camera: failed at frame {self._number}, as it was asked to; start again"
+            )
+        pixels = self._ready
+        if pixels is None:
+            pixels = self._ready = self.microscope.counts(self._number)
+        now = self._clock.now()
+        if self._due_s > deadline:
+            self._clock.sleep(deadline - now)
+            return None
+        self._clock.sleep(self._due_s - now)
+        return self._deliver(pixels)
+
+    def _pass_over(self) -> None:
+        with self._lock:
+            self._due_s += self.microscope.exposure(self._number).exposure_ms / 1e3
+            self._number += 1
+            self._lost += 1
+            self._ready = None
+
+    def _deliver(self, pixels: NDArray[np.generic]) -> Frame:
+        captured_ns, captured_utc = capture_moment()
+        with self._lock:
+            number = self._number
+            taken = self.microscope.exposure(number)
+            self._number, self._ready = number + 1, None
+            # A late consumer makes later frames later; they do not come in a burst.
+            following = self.microscope.exposure(number + 1).exposure_ms / 1e3
+            self._due_s = max(self._due_s, self._clock.now() - following) + following
+        if self._faults.resizes_at is not None and number >= self._faults.resizes_at:
+            pixels = np.ascontiguousarray(pixels[:-1, :-1])
+        height, width = pixels.shape
+        header = FrameHeader(
+            run_id=self._run_id,
+            number=number,
+            shape=(height, width),
+            dtype=pixel_dtype(self._rig.camera),
+            captured_ns=captured_ns,
+            captured_utc=captured_utc,
+            camera="simulated camera",
+            exposure_ms=taken.exposure_ms,
+            z_um=taken.z_um,
+            pixel_size_um=self._rig.optics.pixel_size_um,
+            binning=1,
+            roi=(0, 0, width, height),
+            bit_depth=self._rig.camera.bit_depth,
+            lost_before=self._lost,
+            metadata={"SpecimenAge-s": f"{taken.time_s:.6f}"},
+        )
+        return Frame(pixels, header)
+
+    def configure(self, *, exposure_ms: float | None = None, z_um: float | None = None) -> None:
+        """Change exposure and stage from the frame after the one being exposed.
+
+        Raises `UserError` out of range.
+        """
+        with self._lock:
+            self.microscope.set(self._number + 1, exposure_ms=exposure_ms, z_um=z_um)
+
+    def stop(self) -> None:
+        """End the run; safe to call twice."""
+        self._running = False
+        self._ready = None

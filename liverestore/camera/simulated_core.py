@@ -1,0 +1,193 @@
+"""The simulated microscope as a Micro-Manager camera and focus drive behind a real core.
+
+pymmcore-plus lets a core hold devices written in Python beside Micro-Manager's own. Such
+a core is given the snake_case names of pycromanager and handed to it, so that frames of
+the specimen take the way of every other camera: sequence, ring, pop with metadata.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pymmcore
+from mmpycorex.launcher import _PYMMCORES, _camel_to_snake
+from numpy.typing import DTypeLike, NDArray
+from pycromanager import Core
+from pymmcore_plus.experimental.unicore.core._unicore import UniMMCore
+from pymmcore_plus.experimental.unicore.devices._camera import CameraDevice
+from pymmcore_plus.experimental.unicore.devices._stage import StageDevice
+
+from liverestore.camera.instrument import SimulatedMicroscope
+from liverestore.camera.micromanager import MicroManagerSource
+from liverestore.camera.mm_core import release_core
+from liverestore.errors import Failure, UserError
+from liverestore.rig import RigConfig
+from liverestore.specimen import pixel_dtype
+
+__all__ = ["SimulatedCoreSource"]
+
+CAMERA, FOCUS = "Simulated camera", "Simulated focus"
+
+
+class _Timeline:
+    """Which frame of the microscope is being exposed; camera and focus drive share it."""
+
+    def __init__(self, microscope: SimulatedMicroscope) -> None:
+        self.microscope = microscope
+        self.next_number = 0
+
+
+class _Camera(CameraDevice):
+    """Frames at the pace of their exposures, each rendered while the one before is due."""
+
+    def __init__(self, timeline: _Timeline, stopping: threading.Event) -> None:
+        super().__init__()
+        self._timeline = timeline
+        self._stopping = stopping
+        self._dtype = np.dtype(pixel_dtype(timeline.microscope.rig.camera))
+
+    def get_exposure(self) -> float:
+        return self._timeline.microscope.exposure_ms
+
+    def set_exposure(self, exposure: float) -> None:
+        try:
+            self._timeline.microscope.set(self._timeline.next_number, exposure_ms=exposure)
+        except UserError as error:
+            raise RuntimeError(str(error)) from error  # as a device adapter in C++ would
+
+    def shape(self) -> tuple[int, int]:
+        return self._timeline.microscope.shape
+
+    def dtype(self) -> DTypeLike:
+        return self._dtype
+
+    def start_sequence(
+        self,
+        n: int | None,
+        get_buffer: Callable[[Sequence[int], DTypeLike], NDArray[Any]],
+    ) -> Iterator[Mapping[str, str]]:
+        timeline = self._timeline
+        due_s = time.monotonic()
+        while n is None or n > 0:
+            number = timeline.next_number
+            timeline.next_number = number + 1
+            pixels = timeline.microscope.counts(number)
+            taken = timeline.microscope.exposure(number)
+            due_s = max(due_s + taken.exposure_ms / 1e3, time.monotonic())
+            # Not a sleep: a long exposure must end at once when the sequence is stopped.
+            if self._stopping.wait(due_s - time.monotonic()):
+                return
+            get_buffer(self.shape(), self._dtype)[:] = pixels
+            yield {"SimulatedFrame": str(number), "SpecimenAge-s": f"{taken.time_s:.6f}"}
+            n = None if n is None else n - 1
+
+
+class _Focus(StageDevice):
+    """A focus drive that arrives at once."""
+
+    def __init__(self, timeline: _Timeline) -> None:
+        super().__init__()
+        self._timeline = timeline
+
+    def set_position_um(self, val: float) -> None:
+        try:
+            self._timeline.microscope.set(self._timeline.next_number, z_um=val)
+        except UserError as error:
+            raise RuntimeError(str(error)) from error
+
+    def get_position_um(self) -> float:
+        return self._timeline.microscope.z_um
+
+    def home(self) -> None:
+        self.set_position_um(0.0)
+
+    def stop(self) -> None:
+        """Never under way."""
+
+    def set_origin(self) -> None:
+        raise RuntimeError("the simulated focus drive keeps its origin in the plane in focus")
+
+
+class _PythonCore(UniMMCore):
+    """A core whose sequence can be stopped in the middle of an exposure."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopping = threading.Event()
+
+    def startContinuousSequenceAcquisition(self, intervalMs: float = 0) -> None:  # noqa: N802, N803
+        self.stopping.clear()
+        super().startContinuousSequenceAcquisition(intervalMs)
+
+    def stopSequenceAcquisition(self, cameraLabel: str | None = None) -> None:  # noqa: N802, N803
+        self.stopping.set()
+        thread = self._acquisition_thread
+        super().stopSequenceAcquisition(*([cameraLabel] if cameraLabel else []))
+        if thread is not None:
+            # UniMMCore waits two seconds and then forgets the thread; at the interpreter's
+            # end a forgotten thread aborts the process in the middle of its C++ code.
+            thread.join()
+
+    def unloadAllDevices(self) -> None:  # noqa: N802
+        self.stopping.set()
+        super().unloadAllDevices()
+
+
+def _snake_case_methods() -> dict[str, Any]:
+    """The methods of the core under the names that pycromanager's users know."""
+    names = {name for name in dir(pymmcore.CMMCore) if not name.startswith("_")}
+    return {
+        _camel_to_snake(name): getattr(_PythonCore, name)
+        for name in names
+        if callable(getattr(_PythonCore, name))
+    }
+
+
+_SnakeCaseCore = type("_SnakeCaseCore", (_PythonCore,), _snake_case_methods())
+
+
+class SimulatedCoreSource(MicroManagerSource):
+    """The specimen of a rig, delivered by a Micro-Manager core in this process.
+
+    Each frame's tag `SimulatedFrame` is its number on the timeline of `microscope`, whose
+    `truth` gives the light of that frame without noise.
+    """
+
+    def __init__(self, rig: RigConfig) -> None:
+        super().__init__(rig, load=self._load_simulation, release=_release)
+        self._microscope: SimulatedMicroscope | None = None
+
+    @property
+    def microscope(self) -> SimulatedMicroscope:
+        """What the frames are taken of. Raises `Failure` before the first `start`."""
+        if self._microscope is None:
+            raise Failure("simulated camera: is not started; call start first")
+        return self._microscope
+
+    def _load_simulation(self, rig: RigConfig) -> Any:
+        if _PYMMCORES:
+            raise Failure(
+                "Micro-Manager core: one is loaded in this process already; stop it first"
+            )
+        self._microscope = SimulatedMicroscope(rig)
+        timeline = _Timeline(self._microscope)
+        core: Any = _SnakeCaseCore()
+        core.loadPyDevice(CAMERA, _Camera(timeline, core.stopping))
+        core.loadPyDevice(FOCUS, _Focus(timeline))
+        core.initializeAllDevices()
+        core.setCameraDevice(CAMERA)
+        core.setFocusDevice(FOCUS)
+        core.setCircularBufferMemoryFootprint(rig.source.buffer_size_mb)
+        _PYMMCORES.append(core)
+        return Core()
+
+
+def _release(core: Any) -> None:
+    release_core(core)
+    # Ends the core's own thread that calls back into Python; left alone it outlives the
+    # interpreter and aborts the process.
+    pymmcore.CMMCore.registerCallback(core, None)

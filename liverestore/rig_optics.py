@@ -1,0 +1,32 @@
+"""The optics of a microscope out of its rig file."""
+
+from __future__ import annotations
+
+from liverestore.errors import UserError
+from liverestore.optics import Optics
+from liverestore.rig import RigConfig
+
+__all__ = ["optics_of"]
+
+_NEEDED = (
+    "numerical_aperture",
+    "wavelength_nm",
+    "immersion_index",
+    "sample_index",
+    "pixel_size_um",
+)
+
+
+def optics_of(rig: RigConfig) -> Optics:
+    """The detection path of `rig`; a depth that it does not state is taken as 0.
+
+    Raises `UserError` naming the fields that the rig leaves out.
+    """
+    values = {name: getattr(rig.optics, name) for name in _NEEDED}
+    missing = [f"optics.{name}" for name, value in values.items() if value is None]
+    if missing:
+        raise UserError(
+            f"rig {rig.origin or rig.name}: {', '.join(missing)} missing; without it there is no "
+            "point spread function; write it into the rig file"
+        )
+    return Optics(**values, depth_um=rig.optics.depth_um or 0.0)
