@@ -76,7 +76,12 @@ def noisy_realisations(
     """
     r = ranges or CameraRanges()
     n = clean.shape[0]
-    peak = _uniform(n, *r.peak_e, generator, log=True)
+    # Low light, where denoising matters, gets most of the scenes.
+    low, high = r.peak_e
+    middle = (low**0.4) * (high**0.6)
+    dim = _uniform(n, low, middle, generator, log=True)
+    bright = _uniform(n, middle, high, generator, log=True)
+    peak = torch.where(_sometimes(n, 0.75, generator) > 0, dim, bright)
     background = _uniform(n, *r.background_e, generator, log=True)
     read = _uniform(n, *r.read_noise_e, generator, log=True) * _sometimes(n, 0.8, generator)
     spread = _uniform(n, 0.0, 0.6, generator) * _sometimes(n, 0.5, generator)

@@ -109,33 +109,53 @@ def _curves(
 
 
 def filaments(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
-    """Microtubule-like lines, scattered or from an organising centre."""
-    count = int(_log_uniform(rng, 3, 90))
+    """Microtubule-like lines, scattered, in loose bundles or from an organising centre."""
+    count = int(_log_uniform(rng, 3, 150))
     wander = _log_uniform(rng, 0.005, 0.15)
-    start = None
-    if rng.random() < 0.3:
+    start = heading = None
+    kind = rng.random()
+    if kind < 0.2:
         centre = rng.uniform(0, 1, 2) * np.array(shape)
         start = centre + rng.normal(0, 6, (count, 2))
-    labelling = _log_uniform(rng, 0.2, 8) if rng.random() < 0.5 else 0.0
+    elif kind < 0.55:
+        # Neighbours that run the same way, apart by a few pixels.
+        groups = int(rng.integers(1, 6))
+        which = rng.integers(0, groups, count)
+        start = rng.uniform(-0.1, 1.1, (groups, 2))[which] * np.array(shape)
+        start = start + rng.normal(0, _log_uniform(rng, 3, 40), (count, 2))
+        heading = rng.uniform(0, 2 * np.pi, groups)[which] + rng.normal(0, 0.2, count)
+    labelling = _log_uniform(rng, 0.2, 6) if rng.random() < 0.3 else 0.0
     length = _log_uniform(rng, 30, 500)
-    return _curves(rng, shape, count, length, wander, start, labelling=labelling)
+    return _curves(rng, shape, count, length, wander, start, heading, labelling=labelling)
 
 
 def fibres(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
-    """Actin-like bundles along a slowly turning direction, over a fine mesh."""
-    turn = rng.uniform(0.1, 1.2)
+    """Actin-like bundles along a slowly turning direction, from a few to a dense weave, over a
+    fine mesh and a pedestal of unresolved filaments."""
+    turn = rng.uniform(0.05, 1.0)
     direction = rng.uniform(0, np.pi) + turn * _blur(_texture(rng, shape, 1.8), 6)
-    count = int(_log_uniform(rng, 30, 250))
+    direction = direction.astype(np.float32)
+    dense = rng.random() < 0.6
+    count = int(_log_uniform(rng, 300, 2500) if dense else _log_uniform(rng, 30, 250))
+    labelling = rng.uniform(0, 2) if rng.random() < 0.4 else 0.0
     lines = _curves(
-        rng, shape, count, _log_uniform(rng, 40, 300), 0.0, field=direction.astype(np.float32),
-        labelling=rng.uniform(0, 2),
+        rng, shape, count, _log_uniform(rng, 20, 200), 0.0, field=direction, labelling=labelling
     )
     if rng.random() < 0.6:
-        thick = _curves(rng, shape, count // 6 + 1, 200, 0.0, field=direction.astype(np.float32))
-        lines += rng.uniform(0.5, 3) * _blur(thick, rng.uniform(0.5, 2))
+        thick = _curves(rng, shape, count // 12 + 2, 150, 0.0, field=direction)
+        lines += rng.uniform(0.5, 3) * _blur(thick, rng.uniform(0.4, 2))
     if rng.random() < 0.5:
         lines += rng.uniform(0.2, 1) * _curves(rng, shape, 300, 25, 0.2)
-    return lines * np.exp(rng.uniform(0, 0.8) * _texture(rng, shape, 1.6))
+    if dense and rng.random() < 0.5:
+        crossing = _curves(rng, shape, count // 3, 60, 0.0, field=direction + rng.uniform(0.3, 1.5))
+        lines += rng.uniform(0.3, 1) * crossing
+    pedestal = rng.uniform(0.2, 2) * float(lines.mean())
+    patch = np.exp(rng.uniform(0, 0.8) * _texture(rng, shape, 1.8))
+    if rng.random() < 0.5:
+        # The edge of the cell.
+        nearest, second = _cells(rng, shape)
+        patch = patch * (1 / (1 + np.exp(-np.clip((second - nearest - rng.uniform(2, 30)), -30, 30))))
+    return (lines + pedestal) * patch.astype(np.float32)
 
 
 def mitochondria(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
@@ -251,13 +271,13 @@ def empty(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
 
 
 FAMILIES: dict[str, tuple[Callable[[np.random.Generator, tuple[int, int]], FloatImage], float]] = {
-    "filaments": (filaments, 0.22),
-    "fibres": (fibres, 0.16),
-    "mitochondria": (mitochondria, 0.16),
+    "filaments": (filaments, 0.24),
+    "fibres": (fibres, 0.20),
+    "mitochondria": (mitochondria, 0.15),
     "membranes": (membranes, 0.07),
-    "nuclei": (nuclei, 0.10),
-    "spots": (spots, 0.12),
-    "tissue": (tissue, 0.06),
+    "nuclei": (nuclei, 0.09),
+    "spots": (spots, 0.09),
+    "tissue": (tissue, 0.05),
     "leaves": (leaves, 0.07),
     "empty": (empty, 0.04),
 }
