@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import zlib
 from typing import Any
@@ -10,9 +11,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from liverestore.errors import UserError
 from liverestore.frame import Frame, FrameHeader, Provenance, Restored
 
-__all__ = ["RECORD_TAG", "RECORD_VERSION", "FrameRecord", "crc32", "record_of"]
+__all__ = ["RECORD_TAG", "RECORD_VERSION", "FrameRecord", "crc32", "decode_record", "record_of"]
 
 RECORD_TAG = 65000
 """TIFF tag (ASCII, JSON) of every page that this program writes."""
@@ -23,8 +25,8 @@ class FrameRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The header of one stored frame, the checksum of its pixels and what made them.
 
     Stored as one line of JSON: in TIFF tag 65000 of the frame's own page, in OME-Zarr as
-    one line of `frames.jsonl` beside the chunks. Unknown keys of a newer version are
-    skipped, so that old programs read new files.
+    one line of `frames.jsonl` beside the chunks (docs/files.md). `version` goes up when an
+    older program could no longer read it.
     """
 
     version: int
@@ -57,6 +59,30 @@ def record_of(item: Frame | Restored, index: int) -> FrameRecord:
         header=header,
         provenance=provenance,
     )
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+def decode_record(data: bytes | str, place: str) -> FrameRecord:
+    """The record stored as `data`. Raises `UserError` naming `place` where it is damaged
+    or was written by a newer version of this program.
+    """
+    try:
+        return msgspec.json.decode(data, type=FrameRecord)
+    except msgspec.MsgspecError as error:
+        with contextlib.suppress(msgspec.MsgspecError):
+            version = msgspec.json.decode(data, type=_Version).version
+            if version > RECORD_VERSION:
+                raise UserError(
+                    f"{place}: got a record of version {version}, known here are versions up to "
+                    f"{RECORD_VERSION}; update with: pip install --upgrade liverestore"
+                ) from error
+        raise UserError(
+            f"{place}: the record is damaged ({error}); copy the file again from where it was "
+            "recorded"
+        ) from error
 
 
 def _storable(provenance: Provenance) -> Provenance:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import msgspec
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
 from liverestore.errors import UserError
-from liverestore.frame_record import RECORD_TAG, FrameRecord
+from liverestore.frame_record import RECORD_TAG, FrameRecord, decode_record
 from liverestore.movie import Movie
 
 __all__ = ["TiffMovie"]
@@ -140,13 +139,8 @@ class TiffMovie(Movie):
             tag = page.aspage().tags.get(RECORD_TAG)
             if tag is None:
                 return None
-            try:
-                return msgspec.json.decode(str(tag.value), type=FrameRecord)
-            except msgspec.MsgspecError as error:
-                raise UserError(
-                    f"{self.path}: the record of frame {index} (TIFF tag {RECORD_TAG}) is "
-                    f"damaged: {error}; copy the file again from where it was recorded"
-                ) from error
+            place = f"{self.path}, frame {index} (TIFF tag {RECORD_TAG})"
+            return decode_record(str(tag.value), place)
 
     def close(self) -> None:
         """See `Movie.close`."""

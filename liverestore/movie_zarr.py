@@ -6,13 +6,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
 from liverestore.errors import UserError
-from liverestore.frame_record import FrameRecord
+from liverestore.frame_record import FrameRecord, decode_record
 from liverestore.movie import Movie
 
 __all__ = ["RECORDS_NAME", "ZarrMovie"]
@@ -90,13 +89,7 @@ class ZarrMovie(Movie):
         lines = self._record_lines()
         if index >= len(lines):
             return None
-        try:
-            return msgspec.json.decode(lines[index], type=FrameRecord)
-        except msgspec.MsgspecError as error:
-            raise UserError(
-                f"{self._records_file}: line {index + 1} is damaged: {error}; copy the store "
-                "again from where it was recorded"
-            ) from error
+        return decode_record(lines[index], f"{self._records_file}, line {index + 1}")
 
     def _record_lines(self) -> list[bytes]:
         if self._lines is None:

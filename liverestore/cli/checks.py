@@ -235,7 +235,8 @@ def _gpu() -> list[Finding]:
         text = "no NVIDIA GPU: engines run on the processor"
         return [Finding(name="gpu", state="note", text=text, essential=False)]
     if any(map(_version, ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu12-libs", "tensorrt"))):
-        return [Finding(name="gpu", state="ok", text=f"{card}, driver {driver}, with TensorRT")]
+        text = f"{card}, driver {driver}, with TensorRT"
+        return [Finding(name="gpu", state="ok", text=text, essential=False)]
     # CUDA 13 needs a driver of the 580 series.
     extra = "tensorrt-cu13" if int(driver.partition(".")[0]) >= 580 else "tensorrt-cu12"
     return [

@@ -158,7 +158,7 @@ class OmeSink:
 
     def _why(self, error: OSError, frame_bytes: int) -> str:
         """A short write carries no reason; the free space tells it."""
-        if error.errno is None and self._free_bytes(self.path.parent) < frame_bytes:
+        if error.errno is None and self._free_bytes(self.path.parent) < 2 * frame_bytes:
             return "the disk is full"
         return reason(error)
 

@@ -366,3 +366,29 @@ def test_records_are_readable_without_this_program(tmp_path, frames):
     line = (tmp_path / "a.ome.zarr" / "0" / "frames.jsonl").read_text(encoding="utf-8")
     assert json.loads(line)["header"]["metadata"]["ImageNumber"] == "0"
     assert in_tiff["header"]["exposure_ms"] == 8.0
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ((b'"version":1', b'"version":9'), "damaged|version 9"),
+        ((b'"crc32"', b'"crc99"'), "damaged"),
+        ((b'{"version":1', b'{"version":7,"more":{}'), "damaged|version 7"),
+    ],
+)
+def test_records_that_cannot_be_read_are_named(tmp_path, frames, change, says):
+    path = tmp_path / "a.ome.zarr"
+    sink = OmeSink(path)
+    sink.append(frames(0))
+    sink.append(frames(1))
+    sink.close()
+    file = path / "0" / "frames.jsonl"
+    first, second, _ = file.read_bytes().split(b"\n")
+    # A newer header brings fields that this version does not know.
+    second = second.replace(*change).replace(b'"camera":', b'"lens":"x","camera":')
+    file.write_bytes(first + b"\n" + second + b"\n")
+    with open_movie(path) as movie:
+        assert movie.header(0).number == 0
+        with pytest.raises(UserError, match=says) as caught:
+            movie.header(1)
+    assert "line 2" in str(caught.value)
