@@ -150,11 +150,11 @@ class AcquisitionBar(_Bar):
             # The box rounds, so the report must be rounded alike to be recognised.
             reported = round(reported, box.decimals())
         value = follower.value(reported, self._now_s)
-        box.setEnabled(value is not None)
+        if value is None:
+            box.show_unknown()
+        else:
+            box.show_value(value)
         box.setToolTip(box.accessibleName() + ("" if value is not None else f": {_NOT_REPORTED}"))
-        # Qt shows the special text at the minimum: an unknown value is a dash, not a number.
-        box.setSpecialValueText("" if value is not None else "\u2013")
-        box.show_value(box.minimum() if value is None else value)
 
     def _follow_stop(self, status: RunStatus | None) -> None:
         ended = status is not None and status.state in ("stopped", "failed")
@@ -276,6 +276,7 @@ class DisplayBar(_Bar):
     def _level_box(self, name: str, tip: str) -> NumberBox:
         box = NumberBox(name, low=-1e9, high=1e9, decimals=0, tip=tip, parent=self)
         box.setSingleStep(10.0)
+        box.show_unknown()
         return box
 
     def _auto_changed(self, *_: object) -> None:

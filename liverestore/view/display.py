@@ -69,6 +69,8 @@ class PaneState:
     frame_label: str
     waiting: str = ""
     """Said in the middle of an empty pane."""
+    details: str = ""
+    """Said under the image where there is no read-out."""
     banner: str = ""
     """Said over the image when it is not what one would take it for."""
     cautions: tuple[str, ...] = ()
@@ -203,7 +205,21 @@ def _raw_pane(shown: Shown, status: RunStatus | None) -> PaneState:
         facts.append(f"{header.exposure_ms:g} ms")
     if header.z_um is not None:
         facts.append(f"z {header.z_um:.2f} µm")
-    return PaneState(frame, "raw", " · ".join(facts), _frame_label(header))
+    return PaneState(
+        frame, "raw", " · ".join(facts), _frame_label(header), details=_size_text(header)
+    )
+
+
+def _size_text(header: FrameHeader) -> str:
+    height, width = header.shape
+    text = f"{width} x {height} {header.dtype}"
+    if header.bit_depth is not None:
+        text += f", {header.bit_depth} bit"
+    if header.binning is not None and header.binning > 1:
+        text += f", binning {header.binning}"
+    if header.pixel_size_um is not None:
+        text += f", {header.pixel_size_um:.4g} µm per pixel"
+    return text
 
 
 def _saved_text(status: RunStatus | None) -> str:
@@ -240,6 +256,7 @@ def _restored_pane(shown: Shown, status: RunStatus | None) -> PaneState:
         title,
         made.runtime,
         number,
+        details=f"made in {_duration((made.finished_ns - made.started_ns) / 1e6)}",
         banner=banner,
         cautions=made.warnings,
         dimmed=running and shown.engine is EngineSign.SILENT,

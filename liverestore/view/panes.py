@@ -81,7 +81,8 @@ class _ImageView(pg.GraphicsView):  # type: ignore[misc]
         at = None if marker is None else self.box.mapViewToScene(QPointF(*marker))
         x0, _, x1, _ = self.view()
         area = QRectF(self.viewport().rect())
-        draw_overlay(painter, area, self.overlay, zoom=area.width() / (x1 - x0), marker_at=at)
+        zoom = area.width() / (x1 - x0) if x1 > x0 else 0.0
+        draw_overlay(painter, area, self.overlay, zoom=zoom, marker_at=at)
         painter.restore()
 
 
@@ -137,6 +138,10 @@ class ImagePane(QFrame):
         )
         self._set_overlay(overlay)
         self.image.item.setOpacity(_DIMMED_OPACITY if state.dimmed else 1.0)
+
+    def show_readout(self, text: str) -> None:
+        """Show `text` under the image."""
+        self.readout.setText(text)
 
     def show_image(
         self,

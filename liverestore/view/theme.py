@@ -71,7 +71,7 @@ def stylesheet(scale: float) -> str:
         selection-background-color: {c["accent"]}; selection-color: #06201c;
     }}
     QPushButton, QComboBox {{ padding: {px(3)} {px(7)}; }}
-    QDoubleSpinBox {{ padding: {px(3)} {px(2)}; }}
+    QDoubleSpinBox {{ padding: {px(3)} {px(5)}; }}
     QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{ width: 0; border: none; }}
     QDoubleSpinBox QLineEdit {{ background: transparent; border: none; }}
     QPushButton {{ background: #262c33; }}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from PySide6.QtCore import QPointF, QSize, Qt
+from PySide6.QtCore import QLocale, QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from liverestore.view.theme import COLOURS
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QPaintEvent, QWheelEvent
+    from PySide6.QtGui import QPaintEvent, QResizeEvent, QWheelEvent
 
 __all__ = ["ChoiceBox", "ElidedLabel", "Follower", "NumberBox", "TickBox", "set_tone"]
 
@@ -84,8 +84,21 @@ class NumberBox(QDoubleSpinBox):
         self.setDecimals(decimals)
         self.setSuffix(suffix)
         self.setKeyboardTracking(False)
+        # A point in every country: the numbers are compared with those in files.
+        self.setLocale(QLocale.c())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.editingFinished.connect(self.clearFocus)
+
+    def textFromValue(self, value: float) -> str:  # noqa: N802 - Qt's name
+        """`value` without zeros that say nothing."""
+        text = f"{value:.{self.decimals()}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Keep the text off the border, which the style sheet does not."""
+        super().resizeEvent(event)
+        gap = self.height() // 5
+        self.lineEdit().setTextMargins(gap, 0, 0, 0)
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
         """Ignore the wheel without focus."""
@@ -94,9 +107,23 @@ class NumberBox(QDoubleSpinBox):
         else:
             event.ignore()
 
+    def show_unknown(self) -> None:
+        """Display a dash: there is no value, and none can be set."""
+        self.setEnabled(False)
+        # Qt shows the special text in place of the lowest value.
+        self.setSpecialValueText("\u2013")
+        blocked = self.blockSignals(True)
+        self.setValue(self.minimum())
+        self.blockSignals(blocked)
+
     def show_value(self, value: float) -> None:
         """Display `value` as reported, without telling anyone."""
-        if self.hasFocus() or value == self.value():
+        if self.hasFocus():
+            return
+        self.setEnabled(True)
+        if self.specialValueText():
+            self.setSpecialValueText("")
+        if value == self.value():
             return
         blocked = self.blockSignals(True)
         self.setValue(value)

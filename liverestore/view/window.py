@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from liverestore.errors import LiverestoreError
@@ -16,6 +15,7 @@ from liverestore.view.levels import Autostretch, Levels, saturated_fraction
 from liverestore.view.luts import lut_table
 from liverestore.view.pairing import Pairing, Rate, Shown
 from liverestore.view.panes import ImagePane
+from liverestore.view.shortcuts import bind_shortcuts
 from liverestore.view.statusbar import NoticeBar, StatusBar
 from liverestore.view.theme import scale_for, stylesheet
 
@@ -60,7 +60,7 @@ class LiveWindow(QWidget):
     ) -> None:
         super().__init__()
         self.setWindowTitle(title)
-        self.setMinimumSize(960, 600)
+        self.setMinimumSize(1120, 640)
         self._feed = feed
         self._camera = camera
         self._clock_ns = clock_ns
@@ -230,7 +230,7 @@ class LiveWindow(QWidget):
             if content is not None and cursor is not None:
                 x, y = int(cursor[0] // 1), int(cursor[1] // 1)
                 text = readout(content.frame, x, y, self._camera)
-            pane.readout.setText(text)
+            pane.show_readout(text or (content.details if content is not None else ""))
 
     def _hovered(self, pane: ImagePane, other: ImagePane, at: tuple[float, float] | None) -> None:
         self._cursor = at
@@ -293,22 +293,20 @@ class LiveWindow(QWidget):
             pane.hovered.connect(lambda at, p=pane, o=other: self._hovered(p, o, at))
             pane.moved.connect(lambda p=pane, o=other: self._moved(p, o))
             pane.fit_asked.connect(self.fit)
-        keys: dict[str, Callable[[], object]] = {
-            "F": self.fit,
-            "1": self.one_to_one,
-            "+": lambda: self.zoom(1.25),
-            "=": lambda: self.zoom(1.25),
-            "-": lambda: self.zoom(0.8),
-            "A": self.display.auto.toggle,
-            "L": self.display.next_lut,
-            "PgUp": lambda: self.acquisition.step_z(1),
-            "PgDown": lambda: self.acquisition.step_z(-1),
-            "Ctrl+.": self.acquisition.stop.click,
-            "Ctrl+W": self.close,
-            "F11": self._toggle_full_screen,
+        actions: dict[str, Callable[[], object]] = {
+            "fit": self.fit,
+            "one_to_one": self.one_to_one,
+            "zoom_in": lambda: self.zoom(1.25),
+            "zoom_out": lambda: self.zoom(0.8),
+            "autostretch": self.display.auto.toggle,
+            "next_lut": self.display.next_lut,
+            "focus_up": lambda: self.acquisition.step_z(1),
+            "focus_down": lambda: self.acquisition.step_z(-1),
+            "stop": self.acquisition.stop.click,
+            "close": self.close,
+            "full_screen": self._toggle_full_screen,
         }
-        for key, action in keys.items():
-            QShortcut(QKeySequence(key), self).activated.connect(action)
+        bind_shortcuts(self, actions)
 
     def _toggle_full_screen(self) -> None:
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
