@@ -47,9 +47,7 @@ def check_output(source: Path, out: Path, *, force: bool) -> None:
         )
 
 
-def open_output(
-    movie: Movie, out: Path, *, force: bool, dtype: str
-) -> tuple[OmeSink, NDArray[np.intp]]:
+def open_output(movie: Movie, out: Path, *, force: bool) -> tuple[OmeSink, NDArray[np.intp]]:
     """A sink for a file like `movie`, and the order in which it wants the frames.
 
     An existing `out` is removed here, if `force`. Raises `UserError` for axes that the

@@ -70,7 +70,7 @@ def restore(
         try:
             runtime.warm_up((movie.shape[1], movie.shape[2]))
             made_as = dtype or movie.dtype.name
-            sink, order = open_output(movie, out, force=force, dtype=made_as)
+            sink, order = open_output(movie, out, force=force)
             job = _Job(movie, runtime, camera, sink, made_as)
             job.run([int(index) for index in order], console)
         finally:
