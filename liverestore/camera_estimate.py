@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liverestore.camera_model import CameraModel
+from liverestore.camera_stabilise import CameraModel
 from liverestore.errors import UserError
 
 __all__ = ["estimate_from_frame", "estimate_from_movie"]
@@ -97,7 +97,8 @@ def estimate_from_frame(
 class _Samples:
     """Pixels as columns: own `level`; `residual`, whose variance is that of one pixel; a
     `guide` to the level that shares no noise with them, so that sorting by it favours
-    neither high nor low values; a `smooth` level; the steepness of the picture there."""
+    neither high nor low values; a `smooth` level; the steepness of the picture there.
+    """
 
     level: FloatArray
     residual: FloatArray
@@ -123,7 +124,8 @@ class _Samples:
 
 def _saturation(counts: NDArray[np.generic]) -> float:
     """Counts from here on are clipped: the top of an integer type, else the highest value
-    when many pixels share it."""
+    when many pixels share it.
+    """
     if counts.dtype.kind in "ui":
         return float(np.iinfo(counts.dtype).max)
     return float("inf")
@@ -150,7 +152,8 @@ def _separable(image: FloatArray, kernel: FloatArray) -> FloatArray:
 
 def _binned(samples: _Samples) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean, variance and number of pixels in bins of the guide, half of them of equal width
-    and half of equal count."""
+    and half of equal count.
+    """
     guide = samples.guide
     low, high = np.quantile(guide, [0.0005, 0.9995])
     edges = np.unique(

@@ -30,9 +30,10 @@ class InferenceRuntime(Protocol):
         ...
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, C, Y, X) float32 in, (N, C', Y, X) float32 out, any Y and X.
+        """(N, C, Y, X) float32 in, (N, C', Y, X) float32 out.
 
-        The returned buffer may be reused by the next call. Raises `Failure`.
+        Y and X are multiples of `spec.divisor`. The returned buffer may be reused by the
+        next call. Raises `Failure`.
         """
         ...
 

@@ -1,0 +1,189 @@
+"""Counts of a camera, photoelectrons, and a scale on which the noise is one everywhere.
+
+A pixel reads `offset + electrons / gain` counts, where the electrons are Poisson-distributed
+light plus Gaussian read noise. The generalised Anscombe transform (Starck, Murtagh & Bijaoui
+1998) gives such a pixel a variance of about one; going back after denoising needs the *exact
+unbiased* inverse (Makitalo & Foi, IEEE TIP 22, 91, 2013), because the plain algebraic one
+loses up to half an electron at low light.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverestore.errors import UserError
+
+__all__ = ["CameraModel", "expected_stabilised"]
+
+FloatArray = NDArray[np.float32]
+
+_TABLE_STEP = 1 / 512
+_TABLE_TOP = 64.0
+"""Above this stabilised value (about 1000 e) the inverse is its asymptote."""
+
+
+def expected_stabilised(
+    electrons: NDArray[np.float64], read_noise_e: float
+) -> NDArray[np.float64]:
+    """Mean of the stabilised value of a pixel that expects `electrons` (any shape, >= 0).
+
+    Summed over the Poisson distribution, integrated over the read noise.
+    """
+    light = np.asarray(electrons, np.float64).ravel()
+    top = float(light.max(initial=0.0))
+    k = np.arange(int(top + 12 * np.sqrt(top) + 30))
+    if read_noise_e > 0:
+        # Midpoint rule; the kink of the root at zero is the reason for so many points.
+        edges = np.linspace(-8, 8, 2001)
+        x = 0.5 * (edges[1:] + edges[:-1])
+        weight = np.exp(-0.5 * x * x)
+        weight /= weight.sum()
+        x = x * read_noise_e
+    else:
+        x, weight = np.zeros(1), np.ones(1)
+    given_k = np.empty(k.size)
+    for block in range(0, k.size, 256):
+        e = k[block : block + 256, None] + x + 0.375 + read_noise_e**2
+        given_k[block : block + 256] = 2 * np.sqrt(np.maximum(e, 0)) @ weight
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.maximum(k[1:], 1)))])
+    out = np.empty(light.size)
+    for i, rate in enumerate(light):
+        if rate <= 0:
+            out[i] = given_k[0]
+            continue
+        low = max(int(rate - 12 * np.sqrt(rate) - 30), 0)
+        high = int(rate + 12 * np.sqrt(rate) + 30)
+        kk = k[low:high]
+        probability = np.exp(kk * np.log(rate) - rate - log_factorial[low:high])
+        out[i] = (probability @ given_k[low:high]) / probability.sum()
+    return out.reshape(np.shape(electrons))
+
+
+@functools.lru_cache(maxsize=16)
+def _inverse_correction(read_noise_e: float) -> FloatArray:
+    """What the exact unbiased inverse adds to its asymptote z^2/4 - 1/8 - sigma^2, for
+    z = 0, 1/512, ... 64 (electrons).
+    """
+    z = np.arange(int(_TABLE_TOP / _TABLE_STEP) + 1) * _TABLE_STEP
+    asymptote = z * z / 4 - 0.125 - read_noise_e**2
+    top = _TABLE_TOP**2 / 4
+    # Dense where the curve bends.
+    light = np.concatenate([np.linspace(0, 2, 161), np.linspace(np.sqrt(2), np.sqrt(top), 1000)[1:] ** 2])
+    light = np.unique(light)
+    mean_z = expected_stabilised(light, read_noise_e)
+    # The correction is smooth in z, so it is what gets interpolated.
+    correction = np.interp(
+        z, mean_z, light - (mean_z * mean_z / 4 - 0.125 - read_noise_e**2)
+    )
+    # Below the mean of no light at all: straight on, so that noise of a restored dark
+    # background stays symmetric about zero instead of being cut at it.
+    slope = (light[1] - light[0]) / (mean_z[1] - mean_z[0])
+    below = z < mean_z[0]
+    correction[below] = (z[below] - mean_z[0]) * slope - asymptote[below]
+    table = correction.astype(np.float32)
+    table.setflags(write=False)
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class CameraModel:
+    """How counts relate to light for one camera at one setting.
+
+    Raises `UserError` for a gain or a read noise that no camera has.
+    """
+
+    offset_counts: float
+    """Mean of a dark frame."""
+    gain_e_per_count: float
+    """Photoelectrons per count."""
+    read_noise_e: float
+    """Standard deviation of a dark frame, in photoelectrons."""
+    origin: str = "rig"
+    """Where the numbers are from: "rig", "movie", "frame", or "assumed" (a frame that
+    tells nothing, such as an empty one)."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.offset_counts, self.gain_e_per_count, self.read_noise_e)
+        if not all(np.isfinite(numbers)) or self.gain_e_per_count <= 0 or self.read_noise_e < 0:
+            raise UserError(
+                f"camera model: got offset {self.offset_counts} counts, gain "
+                f"{self.gain_e_per_count} e/count, read noise {self.read_noise_e} e; the gain "
+                "must be above 0, the read noise at least 0 and all of them finite"
+            )
+
+    def to_electrons(self, counts: NDArray[np.generic]) -> FloatArray:
+        """Counts of any real dtype and shape to photoelectrons, float32."""
+        # In float32 throughout: uint16 minus a float would be float64 in NumPy.
+        e = counts.astype(np.float32)
+        e -= np.float32(self.offset_counts)
+        e *= np.float32(self.gain_e_per_count)
+        return e
+
+    def to_counts(self, electrons: FloatArray) -> FloatArray:
+        """Photoelectrons to counts, float32, not rounded."""
+        counts = electrons.astype(np.float32) / np.float32(self.gain_e_per_count)
+        counts += np.float32(self.offset_counts)
+        return counts
+
+    def stabilise(self, counts: NDArray[np.generic], out: FloatArray | None = None) -> FloatArray:
+        """Counts to 2 sqrt(e + 3/8 + sigma^2), float32, with a noise of about one.
+
+        Integer counts go through a table. Values below zero under the root count as zero.
+        `out` (same shape, float32) is written when given.
+        """
+        if counts.dtype == np.uint8 or counts.dtype == np.uint16:
+            table = _stabilising_table(self, counts.dtype.str)
+            # mode="clip" skips the buffering that "raise" needs with `out`.
+            return table.take(counts, out=out, mode="clip")
+        z = np.subtract(counts, np.float32(self.offset_counts), out=out, dtype=np.float32)
+        z *= np.float32(self.gain_e_per_count)
+        z += np.float32(0.375 + self.read_noise_e**2)
+        np.maximum(z, 0, out=z)
+        np.sqrt(z, out=z)
+        z *= np.float32(2)
+        return z
+
+    def unstabilise_electrons(self, z: FloatArray) -> FloatArray:
+        """Exact unbiased inverse: the mean of stabilised values to expected photoelectrons.
+
+        Right for the *mean* of `stabilise` over the noise, which is what a denoiser gives;
+        not the inverse of `stabilise` for a single noisy value. Slightly negative for values
+        below those of no light at all.
+        """
+        table = _inverse_correction(round(self.read_noise_e, 3))
+        place = z * np.float32(1 / _TABLE_STEP)
+        place += np.float32(0.5)
+        index = np.clip(place, 0, table.size - 1, out=place).astype(np.int32)
+        electrons = np.multiply(z, z)
+        electrons *= np.float32(0.25)
+        electrons -= np.float32(0.125 + self.read_noise_e**2)
+        electrons += table.take(index, mode="clip")
+        return electrons
+
+    def unstabilise(self, z: FloatArray) -> FloatArray:
+        """Exact unbiased inverse in counts, float32, not rounded."""
+        counts = self.unstabilise_electrons(z)
+        counts *= np.float32(1 / self.gain_e_per_count)
+        counts += np.float32(self.offset_counts)
+        return counts
+
+    def numbers(self) -> dict[str, float | int | str]:
+        """For provenance."""
+        return {
+            "offset_counts": round(self.offset_counts, 4),
+            "gain_e_per_count": round(self.gain_e_per_count, 6),
+            "read_noise_e": round(self.read_noise_e, 4),
+            "camera_model_origin": self.origin,
+        }
+
+
+@functools.lru_cache(maxsize=16)
+def _stabilising_table(model: CameraModel, dtype: str) -> FloatArray:
+    counts = np.arange(np.iinfo(np.dtype(dtype)).max + 1, dtype=np.float32)
+    table = model.stabilise(counts)
+    table.setflags(write=False)
+    return table

@@ -1,0 +1,223 @@
+"""What an engine expects and promises, read from its package in `engines/<name>/rdf.yaml`.
+
+A package follows the BioImage Model Zoo (format 0.5); what live use needs beyond that stands
+in its `config: liverestore:` block. The classical filters `mean5` and `median5` are engines
+too, without a package; `null` copies its input and serves tests of everything around it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from liverestore.errors import UserError
+from liverestore.frame import PIXEL_DTYPES, FrameHeader
+from liverestore.paths import engine_folders
+
+__all__ = ["BUILT_IN", "ModelSpec", "engine_problems", "find_engine", "list_engines"]
+
+Domain = Literal["stabilised", "counts"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One engine: its identity, its weights, and the frames it is made for."""
+
+    name: str
+    task: str
+    """"denoise", or another word of the field."""
+    version: str
+    description: str
+    weights: Path | None = None
+    """ONNX file; None for a filter that has none."""
+    sha256: str = ""
+    """Of the weights file; empty without one."""
+    domain: Domain = "stabilised"
+    """What the network sees: variance-stabilised values of unit noise, or plain counts."""
+    photon_range_e: tuple[float, float] | None = None
+    """Photoelectrons at the brightest place that it was trained for."""
+    pixel_size_range_um: tuple[float, float] | None = None
+    """Edge of a pixel in the sample that it was trained for."""
+    divisor: int = 1
+    """Y and X of what the network gets are multiples of this."""
+    halo_px: int = 0
+    """Overlap that makes tiles exact; at least the receptive field's reach."""
+    folder: Path | None = None
+    details: dict[str, Any] = field(default_factory=dict, compare=False)
+    """The whole `config: liverestore:` block: training, hardware, scores, limits of use."""
+
+    def mismatch(self, header: FrameHeader) -> str | None:
+        """Why frames like this cannot be restored by this engine, or None when they can."""
+        if header.dtype not in PIXEL_DTYPES:
+            return (
+                f"engine '{self.name}' got {header.dtype} pixels; it takes "
+                f"{', '.join(PIXEL_DTYPES)}; convert the frames first"
+            )
+        if min(header.shape) < 1:
+            return f"engine '{self.name}' got an empty frame {header.shape}; set a larger ROI"
+        return None
+
+    def warnings_for(self, header: FrameHeader) -> tuple[str, ...]:
+        """What speaks against, but does not forbid, frames like this."""
+        span, size = self.pixel_size_range_um, header.pixel_size_um
+        if span is not None and size is not None and not span[0] <= size <= span[1]:
+            return (
+                f"pixels of {size:g} um: engine '{self.name}' was trained for "
+                f"{span[0]:g} to {span[1]:g} um",
+            )
+        return ()
+
+    def padded(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """The smallest (Y, X) that holds `shape` and that the network takes."""
+        y, x = (-(-n // self.divisor) * self.divisor for n in shape)
+        return y, x
+
+    def check_weights(self) -> None:
+        """Compare the weights with their sha256; `UserError` when they differ or are gone."""
+        if self.weights is None:
+            return
+        if not self.weights.is_file():
+            raise UserError(
+                f"engine '{self.name}': {self.weights} is missing; install the engine again"
+            )
+        found = hashlib.sha256(self.weights.read_bytes()).hexdigest()
+        if found != self.sha256:
+            raise UserError(
+                f"engine '{self.name}': {self.weights.name} has the sha256 {found[:12]}..., but "
+                f"rdf.yaml says {self.sha256[:12]}...; install the engine again"
+            )
+
+
+BUILT_IN: dict[str, ModelSpec] = {
+    "mean5": ModelSpec(
+        name="mean5",
+        task="denoise",
+        version="1",
+        description="Mean of 5x5 pixels, mirrored borders: a classical filter to compare with.",
+        domain="counts",
+        halo_px=2,
+    ),
+    "median5": ModelSpec(
+        name="median5",
+        task="denoise",
+        version="1",
+        description="Median of 5x5 pixels, mirrored borders: a classical filter to compare with.",
+        domain="counts",
+        halo_px=2,
+    ),
+    "null": ModelSpec(
+        name="null",
+        task="test",
+        version="1",
+        description="Copies its input; for tests of everything around an engine.",
+        domain="counts",
+    ),
+}
+_HIDDEN = {"null"}
+
+
+class _Live(msgspec.Struct, frozen=True, kw_only=True):
+    """What must stand in the `config: liverestore:` block; more may."""
+
+    task: str
+    input: Domain
+    divisor: int
+    halo_px: int
+    photon_range_e: tuple[float, float] | None = None
+    pixel_size_range_um: tuple[float, float] | None = None
+
+
+def _read(folder: Path) -> ModelSpec:
+    """The package in `folder`; `UserError` naming file and field when it is malformed."""
+    file = folder / "rdf.yaml"
+    try:
+        rdf = yaml.safe_load(file.read_text(encoding="utf-8"))
+        block = rdf["config"]["liverestore"]
+        onnx = rdf["weights"]["onnx"]
+        live = msgspec.convert(block, _Live)
+        return ModelSpec(
+            name=folder.name,
+            task=live.task,
+            version=str(rdf["version"]),
+            description=str(rdf["description"]),
+            weights=folder / str(onnx["source"]),
+            sha256=str(onnx["sha256"]),
+            domain=live.input,
+            photon_range_e=live.photon_range_e,
+            pixel_size_range_um=live.pixel_size_range_um,
+            divisor=live.divisor,
+            halo_px=live.halo_px,
+            folder=folder,
+            details=block,
+        )
+    except OSError as error:
+        raise UserError(f"engine '{folder.name}': cannot read {file}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        line = str(error).replace("\n", " ")
+        raise UserError(f"engine '{folder.name}': {file} is no YAML: {line}") from error
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"engine '{folder.name}': {file} lacks {error}; it must be a BioImage Model Zoo "
+            "package with ONNX weights and a config: liverestore: block"
+        ) from error
+    except msgspec.ValidationError as error:
+        raise UserError(f"engine '{folder.name}': {file}, config: liverestore: {error}") from error
+
+
+def _folders() -> dict[str, Path]:
+    """Installed packages by name; the user's own hide shipped ones of the same name."""
+    found: dict[str, Path] = {}
+    for root in engine_folders():
+        if root.is_dir():
+            for folder in sorted(root.iterdir()):
+                if (folder / "rdf.yaml").is_file():
+                    found.setdefault(folder.name, folder)
+    return found
+
+
+def list_engines() -> list[ModelSpec]:
+    """Every installed engine that can be read, packages first, by name.
+
+    Weights are not checked here (`find_engine` does); `engine_problems` tells of packages
+    that cannot be read.
+    """
+    specs = []
+    for folder in _folders().values():
+        try:
+            specs.append(_read(folder))
+        except UserError:
+            continue
+    specs.sort(key=lambda spec: spec.name)
+    return specs + [spec for name, spec in BUILT_IN.items() if name not in _HIDDEN]
+
+
+def engine_problems() -> dict[str, str]:
+    """Name of each installed package that cannot be used -> the reason, in one line."""
+    problems: dict[str, str] = {}
+    for name, folder in _folders().items():
+        try:
+            _read(folder).check_weights()
+        except UserError as error:
+            problems[name] = str(error)
+    return problems
+
+
+def find_engine(name: str) -> ModelSpec:
+    """The engine called `name`, its weights checked against their sha256.
+
+    Raises `UserError` when it is not installed, malformed or damaged.
+    """
+    folder = _folders().get(name)
+    if folder is not None:
+        spec = _read(folder)
+        spec.check_weights()
+        return spec
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    known = [spec.name for spec in list_engines()]
+    raise UserError(f"engine '{name}' is not installed; installed: {', '.join(known)}")
