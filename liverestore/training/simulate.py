@@ -9,6 +9,7 @@ network every real frame looks noisier or cleaner than a blind estimate says.
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 from liverestore.training.specimens import scene
 
-__all__ = ["CameraRanges", "PairSource", "SimulatedPairs", "noisy_realisations"]
+__all__ = ["Ahead", "CameraRanges", "PairSource", "SimulatedPairs", "noisy_realisations"]
 
 
 class PairSource(Protocol):
@@ -171,3 +172,33 @@ class SimulatedPairs:
         noisy, *targets = noisy_realisations(clean, 1 + self.targets, generator)
         target = torch.stack(targets).mean(dim=0)
         return noisy[..., 2:-2, 2:-2].contiguous(), target[..., 2:-2, 2:-2].contiguous()
+
+
+class Ahead:
+    """Makes the pairs of another source a few iterations ahead, in one thread of its own.
+
+    With one torch thread each, drawing noise and training keep two cores busy without waiting
+    for each other. Close it, or use it in a `with` statement.
+    """
+
+    def __init__(self, source: PairSource, depth: int = 3) -> None:
+        self._source, self._depth = source, depth
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="pairs")
+        self._made: dict[int, Future[tuple[Tensor, Tensor]]] = {}
+
+    def pair(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """Input and target of this iteration; the next ones are begun."""
+        for wanted in range(iteration, iteration + self._depth):
+            if wanted not in self._made:
+                self._made[wanted] = self._pool.submit(self._source.pair, wanted)
+        return self._made.pop(iteration).result()
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the thread; safe to call twice."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
