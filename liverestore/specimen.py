@@ -12,6 +12,7 @@ Movement during an exposure is not blurred: an image shows the middle of its exp
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -64,27 +65,11 @@ class Specimen:
         self._build()
 
     def _prepare_transfer(self) -> None:
-        """Tabulate the transfer function over defocus and radial frequency.
-
-        The Hankel transform of the point spread function, from quadratures of the pupil.
-        """
-        optics = self.optics
-        cutoff = optics.cutoff_per_um
-        z = np.arange(-_Z_REACH_UM, _Z_REACH_UM + _Z_STEP_UM / 2, _Z_STEP_UM)
-        sine = min(optics.detected_aperture / optics.sample_index, 0.95)
-        reach = _Z_REACH_UM * sine / math.sqrt(1 - sine**2) + 20 / cutoff
-        # Half the step that the highest frequency in the intensity needs.
-        r = np.arange(0, reach, 0.25 / cutoff)
-        ring = 2 * np.pi * r * (r[1] - r[0])
-        q = np.linspace(0, cutoff, 1024)
-        bessel = special.j0(2 * np.pi * np.outer(r, q))
-        table = (radial_psf(optics, z, r) * ring) @ bessel
-        table /= table[:, :1]  # the quadrature stops at a finite radius; no light is lost
-        table[:, -1] = 0.0
-        self._table = table.astype(np.float32)
-        k = np.hypot(self._ky, self._kx) / cutoff
-        self._k_index = np.minimum(np.rint(k * 1023), 1023).astype(np.intp)
-        pixel = optics.pixel_size_um
+        self._table = _transfer_table(self.optics)
+        k = np.hypot(self._ky, self._kx) / self.optics.cutoff_per_um
+        last = self._table.shape[1] - 1
+        self._k_index = np.minimum(np.rint(k * last), last).astype(np.intp)
+        pixel = self.optics.pixel_size_um
         self._area = (np.sinc(self._ky * pixel) * np.sinc(self._kx * pixel)).astype(np.float32)
 
     def _transfer(self, distance_um: float) -> NDArray[np.float32]:
@@ -231,6 +216,27 @@ class Specimen:
         light = self._light(time_s, z_um)
         light = light * np.float32(self.config.peak_photons_per_ms * exposure_ms)
         return light + np.float32(self.config.background_photons_per_ms * exposure_ms)
+
+
+@functools.lru_cache(maxsize=4)
+def _transfer_table(optics: Optics) -> NDArray[np.float32]:
+    """Transfer function (defocus, radial frequency) from -14 um and from 0 to the cutoff.
+
+    The Hankel transform of the point spread function, from quadratures of the pupil.
+    """
+    cutoff = optics.cutoff_per_um
+    z = np.arange(-_Z_REACH_UM, _Z_REACH_UM + _Z_STEP_UM / 2, _Z_STEP_UM)
+    sine = min(optics.detected_aperture / optics.sample_index, 0.95)
+    reach = _Z_REACH_UM * sine / math.sqrt(1 - sine**2) + 20 / cutoff
+    # Half the step that the highest frequency in the intensity needs.
+    r = np.arange(0, reach, 0.25 / cutoff)
+    ring = 2 * np.pi * r * (r[1] - r[0])
+    q = np.linspace(0, cutoff, 1024)
+    table = (radial_psf(optics, z, r) * ring) @ special.j0(2 * np.pi * np.outer(r, q))
+    table /= table[:, :1]  # the quadrature stops at a finite radius; no light is lost
+    table[:, -1] = 0.0  # whatever lies beyond the cutoff is looked up here
+    single: NDArray[np.float32] = table.astype(np.float32)
+    return single
 
 
 def _waves(count: int, places: NDArray[np.float64]) -> NDArray[np.complex64]:

@@ -138,11 +138,19 @@ class MicroManagerSource:
     def _set_exposure(self, exposure_ms: float) -> None:
         try:
             self._core.set_exposure(exposure_ms)
+            taken = float(self._core.get_exposure())
         except RuntimeError as error:
             raise UserError(
                 f"camera {self._camera}: refuses an exposure of {exposure_ms:g} ms "
                 f"({_reason(error)}); choose one that the camera allows"
             ) from None
+        # Rounding to line times is usual; a camera that keeps its own value out of range
+        # does not say so.
+        if abs(taken - exposure_ms) > 0.1 * exposure_ms:
+            raise UserError(
+                f"camera {self._camera}: got an exposure of {exposure_ms:g} ms and stays at "
+                f"{taken:g} ms; choose one that the camera allows"
+            )
 
     def _begin_sequence(self) -> None:
         core = self._core
@@ -186,7 +194,7 @@ class MicroManagerSource:
         if not self._core.is_sequence_running() and not self._core.get_remaining_image_count():
             raise Failure(
                 f"camera {self._camera}: stopped by itself after frame {self._next_number - 1}; "
-                "a change of binning or another property does that; start the live view again"
+                "a change of ROI, binning or another property does that; start again"
             )
 
     def _take(self) -> bool:

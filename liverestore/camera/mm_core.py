@@ -14,7 +14,13 @@ from pycromanager import Core
 from liverestore.errors import Failure, UserError
 from liverestore.rig import RigConfig
 
-__all__ = ["load_core", "release_core", "set_properties"]
+__all__ = ["device_interface", "load_core", "release_core", "set_properties"]
+
+
+def device_interface() -> str:
+    """The version of device adapters that the installed pymmcore can load, such as "75"."""
+    # "Device API version 75, Module API version 10"
+    return str(pymmcore.CMMCore().getAPIVersionInfo()).split(",")[0].split()[-1]
 
 
 def load_core(rig: RigConfig) -> Any:
@@ -36,13 +42,13 @@ def load_core(rig: RigConfig) -> Any:
             python_backend=True,
             buffer_size_mb=source.buffer_size_mb,
         )
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
         hint = "check that its devices are switched on and that no other program uses them"
         if "adapter" in reason or "library" in reason:
             hint = (
                 f"adapters are looked for in {adapters} and need device interface "
-                f"{pymmcore.CMMCore().getAPIVersionInfo().split()[-1]}; see liverestore doctor"
+                f"{device_interface()}; see liverestore doctor"
             )
         raise UserError(
             f"configuration {source.config_file}: cannot be loaded ({reason}); {hint}"

@@ -123,7 +123,7 @@ class SimulatedSource:
             number = self._number
             taken = self.microscope.exposure(number)
             self._number, self._ready = number + 1, None
-            # A late consumer makes later frames later; they do not come in a burst.
+            # A late consumer finds one frame that was taken meanwhile, but no burst.
             following = self.microscope.exposure(number + 1).exposure_ms / 1e3
             self._due_s = max(self._due_s, self._clock.now() - following) + following
         if self._faults.resizes_at is not None and number >= self._faults.resizes_at:
