@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from liverestore.status import RunStatus, SetEngine, SetExposure, SetZ, Stop
+from liverestore.view.levels import level_decimals
 from liverestore.view.luts import LUTS
 from liverestore.view.widgets import ChoiceBox, ElidedLabel, Follower, NumberBox, TickBox, set_tone
 
@@ -257,10 +258,10 @@ class DisplayBar(_Bar):
 
     def show_levels(self, levels: Levels, *, whole: bool) -> None:
         """Show `levels` in counts; `whole` for integer cameras."""
+        decimals = level_decimals(levels, whole=whole)
         for box, value in ((self.low, levels[0]), (self.high, levels[1])):
             if box.hasFocus():
                 continue
-            decimals = 0 if whole else 3
             if box.decimals() != decimals:
                 blocked = box.blockSignals(True)
                 box.setDecimals(decimals)

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
     from liverestore.frame import Frame, FrameHeader
 
-__all__ = ["Autostretch", "Levels", "saturated_fraction", "saturation_level", "tail_levels"]
+__all__ = [
+    "Autostretch",
+    "Levels",
+    "level_decimals",
+    "saturated_fraction",
+    "saturation_level",
+    "tail_levels",
+]
 
 Levels = tuple[float, float]
 """(black, white) in counts, black < white."""
@@ -39,6 +46,17 @@ def tail_levels(
     tail = min(max(ignore_percent, 0.0), 49.9)
     low, high = np.percentile(sample, [tail, 100.0 - tail])
     return _apart(float(low), float(high))
+
+
+def level_decimals(levels: Levels, *, whole: bool) -> int:
+    """Decimals that tell the levels apart: none for an integer camera (`whole`).
+
+    >>> level_decimals((0.0, 1.0), whole=False), level_decimals((126.0, 45_807.9), whole=False)
+    (3, 0)
+    """
+    if whole:
+        return 0
+    return min(9, max(0, 3 - math.floor(math.log10(levels[1] - levels[0]))))
 
 
 class Autostretch:

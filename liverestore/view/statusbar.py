@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from liverestore.view.widgets import ElidedLabel, set_tone
 
@@ -92,6 +100,8 @@ class StatusBar(QFrame):
     def _set_width(self, name: str, widget: _CellWidget) -> None:
         if name in _WIDTHS_PX:
             widget.setFixedWidth(round(_WIDTHS_PX[name] * self._scale))
+        else:
+            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
 
 class NoticeBar(QFrame):

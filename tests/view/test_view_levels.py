@@ -7,6 +7,7 @@ from hypothesis.extra import numpy as hnp
 from liverestore.errors import UserError
 from liverestore.view.levels import (
     Autostretch,
+    level_decimals,
     saturated_fraction,
     saturation_level,
     tail_levels,
@@ -60,6 +61,19 @@ def test_autostretch_takes_the_first_image_at_once_and_then_glides():
     assert later == pytest.approx(1100, abs=1)
     stretch.reset()
     assert stretch.update(dark, 10.01) == (0, 100)
+
+
+@pytest.mark.parametrize(
+    ("levels", "whole", "decimals"),
+    [
+        ((0.0, 1.0), True, 0),
+        ((0.0, 1e-4), False, 7),
+        ((0.0, 50.0), False, 2),
+        ((-2e5, 2e5), False, 0),
+    ],
+)
+def test_levels_are_written_with_the_decimals_that_tell_them_apart(levels, whole, decimals):
+    assert level_decimals(levels, whole=whole) == decimals
 
 
 def test_noise_does_not_make_the_levels_flicker():
