@@ -34,8 +34,8 @@ class LiveUNet(nn.Module):
 
     def __init__(
         self,
-        widths: tuple[int, ...] = (32, 48, 96),
-        down_blocks: tuple[int, ...] = (0, 1, 2),
+        widths: tuple[int, ...] = (16, 48, 96),
+        down_blocks: tuple[int, ...] = (1, 1, 2),
         up_blocks: tuple[int, ...] = (1, 1),
     ) -> None:
         """One entry of `widths` (channels) and `down_blocks` per level, finest first; the last
@@ -46,6 +46,7 @@ class LiveUNet(nn.Module):
                 f"widths {widths}, down_blocks {down_blocks}, up_blocks {up_blocks}: give one "
                 "width and one number of blocks per level, and one less for the way up"
             )
+        self.widths, self.down_blocks, self.up_blocks = widths, down_blocks, up_blocks
         self.divisor = 2 ** len(widths)
         self.level, self.scale = 8.0, 4.0
         self.head = nn.Conv2d(4, widths[0], 3, padding=1)

@@ -1,0 +1,271 @@
+"""Trained weights to an engine package: ONNX, golden input and output, model card.
+
+The folder is a BioImage Model Zoo package (format 0.5) that this program, and any other
+reader of that format, can use. It is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import warnings
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from torch import nn
+
+from liverestore.errors import Failure, UserError
+
+__all__ = ["Card", "export_engine", "validate_package"]
+
+_OPSET = 17
+_PARITY = 2e-4
+"""Largest difference between torch and ONNX that is allowed, in units of the noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a person must know before using the engine; goes to rdf.yaml and README.md."""
+
+    name: str
+    version: str
+    description: str
+    task: str
+    photon_range_e: tuple[float, float]
+    pixel_size_range_um: tuple[float, float] | None
+    halo_px: int
+    training: dict[str, Any]
+    """Recipe: method, data, seed, iterations, seconds, hardware, loss, network."""
+    scores: dict[str, Any] = field(default_factory=dict)
+    """Data set -> figure, with the figures of the classical filters beside it."""
+    limits: tuple[str, ...] = ()
+    """What it must not be used for, one sentence each."""
+    authors: tuple[str, ...] = ("The liverestore developers",)
+
+
+def export_engine(
+    network: nn.Module,
+    folder: Path,
+    card: Card,
+    test_input: NDArray[np.float32],
+    *,
+    divisor: int,
+    replace: bool = False,
+) -> None:
+    """Write the package of `network` to `folder`.
+
+    `test_input` is a (1, 1, Y, X) stabilised picture; its output is computed here with torch
+    and becomes the golden output, which ONNX must reproduce. Raises `UserError` when the
+    folder exists (unless `replace`) and `Failure` when torch and ONNX differ or the package
+    is not valid.
+    """
+    if folder.exists() and not replace:
+        raise UserError(f"{folder} exists already; choose another name or replace it on purpose")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    network = network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    with torch.no_grad():
+        expected = network(torch.from_numpy(test_input)).numpy()
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
+        draft = Path(work) / folder.name
+        draft.mkdir()
+        weights = draft / "weights.onnx"
+        _write_onnx(network, weights, divisor)
+        _check_parity(weights, test_input, expected)
+        np.save(draft / "test_input.npy", test_input)
+        np.save(draft / "test_output.npy", expected)
+        (draft / "README.md").write_text(_readme(card, weights), encoding="utf-8")
+        description = _rdf(card, draft, divisor)
+        text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=88)
+        (draft / "rdf.yaml").write_text(text, encoding="utf-8")
+        validate_package(draft)
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.rename(folder)
+
+
+def _write_onnx(network: nn.Module, path: Path, divisor: int) -> None:
+    dummy = torch.zeros(1, 1, 8 * divisor, 8 * divisor)
+    axes = {0: "batch", 2: "y", 3: "x"}
+    with warnings.catch_warnings():
+        # The exporter that needs nothing but `onnx` announces its successor each time.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            (dummy,),
+            str(path),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["stabilised"],
+            output_names=["restored"],
+            dynamic_axes={"stabilised": axes, "restored": axes},
+        )
+
+
+def _check_parity(
+    weights: Path, test_input: NDArray[np.float32], expected: NDArray[np.float32]
+) -> None:
+    from liverestore.model_spec import ModelSpec
+    from liverestore.runtime.openvino import OpenVinoRuntime
+
+    spec = ModelSpec("draft", "denoise", "0", "", weights=weights)
+    runtime = OpenVinoRuntime(spec)
+    try:
+        got = runtime.infer(test_input)
+        worst = float(np.abs(got - expected).max())
+    finally:
+        runtime.close()
+    if not worst <= _PARITY or float(np.ptp(expected)) == 0:
+        raise Failure(
+            f"export: torch and ONNX differ by {worst:.2g} of the noise (allowed {_PARITY:g}), "
+            "or the output is empty; nothing was written"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _tensor(name: str, file: Path, divisor: int, source: str | None) -> dict[str, Any]:
+    axes: list[dict[str, Any]] = [
+        {"type": "batch"},
+        {"type": "channel", "channel_names": ["intensity"]},
+    ]
+    for axis in ("y", "x"):
+        size: dict[str, Any]
+        if source is None:
+            size = {"min": 8 * divisor, "step": divisor}
+        else:
+            size = {"tensor_id": source, "axis_id": axis}
+        axes.append({"type": "space", "id": axis, "size": size})
+    return {
+        "id": name,
+        "axes": axes,
+        "data": {"type": "float32"},
+        "test_tensor": {"source": file.name, "sha256": _sha256(file)},
+    }
+
+
+def _rdf(card: Card, folder: Path, divisor: int) -> dict[str, Any]:
+    weights = folder / "weights.onnx"
+    live: dict[str, Any] = {
+        "task": card.task,
+        "input": "stabilised",
+        "divisor": divisor,
+        "halo_px": card.halo_px,
+        "photon_range_e": list(card.photon_range_e),
+        "training": card.training,
+        "scores": card.scores,
+        "limits": list(card.limits),
+    }
+    if card.pixel_size_range_um is not None:
+        live["pixel_size_range_um"] = list(card.pixel_size_range_um)
+    return {
+        "format_version": "0.5.3",
+        "type": "model",
+        "name": card.name,
+        "version": card.version,
+        "description": card.description,
+        "authors": [{"name": name} for name in card.authors],
+        "license": "BSD-3-Clause",
+        "documentation": "README.md",
+        "tags": ["denoising", "fluorescence-light-microscopy", "2d", "live"],
+        "cite": [
+            {
+                "text": "Lehtinen et al. 2018, Noise2Noise: Learning Image Restoration without "
+                "Clean Data",
+                "url": "https://arxiv.org/abs/1803.04189",
+            },
+            {
+                "text": "Makitalo & Foi 2013, Optimal inversion of the generalized Anscombe "
+                "transformation for Poisson-Gaussian noise",
+                "doi": "10.1109/TIP.2012.2202675",
+            },
+        ],
+        "timestamp": datetime.now(UTC).replace(microsecond=0).isoformat(),
+        "inputs": [_tensor("stabilised", folder / "test_input.npy", divisor, None)],
+        "outputs": [_tensor("restored", folder / "test_output.npy", divisor, "stabilised")],
+        "weights": {
+            "onnx": {
+                "source": weights.name,
+                "sha256": _sha256(weights),
+                "opset_version": _OPSET,
+            }
+        },
+        "config": {"liverestore": live},
+    }
+
+
+def _readme(card: Card, weights: Path) -> str:
+    def lines(values: dict[str, Any]) -> str:
+        return "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in values.items())
+
+    low, high = card.photon_range_e
+    size = ""
+    if card.pixel_size_range_um is not None:
+        size = (
+            f"\n- pixel size in the sample: {card.pixel_size_range_um[0]:g} to "
+            f"{card.pixel_size_range_um[1]:g} um"
+        )
+    limits = "\n".join(f"- {line}" for line in card.limits)
+    scores = "\n".join(f"- {key}: {value}" for key, value in card.scores.items())
+    return f"""# {card.name}
+
+{card.description}
+
+Task: {card.task}. Version {card.version}, {weights.stat().st_size / 1e6:.2f} MB of weights.
+
+## Input and output
+
+One (1, 1, Y, X) float32 picture, variance-stabilised: z = 2 sqrt(e + 3/8 + sigma^2), where e
+are photoelectrons and sigma is the read noise in electrons, so that the noise is about one.
+The output is the estimated mean of z; go back with the *exact unbiased* inverse, not the
+algebraic one. `liverestore` does both, from counts to counts.
+
+## Made for
+
+- peak light: {low:g} to {high:g} photoelectrons in a pixel{size}
+
+## Training
+
+{lines(card.training)}
+
+## Validation
+
+Scores; PSNR after an affine fit, in dB.
+
+{scores}
+
+## Do not use it
+
+{limits}
+"""
+
+
+def validate_package(folder: Path) -> None:
+    """Check rdf.yaml against the BioImage Model Zoo format, files and sha256 included.
+
+    Uses no network. Raises `Failure` with the reasons; `UserError` when the package
+    `bioimageio.spec` is not installed.
+    """
+    try:
+        from bioimageio.spec import InvalidDescr, ValidationContext, load_description
+    except ImportError as error:
+        raise UserError(
+            "checking a package needs bioimageio.spec; pip install 'liverestore[train]'"
+        ) from error
+    context = ValidationContext(perform_io_checks=True, update_hashes=False)
+    with warnings.catch_warnings():
+        # Its reader warns about fields that the newest format would like to have.
+        warnings.simplefilter("ignore")
+        with context:
+            found = load_description(folder / "rdf.yaml", format_version="discover")
+    if isinstance(found, InvalidDescr):
+        reasons = " ".join(found.validation_summary.format().split())
+        raise Failure(f"{folder.name}: no valid BioImage Model Zoo package: {reasons[:600]}")
