@@ -133,6 +133,7 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
         f"{capture.captured} frames captured, {lost}{written}; "
         f"{capture.restored} restored, {capture.dropped} dropped for a newer one",
         highlight=False,
+        soft_wrap=True,
     )
     if engine is not None and engine.age_p50_ms is not None and capture.fps is not None:
         console.print(
@@ -140,6 +141,7 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
             f"({engine.runtime}), capture to result {engine.age_p50_ms:.0f} ms "
             f"(p95 {engine.age_p95_ms or 0:.0f} ms)",
             highlight=False,
+            soft_wrap=True,
         )
     for label, path in (("raw", plan.raw_path), ("restored", plan.restored_path)):
         if path is not None and path.exists():

@@ -26,7 +26,7 @@ def view_process(plan: RunPlan) -> None:
         try:
             show_window(
                 feed,
-                title=f"liverestore - {plan.rig.name}",
+                title=_title(plan),
                 engines=[spec.name for spec in list_engines()],
                 camera=plan.rig.camera,
                 ended=lambda: stop.is_set() or feed.ended.is_set() or orphaned(),
@@ -38,11 +38,16 @@ def view_process(plan: RunPlan) -> None:
     run_child("view", plan.endpoints.control, body)
 
 
+def _title(plan: RunPlan) -> str:
+    return f"liverestore - {plan.rig.name}"
+
+
 def offscreen_view_process(plan: RunPlan, *, png: Path) -> None:
     """Entry point of a view without a screen: keeps the newest pair, paints it at the end."""
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
     def body(link: ControlLink, stop: threading.Event) -> None:
+        from liverestore.model_spec import list_engines
         from liverestore.view.live_feed import LiveFeed
         from liverestore.view.offscreen import render_png
 
@@ -60,6 +65,13 @@ def offscreen_view_process(plan: RunPlan, *, png: Path) -> None:
         finally:
             feed.close()
         if newest is not None:
-            render_png(newest, status, png)
+            render_png(
+                newest,
+                status,
+                png,
+                engines=[spec.name for spec in list_engines()],
+                camera=plan.rig.camera,
+                title=_title(plan),
+            )
 
     run_child("view", plan.endpoints.control, body)
