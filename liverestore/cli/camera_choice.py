@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from liverestore.camera_model import CameraModel
+from liverestore.model_spec import ModelSpec
 from liverestore.movie import Movie
 
 __all__ = ["choose_camera"]
@@ -14,8 +15,10 @@ _NEEDED = ("offset_counts", "gain_e_per_count", "read_noise_e")
 _BYTES_FOR_ESTIMATE = 256 * 2**20
 
 
-def choose_camera(movie: Movie, rig: str | None) -> tuple[CameraModel, str]:
+def choose_camera(movie: Movie, rig: str | None, spec: ModelSpec) -> tuple[CameraModel, str]:
     """The camera model for `movie`, and one line that says it and its origin.
+
+    An engine that works on plain counts needs none, and nothing is estimated for it.
 
     The numbers of `rig` where they are complete; else they are estimated, with the rig's
     offset where it has one: from successive frames where the movie has a time axis, else
@@ -35,6 +38,8 @@ def choose_camera(movie: Movie, rig: str | None) -> tuple[CameraModel, str]:
             return model, f"{_numbers(model)} (rig {config.name})"
         missing = [name for name in _NEEDED if getattr(camera, name) is None]
         lacks = f"; the rig has no {', '.join(missing)}"
+    if spec.domain == "counts":
+        return CameraModel(0.0, 1.0, 0.0, "assumed"), f"not needed, {spec.name} works on counts"
     model, how = _estimated(movie, offset)
     return model, f"{_numbers(model)} ({how}{lacks})"
 

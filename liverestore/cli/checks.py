@@ -251,23 +251,30 @@ def _gpu() -> list[Finding]:
 
 
 def _engines() -> list[Finding]:
-    from liverestore.model_spec import find_engine, list_engines
+    from liverestore.model_spec import BUILT_IN, engine_problems, list_engines
 
-    good: list[str] = []
-    bad: list[Finding] = []
-    for name in [spec.name for spec in list_engines()]:
-        try:
-            find_engine(name)
-            good.append(name)
-        except LiverestoreError as error:
-            bad.append(Finding(name="engines", state="missing", text=str(error), essential=False))
+    problems = engine_problems()
+    bad = []
+    for text in problems.values():
+        what, _, remedy = text.partition("; ")
+        bad.append(
+            Finding(
+                name="engines",
+                state="missing",
+                text=what,
+                remedy=remedy or None,
+                essential=False,
+            )
+        )
+    packages = [s.name for s in list_engines() if s.name not in BUILT_IN]
+    good = [name for name in packages if name not in problems]
     if good:
-        text = f"{', '.join(good)}: complete, weights have the right sha256"
+        text = f"{', '.join(good)}: weights have the right sha256"
         return [Finding(name="engines", state="ok", text=text), *bad]
     none = Finding(
         name="engines",
         state="missing",
-        text=f"none in {' or '.join(map(str, paths.engine_folders()))}",
+        text="no network is installed, only the filters mean5 and median5",
         remedy=_REINSTALL,
     )
     return [none, *bad]

@@ -48,8 +48,8 @@ def restore(
 ) -> None:
     """Restore each frame of IN and write OUT with the same axes and pixel size.
 
-    Counts in, counts out. OUT says in each frame what made it. Ctrl-C leaves the frames
-    restored so far as a readable file.
+    Counts in, counts out. OUT says in each frame what made it. Ctrl-C leaves
+    the frames restored so far as a readable file.
     """
     from liverestore.cli.camera_choice import choose_camera
     from liverestore.cli.output_file import check_output, open_output
@@ -64,11 +64,10 @@ def restore(
         check_output(movie.path, out, force=force)
         for note in _about(movie):
             console.print(Text(f"note: {note}", style="yellow"))
-        camera, camera_text = choose_camera(movie, rig)
+        camera, camera_text = choose_camera(movie, rig, spec)
         console.print(Text(f"camera model: {camera_text}"))
         runtime = open_runtime(spec)
         try:
-            runtime.warm_up((movie.shape[1], movie.shape[2]))
             made_as = dtype or movie.dtype.name
             sink, order = open_output(movie, out, force=force)
             job = _Job(movie, runtime, camera, sink, made_as)

@@ -10,9 +10,11 @@ from liverestore.cli.camera_choice import choose_camera
 from liverestore.cli.output_file import as_dtype, check_output, frame_of, open_output
 from liverestore.errors import UserError
 from liverestore.frame import Frame, FrameHeader, Provenance, Restored
+from liverestore.model_spec import BUILT_IN, ModelSpec
 from liverestore.movie import open_movie
 from liverestore.writer.ome import OmeSink
 
+NETWORK = ModelSpec(name="net", task="denoise", version="1", description="")
 GAIN, OFFSET, READ_NOISE = 0.5, 100.0, 1.5
 
 
@@ -39,7 +41,7 @@ def save(path, stack, axes=None):
 def test_camera_from_successive_frames(tmp_path, electrons):
     stack = noisy(np.random.default_rng(0), electrons, 12)
     with open_movie(save(tmp_path / "a.ome.tif", stack, "TYX")) as movie:
-        model, text = choose_camera(movie, None)
+        model, text = choose_camera(movie, None, NETWORK)
     assert model.gain_e_per_count == pytest.approx(GAIN, rel=0.1)
     assert "estimated from 12 frames" in text
 
@@ -49,34 +51,34 @@ def test_camera_from_a_z_stack_is_not_fooled_by_structure(tmp_path, electrons):
     planes = [noisy(rng, np.roll(electrons, 9 * n, axis=1), 1)[0] for n in range(8)]
     for name, axes in (("a.ome.tif", "ZYX"), ("b.tif", None)):
         with open_movie(save(tmp_path / name, np.stack(planes), axes)) as movie:
-            model, text = choose_camera(movie, None)
+            model, text = choose_camera(movie, None, NETWORK)
         assert model.gain_e_per_count == pytest.approx(GAIN, rel=0.3)
         assert "from one" in text
 
 
 def test_camera_from_a_rig(tmp_path, electrons):
     stack = noisy(np.random.default_rng(0), electrons, 4)
+    source = save(tmp_path / "a.tif", stack)
     rig = tmp_path / "mine.toml"
-    rig.write_text(
-        'name = "mine"\n[source]\nkind = "simulated"\n[specimen]\n[camera]\noffset_counts = 100.0\n'
-        "gain_e_per_count = 0.46\nread_noise_e = 1.6\n"
-    )
-    with open_movie(save(tmp_path / "a.tif", stack)) as movie:
-        model, text = choose_camera(movie, str(rig))
-        assert (model.offset_counts, model.gain_e_per_count, model.read_noise_e) == (
-            100.0,
-            0.46,
-            1.6,
-        )
+    head = f'name = "mine"\n[source]\nkind = "replay"\npath = "{source.name}"\n[camera]\n'
+    rig.write_text(head + "offset_counts = 100.0\ngain_e_per_count = 0.46\nread_noise_e = 1.6\n")
+    with open_movie(source) as movie:
+        model, text = choose_camera(movie, str(rig), NETWORK)
+        numbers = (model.offset_counts, model.gain_e_per_count, model.read_noise_e)
+        assert numbers == (100.0, 0.46, 1.6)
         assert text.endswith("(rig mine)")
-        rig.write_text(
-            'name = "mine"\n[source]\nkind = "simulated"\n[specimen]\n[camera]\noffset_counts = 90.0\n'
-        )
-        model, text = choose_camera(movie, str(rig))
+        rig.write_text(head + "offset_counts = 90.0\n")
+        model, text = choose_camera(movie, str(rig), NETWORK)
         assert model.offset_counts == 90.0
         assert "the rig has no gain_e_per_count, read_noise_e" in text
         with pytest.raises(UserError, match="nowhere"):
-            choose_camera(movie, "nowhere")
+            choose_camera(movie, "nowhere", NETWORK)
+
+
+def test_filters_need_no_camera(tmp_path):
+    with open_movie(save(tmp_path / "a.tif", np.zeros((2, 4, 4), np.uint16))) as movie:
+        _, text = choose_camera(movie, None, BUILT_IN["mean5"])
+    assert text.startswith("not needed")
 
 
 def test_in_is_never_overwritten(tmp_path):

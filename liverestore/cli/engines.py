@@ -1,0 +1,173 @@
+"""`liverestore engines`: what is installed, for what, and how fast it is here."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from liverestore.errors import LiverestoreError
+
+if TYPE_CHECKING:
+    from liverestore.model_spec import ModelSpec
+
+__all__ = ["EngineInfo", "engines", "installed"]
+
+_TRIAL_SHAPE = (512, 512)
+_TRIAL_S = 0.5
+_TRIAL_RUNS = 15
+
+
+class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One installed engine, as `liverestore engines --json` gives it."""
+
+    name: str
+    task: str
+    version: str
+    description: str
+    photon_range_e: tuple[float, float] | None
+    """Photoelectrons at the brightest place that it was trained for."""
+    size_bytes: int
+    """Of the weights; 0 for a filter."""
+    sha256: str
+    folder: str | None
+    runtime: str | None
+    """What serves it here; None where nothing can."""
+    why: dict[str, str]
+    """Back ends that come before it, or all, and why they do not serve it."""
+    ms_512: float | None
+    """Milliseconds from frame to restored frame at 512x512; median of a short warm run."""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    engines: list[EngineInfo]
+    problems: dict[str, str]
+    """Packages that cannot be used, with the reason."""
+
+
+def engines(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the installed engines: for what, how large, what runs them, how fast here."""
+    from liverestore.model_spec import engine_problems
+
+    problems = engine_problems()
+    answer = _Answer([info for info in installed() if info.name not in problems], problems)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+    else:
+        _show(answer)
+
+
+def installed() -> list[EngineInfo]:
+    """Every engine that can be read, with the time it takes here (about a second each)."""
+    from liverestore.model_spec import list_engines
+
+    return [_info(spec) for spec in list_engines()]
+
+
+def _info(spec: ModelSpec) -> EngineInfo:
+    from liverestore.runtime.table import choose
+
+    choice = choose(spec)
+    why = dict(choice.refused)
+    runtime, ms = None, None
+    if choice.backend is not None:
+        try:
+            runtime, ms = _time(spec)
+        except LiverestoreError as error:
+            why[choice.backend.name] = str(error)
+    weights = spec.weights
+    return EngineInfo(
+        name=spec.name,
+        task=spec.task,
+        version=spec.version,
+        description=spec.description,
+        photon_range_e=spec.photon_range_e,
+        size_bytes=weights.stat().st_size if weights is not None and weights.is_file() else 0,
+        sha256=spec.sha256,
+        folder=None if spec.folder is None else str(spec.folder),
+        runtime=runtime,
+        why=why,
+        ms_512=ms,
+    )
+
+
+def _time(spec: ModelSpec) -> tuple[str, float]:
+    """The runtime that serves `spec` and the ms it takes for one whole frame."""
+    from liverestore.camera_model import CameraModel
+    from liverestore.frame import Frame, FrameHeader
+    from liverestore.restore import restore
+    from liverestore.runtime.table import open_runtime
+
+    camera = CameraModel(100.0, 0.5, 1.5)
+    light = np.random.default_rng(0).poisson(20, _TRIAL_SHAPE)
+    header = FrameHeader(
+        run_id="trial",
+        number=0,
+        shape=_TRIAL_SHAPE,
+        dtype="uint16",
+        captured_ns=0,
+        captured_utc="",
+        camera="",
+    )
+    frame = Frame((light / 0.5 + 100).astype(np.uint16), header)
+    runtime = open_runtime(spec)
+    try:
+        runtime.warm_up(_TRIAL_SHAPE)
+        restore(frame, spec, runtime.infer, camera)
+        took: list[float] = []
+        while len(took) < _TRIAL_RUNS and sum(took) < _TRIAL_S:
+            started = time.perf_counter()
+            restore(frame, spec, runtime.infer, camera)
+            took.append(time.perf_counter() - started)
+        return runtime.description, round(1e3 * statistics.median(took), 2)
+    finally:
+        runtime.close()
+
+
+def _show(answer: _Answer) -> None:
+    console = Console(highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("engine", overflow="fold")
+    table.add_column("task")
+    table.add_column("photons", justify="right", no_wrap=True)
+    table.add_column("version", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("runs here on")
+    table.add_column("ms at 512x512", justify="right")
+    for info in answer.engines:
+        table.add_row(
+            Text(info.name),
+            Text(info.task),
+            "-" if info.photon_range_e is None else "{:g}-{:g}".format(*info.photon_range_e),
+            Text(info.version),
+            _readable(info.size_bytes),
+            Text(info.runtime or "nothing", style="" if info.runtime else "red"),
+            "-" if info.ms_512 is None else f"{info.ms_512:.1f}",
+        )
+    console.print(table)
+    for info in answer.engines:
+        if info.runtime is None:
+            reasons = "; ".join(f"{name}: {why}" for name, why in info.why.items())
+            console.print(Text(f"{info.name} cannot run here: {reasons}", style="red"))
+    for text in answer.problems.values():
+        console.print(Text(text, style="red"))
+    if not any(info.folder for info in answer.engines):
+        from liverestore.paths import engine_folders
+
+        folders = " or ".join(map(str, engine_folders()))
+        console.print(Text(f"no engine package in {folders}", style="yellow"))
+
+
+def _readable(size_bytes: int) -> str:
+    if size_bytes == 0:
+        return "-"
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:.1f} kB"
