@@ -43,7 +43,8 @@ def _why_not(*, offscreen: bool) -> str | None:
     environment = dict(os.environ)
     if offscreen:
         environment["QT_QPA_PLATFORM"] = "offscreen"
-    command = [sys.executable, str(_PROBE), *(["offscreen"] if offscreen else [])]
+    # -P: the modules beside the probe must not stand in for others of their name.
+    command = [sys.executable, "-P", str(_PROBE), *(["offscreen"] if offscreen else [])]
     try:
         outcome = subprocess.run(
             command,

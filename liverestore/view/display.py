@@ -7,10 +7,11 @@ from enum import Enum
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from liverestore.frame import Frame
 from liverestore.view.pairing import EngineSign, Shown
 
 if TYPE_CHECKING:
-    from liverestore.frame import Frame, FrameHeader, Restored
+    from liverestore.frame import FrameHeader, Restored
     from liverestore.rig import CameraConfig
     from liverestore.status import RunStatus
     from liverestore.view.levels import Levels
@@ -63,7 +64,7 @@ class Measured:
 class PaneState:
     """One pane: an image or the reason why there is none, and what is written around it."""
 
-    frame: Frame | Restored | None
+    image: Frame | Restored | None
     title: str
     caption: str
     frame_label: str
@@ -91,6 +92,11 @@ class DisplayState:
     notices: tuple[str, ...]
     run_text: str
     run_tone: Tone
+
+    @property
+    def header(self) -> FrameHeader | None:
+        """Of the raw frame on the screen."""
+        return self.raw.image.header if isinstance(self.raw.image, Frame) else None
 
 
 def _duration(ms: float) -> str:
@@ -273,16 +279,16 @@ def _run(status: RunStatus | None) -> tuple[str, Tone]:
 def resolve(
     shown: Shown,
     status: RunStatus | None,
-    measured: Measured,
+    numbers: tuple[Cell, ...],
     *,
     levels: Levels | None,
     lut: str,
-    now_ns: int,
     notices: tuple[str, ...] = (),
 ) -> DisplayState:
-    """All that belongs on the screen at `now_ns` (`time.monotonic_ns()`).
+    """All that belongs on the screen.
 
-    `notices` are the view's own; they stand after those of the run.
+    `numbers` come from `cells`, which may run at a slower rate; `notices` are the view's
+    own and stand after those of the run.
     """
     run_text, run_tone = _run(status)
     return DisplayState(
@@ -291,7 +297,7 @@ def resolve(
         levels=levels,
         lut=lut,
         pixel_size_um=None if shown.raw is None else shown.raw.header.pixel_size_um,
-        cells=cells(status, measured, shown, now_ns),
+        cells=numbers,
         notices=(*(status.notices if status is not None else ()), *notices),
         run_text=run_text,
         run_tone=run_tone,

@@ -10,11 +10,10 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from liverestore.errors import LiverestoreError
 from liverestore.view.controls import AcquisitionBar, DisplayBar
-from liverestore.view.display import DisplayState, Measured, readout, resolve
-from liverestore.view.levels import Autostretch, Levels, saturated_fraction
+from liverestore.view.display import DisplayState, readout
 from liverestore.view.luts import lut_table
-from liverestore.view.pairing import Pairing, Rate, Shown
 from liverestore.view.panes import ImagePane
+from liverestore.view.presenter import Presenter
 from liverestore.view.shortcuts import bind_shortcuts
 from liverestore.view.statusbar import NoticeBar, StatusBar
 from liverestore.view.theme import scale_for, stylesheet
@@ -32,8 +31,6 @@ __all__ = ["LiveWindow"]
 
 _TICK_MS = 16
 """The feed is asked at most about sixty times a second: no screen shows more."""
-_SLOW_S = 0.2
-"""Numbers change, and saturation is counted, at a rate that can be read."""
 
 
 class LiveWindow(QWidget):
@@ -64,21 +61,13 @@ class LiveWindow(QWidget):
         self._feed = feed
         self._camera = camera
         self._clock_ns = clock_ns
-        self._pairing = Pairing()
-        self._view_rate = Rate()
-        self._stretch = Autostretch(ignore_percent)
-        self._by_hand: Levels | None = None
-        self._lut = lut
-        self._saturated: float | None = None
-        self._slow_at_s: float | None = None
+        self._presenter = Presenter(lut=lut, ignore_percent=ignore_percent)
         self._shape: tuple[int, int] | None = None
         self._fitted = True
         self._cursor: tuple[float, float] | None = None
         self._feed_trouble: tuple[str, ...] = ()
-        self._shown: Shown | None = None
         self.state: DisplayState | None = None
         """What was painted last."""
-        lut_table(lut)
 
         self.acquisition = AcquisitionBar(engines, self)
         self.display = DisplayBar(lut, ignore_percent, self)
@@ -105,12 +94,11 @@ class LiveWindow(QWidget):
     @property
     def shown_fps(self) -> float | None:
         """New frames painted per second, over the last two seconds; None with none."""
-        return self._view_rate.per_second(self._clock_ns() / 1e9)
+        return self._presenter.shown_fps(self._clock_ns())
 
     def tick(self) -> None:
         """Fetch what is new and paint what changed."""
         now_ns = self._clock_ns()
-        now_s = now_ns / 1e9
         try:
             pair = self._feed.newest()
             status = self._feed.status()
@@ -118,33 +106,10 @@ class LiveWindow(QWidget):
         except LiverestoreError as error:
             pair, status = None, None
             self._feed_trouble = (str(error),)
-        if pair is not None:
-            self._pairing.offer(pair, now_s)
-        shown = self._pairing.shown(now_s)
-        before = self._shown
-        changed = before is None or (
-            shown.raw is not before.raw or shown.restored is not before.restored
-        )
-        self._shown = shown
-        if changed and shown.raw is not None:
-            self._view_rate.count(now_s)
-        levels = self._levels(shown, now_s)
-        slow = self._slow_at_s is None or now_s - self._slow_at_s >= _SLOW_S
-        if slow or (before is not None and before.raw is None and shown.raw is not None):
-            self._slow_at_s = now_s
-            self._saturated = None if shown.raw is None else saturated_fraction(shown.raw)
-            slow = True
-        self.state = resolve(
-            shown,
-            status,
-            Measured(self._view_rate.per_second(now_s), self._saturated),
-            levels=levels,
-            lut=self._lut,
-            now_ns=now_ns,
-            notices=self._feed_trouble,
-        )
-        self._apply(self.state, numbers=slow, frames=changed)
-        self.acquisition.follow(shown.raw.header if shown.raw else None, status, now_s)
+        before = self.state
+        self.state = self._presenter.step(pair, status, now_ns, self._feed_trouble)
+        self._apply(before, self.state)
+        self.acquisition.follow(self.state.header, status, now_ns / 1e9)
 
     def fit(self) -> None:
         """Show the whole frame in both panes, and keep it so when the window changes."""
@@ -174,43 +139,26 @@ class LiveWindow(QWidget):
             pane.set_view(view)
         self._refresh_panes()
 
-    def _levels(self, shown: Shown, now_s: float) -> Levels | None:
-        """Levels of both panes: by hand, or of the restored image, else of the raw one.
-
-        The restored image decides because the tails of the raw one are noise, and would
-        leave the restored one without contrast.
-        """
-        if self._by_hand is not None:
-            return self._by_hand
-        source = shown.restored if shown.restored is not None else shown.raw
-        if source is None:
-            return None
-        return self._stretch.update(source.pixels, now_s)
-
-    def _apply(self, state: DisplayState, *, numbers: bool, frames: bool) -> None:
+    def _apply(self, before: DisplayState | None, state: DisplayState) -> None:
         lut = lut_table(state.lut)
-        levels = state.levels
-        raw = state.raw.frame
-        whole = raw is None or raw.pixels.dtype.kind in "ui"
-        if levels is not None and whole:
-            # Whole counts: a change that nobody can see must not repaint both images.
-            levels = (float(round(levels[0])), float(max(round(levels[1]), round(levels[0]) + 1)))
         for pane, content in ((self.raw_pane, state.raw), (self.restored_pane, state.restored)):
             pane.show_state(content, state.pixel_size_um)
-            pane.show_image(content.frame.pixels if content.frame else None, levels, lut)
-        shape = None if raw is None else raw.pixels.shape
+            pane.show_image(content.image.pixels if content.image else None, state.levels, lut)
+        shape = None if state.header is None else state.header.shape
         if shape is not None and shape != self._shape:
-            self._shape = (shape[0], shape[1])
-            self._stretch.reset()
+            self._shape = shape
             self.fit()
         self._refresh_panes()
         self.acquisition.show_run(state.run_text, state.run_tone)
         self.notices.show_notices(state.notices)
-        if numbers:
+        if before is None or state.cells is not before.cells:
             self.status.show_cells(state.cells)
-            if levels is not None:
-                self.display.show_levels(levels, whole=whole)
-        if frames:
+            if state.levels is not None and state.header is not None:
+                self.display.show_levels(state.levels, whole=state.header.dtype != "float32")
+        if before is None or (
+            state.raw.image is not before.raw.image
+            or state.restored.image is not before.restored.image
+        ):
             self._show_readout()
 
     def _refresh_panes(self) -> None:
@@ -229,7 +177,7 @@ class LiveWindow(QWidget):
             text = ""
             if content is not None and cursor is not None:
                 x, y = int(cursor[0] // 1), int(cursor[1] // 1)
-                text = readout(content.frame, x, y, self._camera)
+                text = readout(content.image, x, y, self._camera)
             pane.show_readout(text or (content.details if content is not None else ""))
 
     def _hovered(self, pane: ImagePane, other: ImagePane, at: tuple[float, float] | None) -> None:
@@ -244,20 +192,15 @@ class LiveWindow(QWidget):
         self._refresh_panes()
 
     def _set_levels(self, low: float, high: float) -> None:
-        self._by_hand = (low, high)
+        self._presenter.set_levels(low, high)
         self.tick()
 
     def _set_autostretch(self, on: bool, ignore_percent: float) -> None:
-        if on:
-            self._by_hand = None
-            self._stretch.ignore_percent = ignore_percent
-            self._stretch.reset()
-        elif self.state is not None and self.state.levels is not None:
-            self._by_hand = self.state.levels
+        self._presenter.set_autostretch(on, ignore_percent)
         self.tick()
 
     def _set_lut(self, name: str) -> None:
-        self._lut = name
+        self._presenter.lut = name
         self.tick()
 
     def _send(self, command: Command) -> None:

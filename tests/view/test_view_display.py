@@ -2,19 +2,15 @@ import numpy as np
 import pytest
 
 from liverestore.rig import CameraConfig
-from liverestore.view.display import Measured, Tone, photoelectrons, readout, resolve
+from liverestore.view.display import Measured, Tone, cells, photoelectrons, readout, resolve
 from liverestore.view.pairing import EngineSign, Shown
 
 MS_NS = 1_000_000
 
 
-def _resolve(shown, status, measured=None, *, now_ns=0, **rest):
-    return resolve(
-        shown,
-        status,
-        measured or Measured(),
-        **{"levels": (0.0, 1.0), "lut": "grey", "now_ns": now_ns, **rest},
-    )
+def _resolve(shown, status, measured=None, *, now_ns=0, notices=()):
+    numbers = cells(status, measured or Measured(), shown, now_ns)
+    return resolve(shown, status, numbers, levels=(0.0, 1.0), lut="grey", notices=notices)
 
 
 def _cells(state):
@@ -26,7 +22,7 @@ NOTHING = Shown(None, None, EngineSign.WAITING)
 
 def test_empty_panes_say_what_they_wait_for(make_status):
     state = _resolve(NOTHING, None)
-    assert state.raw.frame is None
+    assert state.raw.image is None
     assert state.raw.waiting == "waiting for the first frame"
     assert state.restored.waiting == "waiting for the first restored frame"
     assert state.run_text == "connecting"
@@ -40,9 +36,9 @@ def test_empty_panes_say_what_they_wait_for(make_status):
 
 def test_nothing_unknown_is_shown_as_a_number(make_frame):
     state = _resolve(Shown(make_frame(), None, EngineSign.WAITING), None)
-    cells = _cells(state)
+    shown_cells = _cells(state)
     for name in ("CAPTURE", "RESTORE", "VIEW", "LOST", "DROPPED", "WRITTEN", "RUNTIME"):
-        assert cells[name].value == "\u2013", name
+        assert shown_cells[name].value == "\u2013", name
 
 
 def test_the_status_line(make_frame, make_restored, make_status):
@@ -52,8 +48,8 @@ def test_the_status_line(make_frame, make_restored, make_status):
         captured=20_000, lost=0, written=19_999, dropped=1200, capture_fps=99.8, restore_fps=45.25
     )
     now_ns = source.header.captured_ns + 37 * MS_NS
-    cells = _cells(_resolve(shown, status, Measured(44.9, 0.0), now_ns=now_ns))
-    assert {name: cell.value for name, cell in cells.items()} == {
+    shown_cells = _cells(_resolve(shown, status, Measured(44.9, 0.0), now_ns=now_ns))
+    assert {name: cell.value for name, cell in shown_cells.items()} == {
         "CAPTURE": "100 fps",
         "RESTORE": "45.2 fps",
         "VIEW": "44.9 fps",
@@ -64,13 +60,13 @@ def test_the_status_line(make_frame, make_restored, make_status):
         "WRITTEN": "19\u202f999 → run_0001.ome.zarr",
         "RUNTIME": "openvino CPU",
     }
-    assert {cell.tone for cell in cells.values()} == {Tone.NORMAL}
-    assert cells["WRITTEN"].detail == "/data/run_0001.ome.zarr"
+    assert {cell.tone for cell in shown_cells.values()} == {Tone.NORMAL}
+    assert shown_cells["WRITTEN"].detail == "/data/run_0001.ome.zarr"
 
 
 def test_what_is_wrong_is_coloured(make_frame, make_status):
     shown = Shown(make_frame(), None, EngineSign.WAITING)
-    cells = _cells(
+    shown_cells = _cells(
         _resolve(
             shown,
             make_status(lost=3, recording=None),
@@ -78,12 +74,12 @@ def test_what_is_wrong_is_coloured(make_frame, make_status):
             now_ns=shown.raw.header.captured_ns + 5000 * MS_NS,
         )
     )
-    assert cells["LOST"].tone is Tone.ALARM
-    assert cells["SATURATED"].tone is Tone.ALARM
-    assert cells["SATURATED"].value == "< 0.01 %", "a saturated pixel never rounds to zero"
-    assert cells["WRITTEN"].value == "not saved"
-    assert cells["WRITTEN"].tone is Tone.WARN
-    assert cells["AGE"].tone is Tone.WARN
+    assert shown_cells["LOST"].tone is Tone.ALARM
+    assert shown_cells["SATURATED"].tone is Tone.ALARM
+    assert shown_cells["SATURATED"].value == "< 0.01 %", "a saturated pixel never rounds to zero"
+    assert shown_cells["WRITTEN"].value == "not saved"
+    assert shown_cells["WRITTEN"].tone is Tone.WARN
+    assert shown_cells["AGE"].tone is Tone.WARN
 
 
 def test_a_windows_path_is_shortened_too(make_status):
@@ -116,7 +112,7 @@ def test_a_silent_engine_is_said_and_its_image_greyed(
     pane = _resolve(shown, make_status(recording=recording)).restored
     assert pane.banner == f"engine not answering - raw only, {said}\nlast result: frame 5"
     assert pane.dimmed
-    assert pane.frame is shown.restored, "the last result is not hidden"
+    assert pane.image is shown.restored, "the last result is not hidden"
     ended = _resolve(shown, make_status(state="stopped")).restored
     assert (ended.banner, ended.dimmed) == ("", False)
 

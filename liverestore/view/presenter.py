@@ -1,0 +1,116 @@
+"""Turns what arrives into what is to be painted, moment by moment; no Qt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from liverestore.view.display import Cell, DisplayState, Measured, cells, resolve
+from liverestore.view.levels import Autostretch, Levels, saturated_fraction
+from liverestore.view.luts import lut_table
+from liverestore.view.pairing import Pairing, Rate, Shown
+
+if TYPE_CHECKING:
+    from liverestore.frame import Frame
+    from liverestore.status import RunStatus
+    from liverestore.view.feed import ShownPair
+
+__all__ = ["Presenter"]
+
+_NUMBERS_EVERY_S = 0.2
+"""Numbers change, and saturation is counted, at a rate that can be read."""
+
+
+class Presenter:
+    """Keeps what the display needs to know of the past: pairing, levels, rates.
+
+    Time is handed in as `now_ns`, in nanoseconds of the clock of the frames'
+    `captured_ns`. Raises `UserError` for an unknown `lut`.
+    """
+
+    def __init__(self, *, lut: str = "grey", ignore_percent: float = 0.1) -> None:
+        lut_table(lut)
+        self.lut = lut
+        self._pairing = Pairing()
+        self._rate = Rate()
+        self._stretch = Autostretch(ignore_percent)
+        self._by_hand: Levels | None = None
+        self._before: Shown | None = None
+        self._levels: Levels | None = None
+        self._cells: tuple[Cell, ...] = ()
+        self._cells_at_s: float | None = None
+        self._saturated: float | None = None
+
+    def step(
+        self,
+        pair: ShownPair | None,
+        status: RunStatus | None,
+        now_ns: int,
+        notices: tuple[str, ...] = (),
+    ) -> DisplayState:
+        """What to paint at `now_ns`, after `pair` arrived (None: nothing did)."""
+        now_s = now_ns / 1e9
+        if pair is not None:
+            self._pairing.offer(pair, now_s)
+        shown = self._pairing.shown(now_s)
+        before, self._before = self._before, shown
+        if shown.raw is not None and (
+            before is None or shown.raw is not before.raw or shown.restored is not before.restored
+        ):
+            self._rate.count(now_s)
+        old = before.raw if before is not None else None
+        if _shape(old) != _shape(shown.raw):
+            self._stretch.reset()
+            self._cells_at_s = None
+        self._levels = self._find_levels(shown, now_s)
+        if self._cells_at_s is None or now_s - self._cells_at_s >= _NUMBERS_EVERY_S:
+            self._cells_at_s = now_s
+            self._saturated = None if shown.raw is None else saturated_fraction(shown.raw)
+            measured = Measured(self._rate.per_second(now_s), self._saturated)
+            self._cells = cells(status, measured, shown, now_ns)
+        return resolve(
+            shown,
+            status,
+            self._cells,
+            levels=self._levels,
+            lut=self.lut,
+            notices=notices,
+        )
+
+    def shown_fps(self, now_ns: int) -> float | None:
+        """New frames shown per second, over the last two seconds; None with none."""
+        return self._rate.per_second(now_ns / 1e9)
+
+    def set_levels(self, low: float, high: float) -> None:
+        """Show `low` as black and `high` as white (counts) until autostretch is set."""
+        self._by_hand = (low, high)
+
+    def set_autostretch(self, on: bool, ignore_percent: float) -> None:
+        """Let the levels follow the image, or stay where they are."""
+        if on:
+            self._by_hand = None
+            self._stretch.ignore_percent = ignore_percent
+            self._stretch.reset()
+        elif self._by_hand is None:
+            self._by_hand = self._levels
+
+    def _find_levels(self, shown: Shown, now_s: float) -> Levels | None:
+        """Levels of both panes: by hand, or of the restored image, else of the raw one.
+
+        The restored image decides because the tails of the raw one are noise, and would
+        leave the restored one without contrast.
+        """
+        if self._by_hand is not None:
+            return self._by_hand
+        source = shown.restored if shown.restored is not None else shown.raw
+        if source is None:
+            return None
+        levels = self._stretch.update(source.pixels, now_s)
+        if levels is None or source.pixels.dtype.kind not in "ui":
+            return levels
+        # Whole counts: a change that nobody can see must not repaint both images.
+        low = float(round(levels[0]))
+        return (low, max(float(round(levels[1])), low + 1.0))
+
+
+def _shape(frame: Frame | None) -> tuple[int, int] | None:
+    return None if frame is None else frame.header.shape
