@@ -116,6 +116,9 @@ class AcquisitionBar(_Bar):
         self._stop_asked = False
         self._now_s = 0.0
         self.engine.setEnabled(bool(engines))
+        # Until the run reports its engine, the first of the list is not claimed to be it.
+        self.engine.setPlaceholderText("\u2013")
+        self.engine.setCurrentIndex(-1)
         self._follow_number(self.exposure, self._exposure_follower, None)
         self._follow_number(self.z, self._z_follower, None)
 

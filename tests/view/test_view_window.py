@@ -77,7 +77,8 @@ def _same_view(window):
 
 
 def test_panes_without_a_frame_wait_and_paint_no_image(open_window):
-    window, _ = open_window()
+    window, _ = open_window(engines=("denoise",))
+    assert window.acquisition.engine.currentText() == "", "no engine is claimed to run"
     assert window.raw_pane.image.overlay.waiting == "waiting for the first frame"
     assert window.raw_pane.image.item.image is None
     assert window.status.texts()["LOST"] == "\u2013"
