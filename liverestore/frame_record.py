@@ -14,10 +14,20 @@ from numpy.typing import NDArray
 from liverestore.errors import UserError
 from liverestore.frame import Frame, FrameHeader, Provenance, Restored
 
-__all__ = ["RECORD_TAG", "RECORD_VERSION", "FrameRecord", "crc32", "decode_record", "record_of"]
+__all__ = [
+    "RECORDS_NAME",
+    "RECORD_TAG",
+    "RECORD_VERSION",
+    "FrameRecord",
+    "crc32",
+    "decode_record",
+    "record_of",
+]
 
 RECORD_TAG = 65000
 """TIFF tag (ASCII, JSON) of every page that this program writes."""
+RECORDS_NAME = "frames.jsonl"
+"""File in the folder of a Zarr array: one `FrameRecord` a line, in the order of the frames."""
 RECORD_VERSION = 1
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from liverestore.errors import UserError
 from liverestore.frame_record import RECORD_TAG, FrameRecord, decode_record
-from liverestore.movie import Movie
+from liverestore.movie_base import Movie
 
 __all__ = ["TiffMovie"]
 

@@ -11,13 +11,10 @@ import zarr
 from numpy.typing import NDArray
 
 from liverestore.errors import UserError
-from liverestore.frame_record import FrameRecord, decode_record
-from liverestore.movie import Movie
+from liverestore.frame_record import RECORDS_NAME, FrameRecord, decode_record
+from liverestore.movie_base import Movie
 
-__all__ = ["RECORDS_NAME", "ZarrMovie"]
-
-RECORDS_NAME = "frames.jsonl"
-"""In the folder of the array: one `FrameRecord` a line, in the order of the frames."""
+__all__ = ["ZarrMovie"]
 
 _UM_PER_UNIT = {"meter": 1e6, "centimeter": 1e4, "millimeter": 1e3, "micrometer": 1.0,
                 "nanometer": 1e-3}  # fmt: skip

@@ -142,7 +142,7 @@ def _show(answer: _Answer) -> None:
     table.add_column("version", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("runs here on")
-    table.add_column("ms at 512x512", justify="right")
+    table.add_column("ms", justify="right")
     for info in answer.engines:
         table.add_row(
             Text(info.name),
@@ -154,6 +154,7 @@ def _show(answer: _Answer) -> None:
             "-" if info.ms_512 is None else f"{info.ms_512:.1f}",
         )
     console.print(table)
+    console.print("ms: one frame of 512x512, counts to counts, on this machine", style="dim")
     for info in answer.engines:
         if info.runtime is None:
             reasons = "; ".join(f"{name}: {why}" for name, why in info.why.items())

@@ -15,7 +15,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from liverestore.movie_zarr import RECORDS_NAME
+from liverestore.frame_record import RECORDS_NAME
 from liverestore.writer.layout import Layout
 from liverestore.writer.summary import RunSummary
 from liverestore.writer.whole import write_all
