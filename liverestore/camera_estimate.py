@@ -13,6 +13,7 @@ allows, up to 3 electrons.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,8 +127,8 @@ def _saturation(counts: NDArray[np.generic]) -> float:
     """Counts from here on are clipped: the top of an integer type, else the highest value
     when many pixels share it.
     """
-    if counts.dtype.kind in "ui":
-        return float(np.iinfo(counts.dtype).max)
+    if counts.dtype.kind == "u":
+        return float(2 ** (8 * counts.dtype.itemsize) - 1)
     return float("inf")
 
 
@@ -168,7 +169,7 @@ def _binned(samples: _Samples) -> tuple[FloatArray, FloatArray, FloatArray]:
     order = np.argsort(which, kind="stable")
     bounds = np.searchsorted(which[order], np.arange(1, edges.size + 1))
     means, variances, numbers = [], [], []
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in itertools.pairwise(bounds):
         members = order[start:end]
         if samples.slope is not None and members.size >= 2 * _LEAST_PIXELS:
             steep = samples.slope[members]
@@ -211,7 +212,10 @@ def _model(samples: _Samples, offset_counts: float | None, origin: str) -> Camer
     for last in (False, False, True):
         mean, variance, number = _binned(kept)
         if mean.size == 0:
-            mean, variance = kept.level.mean(keepdims=True), np.square(kept.residual).mean(keepdims=True)
+            mean, variance = (
+                kept.level.mean(keepdims=True),
+                np.square(kept.residual).mean(keepdims=True),
+            )
             number = np.array([float(kept.level.size)])
         a, b = _line(mean, variance, number)
         if not last:

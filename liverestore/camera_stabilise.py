@@ -26,9 +26,7 @@ _TABLE_TOP = 64.0
 """Above this stabilised value (about 1000 e) the inverse is its asymptote."""
 
 
-def expected_stabilised(
-    electrons: NDArray[np.float64], read_noise_e: float
-) -> NDArray[np.float64]:
+def expected_stabilised(electrons: NDArray[np.float64], read_noise_e: float) -> NDArray[np.float64]:
     """Mean of the stabilised value of a pixel that expects `electrons` (any shape, >= 0).
 
     Summed over the Poisson distribution, integrated over the read noise.
@@ -72,19 +70,19 @@ def _inverse_correction(read_noise_e: float) -> FloatArray:
     asymptote = z * z / 4 - 0.125 - read_noise_e**2
     top = _TABLE_TOP**2 / 4
     # Dense where the curve bends.
-    light = np.concatenate([np.linspace(0, 2, 161), np.linspace(np.sqrt(2), np.sqrt(top), 1000)[1:] ** 2])
+    light = np.concatenate(
+        [np.linspace(0, 2, 161), np.linspace(np.sqrt(2), np.sqrt(top), 1000)[1:] ** 2]
+    )
     light = np.unique(light)
     mean_z = expected_stabilised(light, read_noise_e)
     # The correction is smooth in z, so it is what gets interpolated.
-    correction = np.interp(
-        z, mean_z, light - (mean_z * mean_z / 4 - 0.125 - read_noise_e**2)
-    )
+    correction = np.interp(z, mean_z, light - (mean_z * mean_z / 4 - 0.125 - read_noise_e**2))
     # Below the mean of no light at all: straight on, so that noise of a restored dark
     # background stays symmetric about zero instead of being cut at it.
     slope = (light[1] - light[0]) / (mean_z[1] - mean_z[0])
     below = z < mean_z[0]
     correction[below] = (z[below] - mean_z[0]) * slope - asymptote[below]
-    table = correction.astype(np.float32)
+    table: FloatArray = correction.astype(np.float32)
     table.setflags(write=False)
     return table
 
@@ -138,8 +136,12 @@ class CameraModel:
         if counts.dtype == np.uint8 or counts.dtype == np.uint16:
             table = _stabilising_table(self, counts.dtype.str)
             # mode="clip" skips the buffering that "raise" needs with `out`.
-            return table.take(counts, out=out, mode="clip")
-        z = np.subtract(counts, np.float32(self.offset_counts), out=out, dtype=np.float32)
+            where: NDArray[np.unsignedinteger] = np.asarray(counts)
+            taken: FloatArray = table.take(where, out=out, mode="clip")
+            return taken
+        z: FloatArray = np.subtract(
+            counts, np.float32(self.offset_counts), out=out, dtype=np.float32
+        )
         z *= np.float32(self.gain_e_per_count)
         z += np.float32(0.375 + self.read_noise_e**2)
         np.maximum(z, 0, out=z)

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Padding", "as_pixels"]
 
+_WHOLE: dict[np.dtype[np.generic], int] = {np.dtype("uint8"): 255, np.dtype("uint16"): 65535}
+"""Largest count of each integer pixel type."""
+
 
 @dataclass(frozen=True, slots=True)
 class Padding:
@@ -48,8 +51,8 @@ def as_pixels(counts: NDArray[np.float32], dtype: np.dtype[np.generic]) -> NDArr
 
     Float pixels are neither rounded nor clipped. `counts` is used as working space.
     """
-    if dtype.kind != "u":
+    if dtype not in _WHOLE:
         return counts.astype(dtype, copy=False)
     np.rint(counts, out=counts)
-    np.clip(counts, 0, np.iinfo(dtype).max, out=counts)
+    np.clip(counts, 0, _WHOLE[dtype], out=counts)
     return counts.astype(dtype)

@@ -99,13 +99,15 @@ def _warnings(frame: Frame, spec: ModelSpec, camera: CameraModel) -> tuple[str, 
     """What the data cannot support, in words for the screen."""
     words = list(spec.warnings_for(frame.header))
     if spec.domain == "stabilised" and camera.origin == "assumed":
-        words.append("noise could not be estimated from these frames: give the rig's camera numbers")
+        words.append(
+            "noise could not be estimated from these frames: give the rig's camera numbers"
+        )
     if frame.pixels.dtype.kind == "u":
-        top = int(np.iinfo(frame.pixels.dtype).max)
+        top = 2 ** (8 * frame.pixels.dtype.itemsize) - 1
         depth = frame.header.bit_depth
         if depth is not None:
             top = min(top, 2**depth - 1)
-        share = np.count_nonzero(frame.pixels >= top) / frame.pixels.size
+        share = np.count_nonzero(np.greater_equal(frame.pixels, top)) / frame.pixels.size
         if share > _SATURATED_SHARE:
             words.append(f"{100 * share:.1f} % of the pixels are saturated: too low there")
     return tuple(words)

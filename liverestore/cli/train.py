@@ -51,7 +51,9 @@ def n2n(
     from liverestore.errors import UserError
 
     missing = [
-        name for name in ("torch", "onnx", "bioimageio.spec") if not _installed(importlib.util, name)
+        name
+        for name in ("torch", "onnx", "bioimageio.spec")
+        if not _installed(importlib.util, name)
     ]
     if missing:
         raise UserError(

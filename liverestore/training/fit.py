@@ -187,6 +187,4 @@ def fit(
     keep()
     network.load_state_dict(average.state_dict())
     network.eval()
-    return FitReport(
-        iteration, before_s + time.monotonic() - started, tuple(losses), interrupted
-    )
+    return FitReport(iteration, before_s + time.monotonic() - started, tuple(losses), interrupted)

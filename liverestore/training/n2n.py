@@ -125,13 +125,20 @@ def train_n2n(
         data = "simulated specimens and cameras, drawn anew all the time"
     else:
         source = RecordedPairs(
-            read_recordings(job.frames), job.seed, batch=job.batch, crop_px=job.crop_px,
+            read_recordings(job.frames),
+            job.seed,
+            batch=job.batch,
+            crop_px=job.crop_px,
             divisor=network.divisor,
         )
         data = f"neighbouring frames of {job.frames.name}"
     with Ahead(source) as ahead:
         report = fit(
-            network, ahead, job.settings, job.checkpoint, resume=job.resume,
+            network,
+            ahead,
+            job.settings,
+            job.checkpoint,
+            resume=job.resume,
             on_iteration=on_iteration,
         )
     training = training_record(job, report, network, data)
@@ -145,9 +152,7 @@ def train_n2n(
     return report
 
 
-def training_record(
-    job: N2nJob, report: FitReport, network: LiveUNet, data: str
-) -> dict[str, Any]:
+def training_record(job: N2nJob, report: FitReport, network: LiveUNet, data: str) -> dict[str, Any]:
     """The recipe, for the card."""
     return {
         "method": "Noise2Noise in the variance-stabilised domain",

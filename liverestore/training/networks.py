@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,7 +41,8 @@ class LiveUNet(nn.Module):
         up_blocks: tuple[int, ...] = (1, 1),
     ) -> None:
         """One entry of `widths` (channels) and `down_blocks` per level, finest first; the last
-        of `down_blocks` is the bottom; `up_blocks` has one entry less."""
+        of `down_blocks` is the bottom; `up_blocks` has one entry less.
+        """
         super().__init__()
         if not len(widths) == len(down_blocks) == len(up_blocks) + 1 >= 2:
             raise ValueError(
@@ -50,7 +53,7 @@ class LiveUNet(nn.Module):
         self.divisor = 2 ** len(widths)
         self.level, self.scale = 8.0, 4.0
         self.head = nn.Conv2d(4, widths[0], 3, padding=1)
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.encoders = nn.ModuleList(
             nn.Sequential(*(_Residual(w) for _ in range(n)))
             for w, n in zip(widths[:-1], down_blocks[:-1], strict=True)

@@ -35,7 +35,8 @@ def affine_psnr(image: NDArray[np.generic], reference: NDArray[np.generic]) -> f
 
 def best_gaussian(image: NDArray[np.generic], reference: NDArray[np.generic]) -> float:
     """PSNR in dB of the Gaussian blur that is best for this very image, chosen by looking at
-    the reference: more than any user could get from a Gaussian."""
+    the reference: more than any user could get from a Gaussian.
+    """
     x = image.astype(np.float64)
     return max(
         affine_psnr(ndimage.gaussian_filter(x, sigma), reference)
@@ -47,7 +48,8 @@ def simulated_scores(
     infer: Callable[[NDArray[np.float32]], NDArray[np.float32]], scenes: int = 12
 ) -> dict[str, float]:
     """Mean affine PSNR in dB over `scenes` simulated 256x256 frames at three light levels:
-    raw, mean 5x5, best Gaussian, and the network `infer` ((1, 1, Y, X) stabilised)."""
+    raw, mean 5x5, best Gaussian, and the network `infer` ((1, 1, Y, X) stabilised).
+    """
     totals = dict.fromkeys(("raw", "mean5", "gaussian", "network"), 0.0)
     for number in range(scenes):
         rng = np.random.default_rng((_SEED, number))

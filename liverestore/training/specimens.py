@@ -22,7 +22,7 @@ FloatImage = NDArray[np.float32]
 def _frequencies(shape: tuple[int, int]) -> FloatImage:
     fy = np.fft.fftfreq(shape[0])[:, None]
     fx = np.fft.rfftfreq(shape[1])[None, :]
-    return np.sqrt(fy * fy + fx * fx).astype(np.float32)
+    return np.asarray(np.sqrt(fy * fy + fx * fx), np.float32)
 
 
 def _blur(image: FloatImage, sigma_px: float) -> FloatImage:
@@ -33,7 +33,7 @@ def _blur(image: FloatImage, sigma_px: float) -> FloatImage:
     padded = np.pad(image, margin, mode="reflect")
     transfer = np.exp(-2 * (np.pi * sigma_px * _frequencies(padded.shape)) ** 2)
     out = fft.irfft2(fft.rfft2(padded) * transfer, s=padded.shape)
-    return out[margin:-margin, margin:-margin].astype(np.float32)
+    return np.asarray(out[margin:-margin, margin:-margin], np.float32)
 
 
 def _texture(rng: np.random.Generator, shape: tuple[int, int], slope: float) -> FloatImage:
@@ -47,7 +47,9 @@ def _texture(rng: np.random.Generator, shape: tuple[int, int], slope: float) -> 
 
 
 def _splat(
-    y: NDArray[np.floating], x: NDArray[np.floating], w: NDArray[np.floating],
+    y: NDArray[np.floating],
+    x: NDArray[np.floating],
+    w: NDArray[np.floating],
     shape: tuple[int, int],
 ) -> FloatImage:
     """Add points of weight `w` to a (Y, X) grid, bilinearly."""
@@ -69,9 +71,14 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _curves(
-    rng: np.random.Generator, shape: tuple[int, int], count: int, length_px: float,
-    wander: float, start: NDArray[np.floating] | None = None,
-    heading: NDArray[np.floating] | None = None, field: FloatImage | None = None,
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    count: int,
+    length_px: float,
+    wander: float,
+    start: NDArray[np.floating] | None = None,
+    heading: NDArray[np.floating] | None = None,
+    field: FloatImage | None = None,
     labelling: float = 0.0,
 ) -> FloatImage:
     """`count` worm-like chains as thin lines of unit brightness.
@@ -131,7 +138,8 @@ def filaments(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
 
 def fibres(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
     """Actin-like bundles along a slowly turning direction, from a few to a dense weave, over a
-    fine mesh and a pedestal of unresolved filaments."""
+    fine mesh and a pedestal of unresolved filaments.
+    """
     turn = rng.uniform(0.05, 1.0)
     direction = rng.uniform(0, np.pi) + turn * _blur(_texture(rng, shape, 1.8), 6)
     direction = direction.astype(np.float32)
@@ -154,8 +162,10 @@ def fibres(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
     if rng.random() < 0.5:
         # The edge of the cell.
         nearest, second = _cells(rng, shape)
-        patch = patch * (1 / (1 + np.exp(-np.clip((second - nearest - rng.uniform(2, 30)), -30, 30))))
-    return (lines + pedestal) * patch.astype(np.float32)
+        patch = patch * (
+            1 / (1 + np.exp(-np.clip((second - nearest - rng.uniform(2, 30)), -30, 30)))
+        )
+    return np.asarray((lines + pedestal) * patch, np.float32)
 
 
 def mitochondria(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
@@ -167,7 +177,7 @@ def mitochondria(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage
     tube = tube / (tube + np.float32(rng.uniform(0.1, 1.0)))
     if width > 1.5 and rng.random() < 0.4:
         tube = np.maximum(tube - rng.uniform(0.3, 0.8) * _blur(tube, width), 0)
-    return tube * np.exp(rng.uniform(0.1, 0.7) * _texture(rng, shape, 1.3))
+    return np.asarray(tube * np.exp(rng.uniform(0.1, 0.7) * _texture(rng, shape, 1.3)), np.float32)
 
 
 def _cells(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[FloatImage, FloatImage]:
@@ -193,7 +203,8 @@ def membranes(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
     width = _log_uniform(rng, 0.4, 3)
     edge = np.exp(-0.5 * ((second - nearest) / (2 * width)) ** 2)
     edge = edge * np.exp(rng.uniform(0, 0.8) * _texture(rng, shape, 1.2))
-    return edge + rng.uniform(0, 0.3) * np.exp(0.5 * _texture(rng, shape, 1.4))
+    edge = edge + rng.uniform(0, 0.3) * np.exp(0.5 * _texture(rng, shape, 1.4))
+    return np.asarray(edge, np.float32)
 
 
 def nuclei(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
@@ -218,7 +229,7 @@ def nuclei(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
     if rng.random() < 0.5:
         holes = _texture(rng, shape, 1.7) > rng.uniform(1.0, 2.0)
         out = out * (1 - rng.uniform(0.3, 0.9) * _blur(holes.astype(np.float32), 1))
-    return out * chromatin
+    return np.asarray(out * chromatin, np.float32)
 
 
 def spots(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
@@ -241,7 +252,7 @@ def spots(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
 def tissue(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
     """Log-normal random texture, from grainy to cloudy."""
     field = _texture(rng, shape, rng.uniform(0.7, 1.9))
-    return np.exp(rng.uniform(0.3, 1.6) * field).astype(np.float32)
+    return np.asarray(np.exp(rng.uniform(0.3, 1.6) * field), np.float32)
 
 
 def leaves(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
