@@ -34,7 +34,7 @@ _GROUPS = 4
 """Cells drift in this many groups."""
 _Z_REACH_UM = 14.0
 _Z_STEP_UM = 0.05
-_VESICLES_PER_CELL = 16
+_VESICLES_PER_CELL = 11
 _VESICLE_UM = 0.12
 """Standard deviation of the light of one vesicle."""
 

@@ -6,6 +6,7 @@ light without noise, the truth, can be had for each frame that was ever delivere
 
 from __future__ import annotations
 
+import math
 import threading
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.errors import UserError
+from liverestore.noise_table import NoiseTable
 from liverestore.rig import RigConfig
 from liverestore.rig_optics import optics_of
-from liverestore.specimen import Specimen, expose
+from liverestore.specimen import Specimen
 
 __all__ = ["EXPOSURES_MS", "Z_RANGE_UM", "Exposure", "SimulatedMicroscope"]
 
@@ -24,6 +26,8 @@ EXPOSURES_MS = (0.1, 10_000.0)
 """Shortest and longest exposure of the simulated camera."""
 Z_RANGE_UM = (-10.0, 10.0)
 """Travel of the simulated focus drive."""
+_TABLE_MOST_E = 512.0
+"""A table for more light is large; brighter pixels are drawn one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,9 @@ class SimulatedMicroscope:
                 "camera.exposure_ms"
             )
         self.rig = rig
-        self._seed = rig.specimen.seed
+        self._config = rig.specimen
         self._specimen = Specimen(rig.specimen, optics_of(rig))
+        self._noise: dict[float, NoiseTable] = {}
         self._lock = threading.Lock()
         self._settings = [_Setting(0, 0.0, 0.0, rig.camera.exposure_ms)]
 
@@ -128,5 +133,19 @@ class SimulatedMicroscope:
 
     def counts(self, number: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """Frame `number` (Y, X) as the camera delivers it."""
-        rng = np.random.Generator(np.random.SFC64([self._seed, number]))
-        return expose(self.truth(number), self.rig.camera, rng)
+        rng = np.random.Generator(np.random.SFC64([self._config.seed, number]))
+        truth = self.truth(number)
+        return self._noise_for(self.exposure(number).exposure_ms).counts(truth, rng)
+
+    def _noise_for(self, exposure_ms: float) -> NoiseTable:
+        """The table for twice the rig's brightness, of a size that the exposure alone
+        sets, so that a frame taken again is the same.
+        """
+        specimen = self._config
+        brightness = 2 * specimen.peak_photons_per_ms + specimen.background_photons_per_ms
+        size = math.ceil(math.log2(max(16.0, brightness * exposure_ms)))
+        max_e = min(2.0**size, _TABLE_MOST_E)
+        with self._lock:
+            if max_e not in self._noise:
+                self._noise[max_e] = NoiseTable(self.rig.camera, max_e)
+            return self._noise[max_e]
