@@ -59,7 +59,8 @@ class CrossModalityGenerator(nn.Module):
         self.width = width
         widths = [max(1, round(w * width)) for w in _WIDTHS]
         inputs = 1
-        downs, ups = [], []
+        downs: list[_Block] = []
+        ups: list[_Block] = []
         for outputs in widths:
             downs.append(_Block(inputs, outputs, shortcut=True))
             inputs = outputs
@@ -75,7 +76,7 @@ class CrossModalityGenerator(nn.Module):
                 nn.init.kaiming_normal_(module.weight, a=_SLOPE)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for block in self.downs:
+        for block in downs:
             # The residual sums start near their shortcut, so that depth does not amplify.
             with torch.no_grad():
                 block.third.weight.mul_(0.5)

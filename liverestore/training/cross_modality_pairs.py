@@ -1,0 +1,226 @@
+"""Training pairs of one modality and a better one: widefield to confocal, confocal to STED.
+
+Simulated over wide ranges of aperture, wavelength, sampling and aberration; or a user's own
+registered pairs. Each batch is a pure function of (seed, iteration).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from liverestore.errors import UserError
+from liverestore.microscopes import Confocal, confocal_psf, fwhm_um, saturation_for
+from liverestore.optics import Optics
+from liverestore.training.photographs import LightRanges, photographed
+from liverestore.training.rendering import Lens, confocal_lens, sted_lens, widefield_lens
+from liverestore.training.volumes import Grid, random_volume
+
+__all__ = ["Modality", "PairFiles", "SimulatedModalities", "matched_intensity"]
+
+Modality = Literal["confocal", "sted"]
+"""What the network gives: "confocal" from widefield, "sted" from confocal."""
+
+
+def _draw_widefield(rng: np.random.Generator) -> Optics:
+    """Objectives from 10x / 0.4 air to 100x / 1.45 oil, sampled near Nyquist."""
+    aperture = float(rng.uniform(0.4, 1.45))
+    immersion = 1.0 if aperture < 0.9 else 1.33 if aperture < 1.2 else 1.518
+    sample = float(rng.uniform(1.33, 1.42))
+    wavelength_nm = float(rng.uniform(450, 700))
+    pixel_um = 1e-3 * wavelength_nm / (4 * min(aperture, sample)) * float(rng.uniform(0.7, 1.5))
+    # Depth is in units of the depth of field, so that no objective is hopelessly aberrated.
+    depth_um = float(rng.uniform(0, 8)) * 1e-3 * wavelength_nm / aperture**2
+    return Optics(aperture, wavelength_nm, immersion, sample, pixel_um, depth_um)
+
+
+def _draw_confocal(rng: np.random.Generator) -> Confocal:
+    index = float(rng.uniform(1.36, 1.50))
+    wavelength_nm = float(rng.uniform(560, 700))
+    aperture = float(rng.uniform(0.9, 1.3))
+    # A STED image 0.35 to 0.5 as wide as the confocal one must still be sampled.
+    pixel_um = 1e-3 * wavelength_nm / aperture * float(rng.uniform(0.05, 0.09))
+    detection = Optics(aperture, wavelength_nm, index, index, pixel_um)
+    return Confocal(detection, wavelength_nm * float(rng.uniform(0.86, 0.95)), rng.uniform(0.7, 2))
+
+
+def _corrected(optics: Optics) -> Optics:
+    index = max(optics.sample_index, optics.numerical_aperture + 0.02)
+    return dataclasses.replace(
+        optics, immersion_index=index, sample_index=index, depth_um=0.0, zernike_waves=()
+    )
+
+
+class SimulatedModalities:
+    """Pairs from a slowly renewed pool of simulated fields.
+
+    At iteration i the pool holds the fields i // `renew_every` ... + `pool_size`; eight fields
+    share one microscope. `pair` gives ((N, 1, Y, X), (N, 1, Y, X)), stabilised; a point in
+    focus has as much light in the target as in the input.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        modality: Modality,
+        *,
+        light: LightRanges | None = None,
+        batch: int = 8,
+        crop_px: int = 128,
+        pool_size: int = 128,
+        renew_every: int = 8,
+        planes: int = 17,
+        margin_px: int = 32,
+    ) -> None:
+        if modality not in ("confocal", "sted"):
+            raise UserError(f"modality '{modality}': allowed are confocal and sted")
+        if crop_px % 16:
+            raise UserError(f"crop: got {crop_px} px; allowed are multiples of 16")
+        self.seed, self.modality, self.batch, self.crop_px = seed, modality, batch, crop_px
+        self.light = light or LightRanges()
+        self.pool_size, self.renew_every, self.planes = pool_size, renew_every, planes
+        self.side_px = crop_px + 2 * margin_px
+        self._pool: dict[int, tuple[Tensor, Tensor]] = {}
+        self._lenses: tuple[int, Lens, Lens, Grid] | None = None
+
+    def _widefield_to_confocal(self, rng: np.random.Generator) -> tuple[Lens, Lens, Grid]:
+        optics = _draw_widefield(rng)
+        step_um = 0.8e-3 * optics.wavelength_nm * optics.sample_index
+        step_um /= optics.detected_aperture**2
+        grid = Grid(self.planes, self.side_px, step_um, optics.pixel_size_um)
+        scanner = Confocal(_corrected(optics), optics.wavelength_nm * 0.92, rng.uniform(0.6, 1.2))
+        return widefield_lens(optics, grid), confocal_lens(scanner, grid, 4 * step_um), grid
+
+    def _confocal_to_sted(self, rng: np.random.Generator) -> tuple[Lens, Lens, Grid]:
+        scanner = _draw_confocal(rng)
+        on = scanner.detection
+        step_um = 0.4e-3 * on.wavelength_nm * on.sample_index / on.numerical_aperture**2
+        grid = Grid(self.planes, self.side_px, step_um, on.pixel_size_um)
+        depletion_nm = on.wavelength_nm * float(rng.uniform(1.08, 1.2))
+        point = confocal_psf(scanner, [0.0], 63)[0, 31]
+        width_um = fwhm_um(point, on.pixel_size_um) * float(rng.uniform(0.35, 0.5))
+        saturation = saturation_for(scanner, depletion_nm, width_um)
+        reach_um = 5 * step_um
+        better = sted_lens(scanner, depletion_nm, saturation, grid, reach_um)
+        return confocal_lens(scanner, grid, reach_um), better, grid
+
+    def _field(self, index: int) -> tuple[Tensor, Tensor]:
+        group = index // 8
+        if self._lenses is None or self._lenses[0] != group:
+            rng = np.random.default_rng((self.seed, 11, group))
+            draw = (
+                self._widefield_to_confocal
+                if self.modality == "confocal"
+                else self._confocal_to_sted
+            )
+            self._lenses = group, *draw(rng)
+        _, lens, better, grid = self._lenses
+        generator = torch.Generator().manual_seed(self.seed * 2_000_003 + index)
+        volume = random_volume(grid, generator)
+        # Focus where there is something to see.
+        focus = torch.multinomial(volume.sum(dim=(1, 2)), 1, generator=generator)
+        seen, wanted = lens.stack(volume, focus)[0], better.stack(volume, focus)[0]
+        top = max(float(torch.quantile(seen.flatten(), 0.999)), 1e-12)
+        edge = (self.side_px - self.crop_px) // 4
+        inner = slice(edge, self.side_px - edge)
+        return (seen / top)[inner, inner].clone(), (wanted / top)[inner, inner].clone()
+
+    def pair(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """Input and target of this iteration."""
+        first = iteration // self.renew_every
+        wanted_fields = range(first, first + self.pool_size)
+        for index in [k for k in self._pool if k not in wanted_fields]:
+            del self._pool[index]
+        for index in wanted_fields:
+            if index not in self._pool:
+                self._pool[index] = self._field(index)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + iteration)
+        fields = [self._pool[index] for index in wanted_fields]
+        seen, truth = _crops(fields, self.batch, self.crop_px, generator)
+        taken = photographed(seen, truth, generator, self.light)
+        return taken.noisy, taken.mean
+
+
+def _crops(
+    fields: Sequence[tuple[Tensor, Tensor]], batch: int, crop_px: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Random crops at one place and turn in both pictures, (N, 1, crop, crop) each."""
+
+    def integer(high: int) -> int:
+        return int(torch.randint(high, (1,), generator=generator))
+
+    made: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for _ in range(batch):
+        field = fields[integer(len(fields))]
+        height, width = field[0].shape
+        y, x, turn = integer(height - crop_px + 1), integer(width - crop_px + 1), integer(8)
+        for image, out in zip(field, made, strict=True):
+            crop = torch.rot90(image[y : y + crop_px, x : x + crop_px], turn % 4)
+            out.append(crop.flip(1) if turn >= 4 else crop)
+    return torch.stack(made[0])[:, None], torch.stack(made[1])[:, None]
+
+
+def matched_intensity(
+    seen: NDArray[np.float32], wanted: NDArray[np.float32], blur_px: float = 3.0
+) -> NDArray[np.float32]:
+    """`wanted` (Y, X) scaled and shifted so that, blurred, it is as bright as `seen` (Y, X).
+
+    Two instruments have two scales; the network's output is to be in the input's. Least
+    squares on both pictures after a Gaussian of `blur_px`, which removes most of what the
+    better one resolves. Raises `UserError` where the pictures have nothing in common.
+    """
+    a = ndimage.gaussian_filter(wanted.astype(np.float64), blur_px)
+    b = ndimage.gaussian_filter(seen.astype(np.float64), blur_px)
+    variance = float(a.var())
+    slope = float(((a - a.mean()) * (b - b.mean())).mean()) / variance if variance > 0 else 0.0
+    if slope <= 0:
+        raise UserError(
+            "pair: the two pictures do not correlate; allowed are pictures of one field, "
+            "registered; check the order of the files"
+        )
+    return np.asarray(slope * (wanted - a.mean()) + b.mean(), np.float32)
+
+
+class PairFiles:
+    """Pairs from a user's registered pictures, already variance-stabilised, (Y, X) each.
+
+    Raises `UserError` for pictures that are smaller than a crop or do not match.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        seen: Sequence[NDArray[np.float32]],
+        wanted: Sequence[NDArray[np.float32]],
+        *,
+        batch: int = 8,
+        crop_px: int = 128,
+    ) -> None:
+        if len(seen) == 0 or [p.shape for p in seen] != [p.shape for p in wanted]:
+            raise UserError(
+                f"pairs: got {[p.shape for p in seen]} and {[p.shape for p in wanted]}; allowed "
+                "is one or more of each, in one order and of one shape; register them first"
+            )
+        for picture in seen:
+            if min(picture.shape) < crop_px:
+                raise UserError(
+                    f"pairs: got a picture of {picture.shape}; allowed are {crop_px} px or more "
+                    "a side; take a smaller crop"
+                )
+        self.seed, self.batch, self.crop_px = seed, batch, crop_px
+        self._fields = [
+            (torch.from_numpy(np.ascontiguousarray(a)), torch.from_numpy(np.ascontiguousarray(b)))
+            for a, b in zip(seen, wanted, strict=True)
+        ]
+
+    def pair(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """Input and target of this iteration, (N, 1, crop, crop) each."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + iteration)
+        return _crops(self._fields, self.batch, self.crop_px, generator)

@@ -1,0 +1,281 @@
+"""Training pairs for refocusing: a plane as it is recorded, a distance, and the plane there.
+
+Deep-Z learns widefield to widefield, Deep-Z+ widefield to confocal (Wu et al. 2019). Each batch
+is a pure function of (seed, iteration). Stacks are simulated with index mismatch, depth and
+aberrations, because an ideal objective gives the same picture above and below its focus and
+the sign of the distance would be lost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from liverestore.errors import UserError
+from liverestore.microscopes import Confocal, defocus_waves_per_um
+from liverestore.optics import Optics
+from liverestore.training.photographs import LightRanges, photographed
+from liverestore.training.rendering import Lens, confocal_lens, widefield_lens
+from liverestore.training.volumes import Grid, random_volume
+
+__all__ = [
+    "OpticsRanges",
+    "SimulatedRefocusing",
+    "Stack",
+    "StackFiles",
+    "simulated_stack",
+    "with_dpm",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OpticsRanges:
+    """What microscopes are drawn from; evenly, unless said otherwise.
+
+    The defaults are those of a 20x air objective over living cells or tissue. The sample's
+    index is above that of the immersion everywhere, so that the spherical aberration, and with
+    it the sign of the distance, is the same way round for all of them.
+    """
+
+    numerical_aperture: tuple[float, float] = (0.75, 0.8)
+    wavelength_nm: tuple[float, float] = (500.0, 620.0)
+    immersion_index: float = 1.0
+    sample_index: tuple[float, float] = (1.33, 1.40)
+    depth_um: tuple[float, float] = (5.0, 40.0)
+    pixel_size_um: tuple[float, float] = (0.28, 0.36)
+    aberration_waves: float = 0.03
+    """Standard deviation of each Zernike coefficient 5 to 8 (astigmatism, coma)."""
+
+    def draw(self, rng: np.random.Generator) -> Optics:
+        """One microscope."""
+        terms = tuple((noll, float(rng.normal(0, self.aberration_waves))) for noll in range(5, 9))
+        return Optics(
+            numerical_aperture=rng.uniform(*self.numerical_aperture),
+            wavelength_nm=rng.uniform(*self.wavelength_nm),
+            immersion_index=self.immersion_index,
+            sample_index=rng.uniform(*self.sample_index),
+            pixel_size_um=rng.uniform(*self.pixel_size_um),
+            depth_um=rng.uniform(*self.depth_um),
+            zernike_waves=terms if self.aberration_waves > 0 else (),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Pictures of one specimen, plane by plane, and how they differ in focus."""
+
+    seen: Tensor
+    """(Z, Y, X) float32 widefield planes."""
+    wanted: Tensor
+    """(Z, Y, X) float32, what a plane should become; `seen` itself for Deep-Z."""
+    z_step_um: float
+    waves_per_um: float
+
+
+def with_dpm(image: Tensor, waves: Tensor) -> Tensor:
+    """Batch (N, 2, Y, X) for a Deep-Z generator from images (N, 1, Y, X) and distances.
+
+    `waves` is (N,), uniform over each image, or (N, 1, Y, X), in waves of defocus.
+    """
+    if waves.ndim == 1:
+        waves = waves.view(-1, 1, 1, 1).expand_as(image)
+    return torch.cat([image, waves], dim=1)
+
+
+def _lens_of(
+    optics: Optics, grid: Grid, *, confocal: bool, excitation_nm: float
+) -> tuple[Lens, Lens | None]:
+    seen = widefield_lens(optics, grid)
+    if not confocal:
+        return seen, None
+    # The scanner is well corrected: what it is to teach is the plane, not its own aberrations.
+    clean = Optics(
+        optics.numerical_aperture,
+        optics.wavelength_nm,
+        optics.sample_index,
+        optics.sample_index,
+        optics.pixel_size_um,
+    )
+    return seen, confocal_lens(Confocal(clean, excitation_nm), grid)
+
+
+def simulated_stack(
+    grid: Grid, lenses: tuple[Lens, Lens | None], waves_per_um: float, generator: torch.Generator
+) -> Stack:
+    """One random specimen, its brightest widefield pixels near 1."""
+    volume = random_volume(grid, generator)
+    seen = lenses[0].stack(volume)
+    wanted = seen if lenses[1] is None else lenses[1].stack(volume)
+    top = float(torch.quantile(seen[::4, ::2, ::2].flatten(), 0.9995))
+    seen = seen / max(top, 1e-12)
+    wanted = seen if lenses[1] is None else wanted / max(top, 1e-12)
+    return Stack(seen, wanted, grid.z_step_um, waves_per_um)
+
+
+def _pick(
+    stack: Stack, reach_um: float, crop_px: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, float]:
+    """Crops of two planes, and the distance from the first to the second in um."""
+
+    def integer(high: int) -> int:
+        return int(torch.randint(high, (1,), generator=generator))
+
+    planes, height, width = stack.seen.shape
+    reach = min(int(reach_um / stack.z_step_um + 1e-6), planes - 1)
+    while True:
+        here, there = integer(planes), integer(planes)
+        if abs(there - here) <= reach:
+            break
+    y, x, turn = integer(height - crop_px + 1), integer(width - crop_px + 1), integer(8)
+    crops = []
+    for image in (stack.seen[here], stack.wanted[there]):
+        crop = torch.rot90(image[y : y + crop_px, x : x + crop_px], turn % 4)
+        crops.append(crop.flip(1) if turn >= 4 else crop)
+    return crops[0], crops[1], (there - here) * stack.z_step_um
+
+
+class SimulatedRefocusing:
+    """Pairs from a slowly renewed pool of simulated stacks.
+
+    At iteration i the pool holds the stacks i // `renew_every` ... + `pool_size`; eight stacks
+    share one microscope. `pair` gives ((N, 2, Y, X), (N, 1, Y, X)): see `DeepZGenerator`.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        confocal: bool = False,
+        optics: OpticsRanges | None = None,
+        light: LightRanges | None = None,
+        batch: int = 8,
+        crop_px: int = 128,
+        reach_um: float = 10.0,
+        pool_size: int = 48,
+        renew_every: int = 12,
+        planes: int = 41,
+        z_step_um: float = 0.5,
+        margin_px: int = 32,
+    ) -> None:
+        if crop_px % 16:
+            raise UserError(f"crop: got {crop_px} px; allowed are multiples of 16")
+        self.seed, self.confocal, self.batch, self.crop_px = seed, confocal, batch, crop_px
+        self.optics, self.light = optics or OpticsRanges(), light or LightRanges()
+        self.reach_um, self.pool_size, self.renew_every = reach_um, pool_size, renew_every
+        self.planes, self.z_step_um = planes, z_step_um
+        self.side_px = crop_px + 2 * margin_px
+        self._pool: dict[int, Stack] = {}
+        self._lenses: tuple[int, tuple[Lens, Lens | None], Grid, float] | None = None
+
+    def _microscope(self, group: int) -> tuple[tuple[Lens, Lens | None], Grid, float]:
+        if self._lenses is None or self._lenses[0] != group:
+            rng = np.random.default_rng((self.seed, 7, group))
+            optics = self.optics.draw(rng)
+            grid = Grid(self.planes, self.side_px, self.z_step_um, optics.pixel_size_um)
+            excitation_nm = optics.wavelength_nm * rng.uniform(0.88, 0.96)
+            lenses = _lens_of(optics, grid, confocal=self.confocal, excitation_nm=excitation_nm)
+            self._lenses = group, lenses, grid, defocus_waves_per_um(optics)
+        return self._lenses[1:]
+
+    def _stack(self, index: int) -> Stack:
+        lenses, grid, waves = self._microscope(index // 8)
+        generator = torch.Generator().manual_seed(self.seed * 2_000_003 + index)
+        stack = simulated_stack(grid, lenses, waves, generator)
+        # The margin holds light that the periodic field brings round; it is never shown.
+        edge = (self.side_px - self.crop_px) // 4
+        inner = slice(edge, self.side_px - edge)
+        seen = stack.seen[:, inner, inner].clone()
+        wanted = stack.wanted[:, inner, inner].clone() if self.confocal else seen
+        return Stack(seen, wanted, stack.z_step_um, stack.waves_per_um)
+
+    def _stacks(self, iteration: int) -> list[Stack]:
+        first = iteration // self.renew_every
+        for index in [k for k in self._pool if not first <= k < first + self.pool_size]:
+            del self._pool[index]
+        for index in range(first, first + self.pool_size):
+            if index not in self._pool:
+                self._pool[index] = self._stack(index)
+        return [self._pool[index] for index in range(first, first + self.pool_size)]
+
+    def pair(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """Input and target of this iteration."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + iteration)
+        stacks = self._stacks(iteration)
+        seen, wanted, waves = [], [], []
+        for _ in range(self.batch):
+            stack = stacks[int(torch.randint(len(stacks), (1,), generator=generator))]
+            a, b, distance_um = _pick(stack, self.reach_um, self.crop_px, generator)
+            seen.append(a)
+            wanted.append(b)
+            waves.append(distance_um * stack.waves_per_um)
+        taken = photographed(
+            torch.stack(seen)[:, None], torch.stack(wanted)[:, None], generator, self.light
+        )
+        return with_dpm(taken.noisy, torch.tensor(waves)), taken.mean
+
+
+class StackFiles:
+    """Pairs from a user's own registered z-stacks, already variance-stabilised.
+
+    `seen` are (Z, Y, X) widefield stacks; `wanted`, one for each, the confocal stacks of the
+    same fields (Deep-Z+), or None (Deep-Z). `z_step_um` is positive where the planes go deeper
+    into the sample. Raises `UserError` for stacks that are too small or do not match.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        seen: Sequence[NDArray[np.float32]],
+        z_step_um: float,
+        waves_per_um: float,
+        *,
+        wanted: Sequence[NDArray[np.float32]] | None = None,
+        batch: int = 8,
+        crop_px: int = 128,
+        reach_um: float = 10.0,
+    ) -> None:
+        if wanted is not None and [s.shape for s in wanted] != [s.shape for s in seen]:
+            raise UserError(
+                f"stacks: got widefield {[s.shape for s in seen]} and confocal "
+                f"{[s.shape for s in wanted]}; allowed are pairs of one shape; register and crop "
+                "them first"
+            )
+        if not (math.isfinite(z_step_um) and z_step_um != 0):
+            raise UserError(f"stacks: got a z step of {z_step_um} um; give the step of the stage")
+        for stack in seen:
+            if stack.ndim != 3 or stack.shape[0] < 2 or min(stack.shape[1:]) < crop_px:
+                raise UserError(
+                    f"stacks: got one of shape {stack.shape}; allowed are (Z, Y, X) of 2 planes "
+                    f"and {crop_px} px or more; take larger stacks or a smaller crop"
+                )
+        self.seed, self.batch, self.crop_px, self.reach_um = seed, batch, crop_px, reach_um
+        goals = seen if wanted is None else wanted
+        # Backward stacks are turned round, so that one sign convention holds.
+        turn: Callable[[NDArray[np.float32]], NDArray[np.float32]] = (
+            (lambda s: s[::-1].copy()) if z_step_um < 0 else np.ascontiguousarray
+        )
+        self._stacks = [
+            Stack(
+                torch.from_numpy(turn(a)), torch.from_numpy(turn(b)), abs(z_step_um), waves_per_um
+            )
+            for a, b in zip(seen, goals, strict=True)
+        ]
+
+    def pair(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """Input and (noisy) target of this iteration."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + iteration)
+        seen, wanted, waves = [], [], []
+        for _ in range(self.batch):
+            stack = self._stacks[int(torch.randint(len(self._stacks), (1,), generator=generator))]
+            a, b, distance_um = _pick(stack, self.reach_um, self.crop_px, generator)
+            seen.append(a)
+            wanted.append(b)
+            waves.append(distance_um * stack.waves_per_um)
+        image = torch.stack(seen)[:, None]
+        return with_dpm(image, torch.tensor(waves)), torch.stack(wanted)[:, None]
