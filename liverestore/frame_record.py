@@ -81,8 +81,8 @@ def decode_record(data: bytes | str, place: str) -> FrameRecord:
     """
     try:
         return msgspec.json.decode(data, type=FrameRecord)
-    except msgspec.MsgspecError as error:
-        with contextlib.suppress(msgspec.MsgspecError):
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
             version = msgspec.json.decode(data, type=_Version).version
             if version > RECORD_VERSION:
                 raise UserError(

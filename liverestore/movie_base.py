@@ -112,6 +112,12 @@ class Movie(ABC):
         """
         index = self._checked(index)
         stored = self._read(index)
+        if stored.shape != self.shape[1:]:
+            raise UserError(
+                f"{self.path}: got a frame {index} of {'x'.join(map(str, stored.shape))} pixels "
+                f"where all have {self.shape[1]}x{self.shape[2]}; copy the file again from its "
+                "source"
+            )
         if stored.dtype.kind in "iu" and stored.dtype.itemsize > 2:
             largest = max(abs(int(stored.max())), abs(int(stored.min())))
             if largest > _EXACT_IN_FLOAT32:

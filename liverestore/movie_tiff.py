@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,17 +131,15 @@ class TiffMovie(Movie):
 
     def record(self, index: int) -> FrameRecord | None:
         """See `Movie.record`; it is in TIFF tag 65000 of the frame's own page."""
-        if self._pixels is not None and len(self._series.pages) != self.shape[0]:
-            return None
-        page = self._series.pages[index]
-        if page is None:
-            return None
         with _one_line(self.path, f"frame {index}"):
-            tag = page.aspage().tags.get(RECORD_TAG)
+            if self._pixels is not None and len(self._series.pages) != self.shape[0]:
+                return None
+            page = self._series.pages[index]
+            tag = None if page is None else page.aspage().tags.get(RECORD_TAG)
             if tag is None:
                 return None
-            place = f"{self.path}, frame {index} (TIFF tag {RECORD_TAG})"
-            return decode_record(str(tag.value), place)
+            stored = str(tag.value)
+        return decode_record(stored, f"{self.path}, frame {index} (TIFF tag {RECORD_TAG})")
 
     def close(self) -> None:
         """See `Movie.close`."""
@@ -222,8 +221,13 @@ def _one_line(path: Path, where: str = "") -> Iterator[None]:
     place = f"{path}, {where}" if where else f"{path}"
     try:
         yield
-    except (UserError, MemoryError):
+    except UserError:
         raise
+    except MemoryError as error:
+        raise UserError(
+            f"{place}: got an image that does not fit into the memory; crop it, or check that "
+            "the copy is complete"
+        ) from error
     except PermissionError as error:
         raise UserError(f"{path}: may not be read ({error.strerror}); check its rights") from error
     except tifffile.TiffFileError as error:
@@ -231,9 +235,9 @@ def _one_line(path: Path, where: str = "") -> Iterator[None]:
             f"{place}: got a file that is no readable TIFF ({_first_line(error)}); allowed are "
             "TIFF and OME-TIFF images; check that the copy is complete and open it in Fiji"
         ) from error
-    except (ValueError, TypeError, KeyError, IndexError, OSError, OverflowError,
-            AttributeError, NotImplementedError) as error:  # fmt: skip
-        # tifffile raises all of these on damaged tags and on missing decoders.
+    except (ValueError, TypeError, LookupError, OSError, ArithmeticError, AttributeError,
+            RuntimeError, struct.error) as error:  # fmt: skip
+        # tifffile and its decoders raise all of these on damaged tags and pixels.
         if "imagecodecs" in str(error):
             raise UserError(
                 f"{place}: got compressed pixels ({_first_line(error)}); save the image "

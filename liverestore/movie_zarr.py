@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from liverestore.movie_base import Movie
 
 __all__ = ["ZarrMovie"]
 
+_MARKS = ("zarr.json", ".zgroup", ".zarray")
 _UM_PER_UNIT = {"meter": 1e6, "centimeter": 1e4, "millimeter": 1e3, "micrometer": 1.0,
                 "nanometer": 1e-3}  # fmt: skip
 _MS_PER_UNIT = {"hour": 3.6e6, "minute": 6e4, "second": 1e3, "millisecond": 1.0,
@@ -26,19 +29,29 @@ class ZarrMovie(Movie):
     """The full resolution of one Zarr image (see `Movie`)."""
 
     def __init__(self, path: Path) -> None:
-        node = _open(path)
-        image: dict[str, Any] = {}
+        if not any((path / name).is_file() for name in _MARKS):
+            raise UserError(
+                f"{path}: got a folder that is no Zarr store (no {', '.join(_MARKS)}); give the "
+                ".ome.zarr folder itself, or a TIFF file"
+            )
+        with _one_line(f"{path}"), warnings.catch_warnings():
+            # zarr warns of extensions it knows but finds unusual; the reading is right.
+            warnings.simplefilter("ignore")
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        node = zarr.open(path, mode="r")
         attributes: dict[str, Any] = dict(node.attrs)
+        image: dict[str, Any] = {}
         folder = path
         if isinstance(node, zarr.Group):
             image, inside = _only_image(path, attributes)
-            try:
-                node = node[inside]
-            except KeyError as error:
+            if inside not in node:
                 raise UserError(
                     f"{path}: its metadata names the array {inside!r}, which is missing; "
                     "copy it again from where it was recorded"
-                ) from error
+                )
+            node = node[inside]
             folder = path / inside
         if not isinstance(node, zarr.Array):
             raise UserError(f"{path}: got a Zarr group where an image array is expected")
@@ -51,6 +64,7 @@ class ZarrMovie(Movie):
             )
         self._records_file = folder / RECORDS_NAME
         self._lines: list[bytes] | None = None
+        self._ours = "liverestore" in attributes
         super().__init__(path, axes, self._recorded_shape(attributes, node.shape), node.dtype)
         self._read_calibration(image)
 
@@ -66,20 +80,21 @@ class ZarrMovie(Movie):
     def _read(self, index: int) -> NDArray[Any]:
         if self._array is None:
             raise UserError(f"{self.path}: is closed; open it again to read frame {index}")
-        place = np.unravel_index(index, self.leading_shape) if self.leading_shape else ()
-        try:
+        place = tuple(map(int, np.unravel_index(index, self.leading_shape or (1,))))
+        place = place if self.leading_shape else ()
+        chunk = self._records_file.parent.joinpath("c", *map(str, place), "0", "0")
+        with _one_line(f"{self.path}, frame {index}"):
+            if self._ours and not chunk.is_file():
+                # Zarr itself takes a missing chunk for zeros.
+                raise UserError(
+                    f"{self.path}: frame {index} is missing ({chunk}); copy the store again "
+                    "from where it was recorded"
+                )
             if len(self._array.shape) == 3 and index >= self._array.shape[0]:
                 # The recording was cut off before the array was told of this frame.
-                chunk = self._records_file.parent / "c" / str(index) / "0" / "0"
                 stored = np.fromfile(chunk, self.stored_dtype.newbyteorder("<"))
                 return stored.reshape(self.shape[1:])
-            return np.asarray(self._array[tuple(int(n) for n in place)])
-        except (ValueError, OSError, RuntimeError, TypeError) as error:
-            # What the codecs and the store raise on a chunk that is cut short or unreadable.
-            raise UserError(
-                f"{self.path}, frame {index}: got a damaged chunk ({_first_line(error)}); copy "
-                "the store again from where it was recorded"
-            ) from error
+            return np.asarray(self._array[place])
 
     def record(self, index: int) -> FrameRecord | None:
         """See `Movie.record`; it is in `frames.jsonl` in the folder of the array."""
@@ -120,22 +135,25 @@ class ZarrMovie(Movie):
         self.z_step_um = size_um.get("Z")
 
 
-def _open(path: Path) -> zarr.Group | zarr.Array[Any]:
-    if not any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
-        raise UserError(
-            f"{path}: got a folder that is no Zarr store (no zarr.json, .zgroup or .zarray); "
-            "give the .ome.zarr folder itself, or a TIFF file"
-        )
+@contextmanager
+def _one_line(place: str) -> Iterator[None]:
+    """Turn what zarr and its codecs raise into one line."""
     try:
-        with warnings.catch_warnings():
-            # zarr warns of extensions it knows but finds unusual; the reading is right.
-            warnings.simplefilter("ignore")
-            return zarr.open(path, mode="r")
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError, AttributeError,
-            NotImplementedError) as error:  # fmt: skip
+        yield
+    except UserError:
+        raise
+    except MemoryError as error:
         raise UserError(
-            f"{path}: got a Zarr store that cannot be read ({_first_line(error)}); allowed are "
-            "OME-Zarr 0.4 and 0.5; copy it again from where it was recorded"
+            f"{place}: got an image that does not fit into the memory; crop it, or check that "
+            "the copy is complete"
+        ) from error
+    except (ValueError, TypeError, LookupError, OSError, ArithmeticError, AttributeError,
+            RuntimeError, AssertionError) as error:  # fmt: skip
+        # All of these come out of damaged metadata and chunks.
+        raise UserError(
+            f"{place}: got damaged or unknown Zarr data ({type(error).__name__}: "
+            f"{_first_line(error)}); allowed are OME-Zarr 0.4 and 0.5; copy it again from where "
+            "it was recorded"
         ) from error
 
 

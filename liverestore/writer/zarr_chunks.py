@@ -113,7 +113,9 @@ class ZarrChunks:
         if not self._records.closed:
             self._records.close()
         self._tell_shape(self._summary.frames)
-        self._group.attrs.put(self._attributes(complete=not self._summary.failed))
+        count = self._layout.frame_count
+        whole = not self._summary.failed and count in (None, self._summary.frames)
+        self._group.attrs.put(self._attributes(complete=whole))
 
     def _tell_shape(self, frames: int) -> None:
         if not self._layout.leading_shape:

@@ -312,7 +312,7 @@ def _plate(path):
         (_complex, "complex64"),
         (_png, r"\.png"),
         (_folder, "no Zarr store"),
-        (_broken_zarr, "cannot be read"),
+        (_broken_zarr, "damaged or unknown Zarr"),
         (_empty_group, "group without an image"),
         (_dataset_missing, "missing"),
         (_empty_array, "empty"),

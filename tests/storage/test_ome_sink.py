@@ -392,3 +392,17 @@ def test_records_that_cannot_be_read_are_named(tmp_path, frames, change, says):
         with pytest.raises(UserError, match=says) as caught:
             movie.header(1)
     assert "line 2" in str(caught.value)
+
+
+def test_the_check_in_the_documentation_works(tmp_path, frames, monkeypatch):
+    page = Path(__file__).parents[2] / "docs" / "files.md"
+    code = page.read_text(encoding="utf-8").split("```python")[1].split("```")[0]
+    sink = OmeSink(tmp_path / "raw.ome.zarr")
+    for n in range(3):
+        sink.append(frames(n))
+    sink.close()
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "files.md", "exec"), {})
+    (tmp_path / "raw.ome.zarr" / "0" / "c" / "1" / "0" / "0").write_bytes(bytes(24 * 32 * 2))
+    with pytest.raises(AssertionError):
+        exec(compile(code, "files.md", "exec"), {})
