@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -9,7 +10,7 @@ from typing import Literal
 
 from liverestore.camera.open import open_source
 from liverestore.camera.source import FrameSource, SourceInfo
-from liverestore.errors import EndOfStream, LiverestoreError, UserError
+from liverestore.errors import EndOfStream, Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.meters import RateMeter
 from liverestore.service.child import orphaned, run_child
@@ -21,6 +22,8 @@ from liverestore.writer.ome import OmeSink
 from liverestore.writer.queue import QueuedSink
 
 __all__ = ["CaptureLoop", "capture_process"]
+
+log = logging.getLogger(__name__)
 
 _REPORT_EVERY_S = 0.2
 _DRAIN_S = 5.0
@@ -73,6 +76,11 @@ class CaptureLoop:
             pass
         except LiverestoreError as error:
             self.error = error
+        except Exception as error:
+            # This thread's last line of defence: a bug must end the run as a failure
+            # that is told, never as a recording that just stops growing.
+            log.exception("the camera thread failed")
+            self.error = Failure(f"unexpected {type(error).__name__}: {error}")
         finally:
             self.source.stop()
             self._close_sink()
@@ -80,22 +88,27 @@ class CaptureLoop:
     def _pull(self) -> None:
         while not self._stop.is_set() and self._captured != self._frames:
             frame = self.source.next_frame(0.1)
-            if frame is not None:
-                self._keep(frame)
-                self.outlet.offer(frame)
-                self._captured += 1
-                self._lost = frame.header.lost_before
-                self._rate.tick(time.monotonic())
+            if frame is None:
+                continue
+            unkept = self._keep(frame)
+            self.outlet.offer(frame)
+            self._captured += 1
+            self._lost = frame.header.lost_before
+            self._rate.tick(time.monotonic())
+            if unkept is not None:
+                raise unkept
 
-    def _keep(self, frame: Frame) -> None:
+    def _keep(self, frame: Frame) -> LiverestoreError | None:
+        """Hand `frame` to the writer; an error that is to end the run."""
         if self._sink is None or self._write_error is not None:
-            return
+            return None
         try:
             self._sink.append(frame)
         except LiverestoreError as error:
             self._write_error = str(error)
             if self._stop_on_write_error or isinstance(error, UserError):
-                raise
+                return error
+        return None
 
     def _close_sink(self) -> None:
         if self._sink is None:
