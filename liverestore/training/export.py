@@ -169,7 +169,7 @@ def _rdf(card: Card, folder: Path, divisor: int) -> dict[str, Any]:
     return {
         "format_version": "0.5.3",
         "type": "model",
-        "name": card.name,
+        "name": f"liverestore {card.name}",  # the format wants five characters or more
         "version": card.version,
         "description": card.description,
         "authors": [{"name": name} for name in card.authors],
