@@ -186,10 +186,10 @@ class OmeSink:
         needed = per_frame * count if count is not None else 16 * per_frame + _SPARE_BYTES
         free = self._free_bytes(self.path.parent)
         if free < needed:
-            what = f"{count} frames" if count is not None else "a recording"
+            what = f"{count} frames" if count is not None else "a recording of frames"
             raise UserError(
-                f"{self.path}: got {free / 1e6:.0f} MB of free space where {what} of "
-                f"{frame_bytes / 1e6:.1f} MB each need {math.ceil(needed / 1e6)} MB; make room "
+                f"{self.path}: got {free / 1e6:.0f} MB of free space where {what} "
+                f"of {frame_bytes / 1e6:.1f} MB needs {math.ceil(needed / 1e6)} MB; make room "
                 "or save to another disk"
             )
 
