@@ -188,9 +188,9 @@ class OmeSink:
         if free < needed:
             what = f"{count} frames" if count is not None else "a recording of frames"
             raise UserError(
-                f"{self.path}: got {free / 1e6:.0f} MB of free space where {what} "
-                f"of {frame_bytes / 1e6:.1f} MB needs {math.ceil(needed / 1e6)} MB; make room "
-                "or save to another disk"
+                f"{self.path}: got {free / 1e6:.0f} MB of free space; allowed are "
+                f"{math.ceil(needed / 1e6)} MB and more for {what} of {frame_bytes / 1e6:.1f} MB; "
+                "make room or save to another disk"
             )
 
     def _create(self) -> _Store:
