@@ -140,18 +140,18 @@ class SimulatedPairs:
         self._pool = torch.zeros(pool_size, scene_px, scene_px)
         self._held = np.full(pool_size, -1, np.int64)
 
-    def _refresh(self, iteration: int) -> None:
+    def _scene(self, iteration: int, slot: int) -> Tensor:
+        """(Y, X) scene that the pool holds in `slot` at this iteration, made when needed."""
         first = iteration // self.renew_every
-        for index in range(first, first + self.pool_size):
-            slot = index % self.pool_size
-            if self._held[slot] != index:
-                image = scene((self.seed, index), (self.scene_px, self.scene_px))
-                self._pool[slot] = torch.from_numpy(image)
-                self._held[slot] = index
+        index = first + (slot - first) % self.pool_size
+        if self._held[slot] != index:
+            image = scene((self.seed, index), (self.scene_px, self.scene_px))
+            self._pool[slot] = torch.from_numpy(image)
+            self._held[slot] = index
+        return self._pool[slot]
 
     def clean(self, iteration: int, generator: torch.Generator) -> Tensor:
         """(N, 1, crop, crop) noise-free crops of this iteration, flipped and transposed."""
-        self._refresh(iteration)
         span = self.scene_px - self.crop_px + 1
         crops = []
         for _ in range(self.batch):
@@ -159,7 +159,7 @@ class SimulatedPairs:
                 int(torch.randint(high, (1,), generator=generator))
                 for high in (self.pool_size, span, span, 8)
             )
-            crop = self._pool[slot, y : y + self.crop_px, x : x + self.crop_px]
+            crop = self._scene(iteration, slot)[y : y + self.crop_px, x : x + self.crop_px]
             crop = torch.rot90(crop, turn % 4)
             crops.append(crop.flip(1) if turn >= 4 else crop)
         return torch.stack(crops)[:, None]
