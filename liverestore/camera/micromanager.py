@@ -191,7 +191,15 @@ class MicroManagerSource:
         if now - self._last_alive_s < _ALIVE_EVERY_S:
             return
         self._last_alive_s = now
-        if not self._core.is_sequence_running() and not self._core.get_remaining_image_count():
+        try:
+            running = self._core.is_sequence_running()
+            waiting = self._core.get_remaining_image_count()
+        except RuntimeError as error:
+            raise Failure(
+                f"camera {self._camera}: cannot be asked any more ({_reason(error)}); check its "
+                "cable and power and start again"
+            ) from None
+        if not running and not waiting:
             raise Failure(
                 f"camera {self._camera}: stopped by itself after frame {self._next_number - 1}; "
                 "a change of ROI, binning or another property does that; start again"

@@ -7,6 +7,7 @@ the specimen take the way of every other camera: sequence, ring, pop with metada
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,6 +174,9 @@ class SimulatedCoreSource(MicroManagerSource):
             raise Failure(
                 "Micro-Manager core: one is loaded in this process already; stop it first"
             )
+        # A core that ended lies in cycles, with a specimen of a hundred megabytes.
+        self._microscope = None
+        gc.collect()
         self._microscope = SimulatedMicroscope(rig)
         timeline = _Timeline(self._microscope)
         core: Any = _SnakeCaseCore()

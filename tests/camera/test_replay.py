@@ -6,8 +6,10 @@ import tifffile
 from liverestore.camera.clock import SteppedClock
 from liverestore.camera.instrument import SimulatedMicroscope
 from liverestore.camera.replay import ReplaySource
+from liverestore.camera.simulated import SimulatedSource
 from liverestore.errors import EndOfStream, UserError
 from liverestore.rig import load_rig
+from liverestore.writer.ome import OmeSink
 
 PIXELS = np.random.default_rng(2).integers(0, 4000, (5, 20, 30), dtype=np.uint16)
 
@@ -92,6 +94,34 @@ def test_late_consumer_gets_late_frames_and_catches_up(movie):
     assert source.next_frame(0.0) is None
     assert source.next_frame(1.0).header.number == 3
     assert clock.now() == pytest.approx(0.15)
+    source.stop()
+
+
+@pytest.mark.parametrize("name", ["run.ome.zarr", "run.ome.tif"])
+def test_own_recording_comes_back_with_what_was_known_of_each_frame(tmp_path, name):
+    demo = load_rig("demo")
+    specimen = msgspec.structs.replace(demo.specimen, shape=(64, 80))
+    camera = SimulatedSource(msgspec.structs.replace(demo, specimen=specimen), clock=SteppedClock())
+    camera.start()
+    camera.configure(z_um=1.25)
+    recorded = [camera.next_frame(1.0) for _ in range(4)]
+    sink = OmeSink(tmp_path / name)
+    sink.prepare(recorded[0])
+    for frame in recorded:
+        sink.append(frame)
+    path = sink.close().path
+    source = ReplaySource(rig_for(path), clock=SteppedClock())
+    assert source.start().exposure_ms == 40.0
+    for before in recorded:
+        frame = source.next_frame(1.0)
+        np.testing.assert_array_equal(frame.pixels, before.pixels)
+        header = frame.header
+        for field in ("exposure_ms", "z_um", "pixel_size_um", "binning", "roi", "bit_depth"):
+            assert getattr(header, field) == getattr(before.header, field)
+        assert header.camera == before.header.camera
+        assert header.run_id != before.header.run_id
+        assert header.metadata["SpecimenAge-s"] == before.header.metadata["SpecimenAge-s"]
+        assert header.metadata["RecordedAt"] == before.header.captured_utc
     source.stop()
 
 

@@ -148,9 +148,8 @@ def test_knobs(source):
     assert take(source, 1)[0].header.exposure_ms == 16.0
 
 
+@pytest.mark.parametrize("source", KINDS[:3], indirect=True)
 def test_knobs_turn_from_another_thread_while_frames_come(source):
-    if is_replay(source):
-        pytest.skip("a movie has no knobs")
     source.start()
     errors = []
 
