@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
 
-__all__ = ["OpenVinoRuntime", "Precision", "is_incompatible"]
+__all__ = ["OpenVinoRuntime", "Precision", "has_bf16", "is_incompatible"]
 
 Precision = Literal["f32", "bf16"]
 
@@ -27,6 +27,13 @@ def is_incompatible(spec: ModelSpec) -> Literal[False] | str:
     if importlib.util.find_spec("openvino") is None:
         return "openvino is not installed (pip install openvino)"
     return False
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies in bfloat16 by itself."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVinoRuntime:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn
 
 from liverestore.errors import LiverestoreError
 from liverestore.status import Failed, Hello
@@ -54,7 +55,20 @@ def run_child(
         link.send(Failed(text=f"{name}: unexpected {type(error).__name__}: {error}", exit_code=1))
     finally:
         link.close()
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process now: everything that must be closed has been closed.
+
+    Taking the interpreter apart, with the libraries of cameras, Qt and inference in it,
+    costs a second and can abort.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _listen_to_signals(stop: threading.Event) -> None:

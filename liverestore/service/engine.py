@@ -191,7 +191,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     sink = None if plan.restored_path is None else QueuedSink(OmeSink(plan.restored_path))
 
     def open_engine(name: str) -> InferenceRuntime:
-        return open_runtime(find_engine(name), threads=plan.engine_threads)
+        return open_runtime(find_engine(name), threads=plan.engine_threads, precision="fast")
 
     loop = EngineLoop(inlet, outlet, CameraKnowledge(plan.rig.camera), open_engine, sink=sink)
     try:
@@ -211,7 +211,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
                 while loop.notices:
                     link.send(Notice(text=loop.notices.pop(0)))
         link.send(loop.report(final=True))
-        outlet.finish("the run has ended", timeout_s=0.3)
+        outlet.finish("the run has ended", timeout_s=0.0 if stop.is_set() else 0.3)
     finally:
         if sink is not None:
             sink.close()

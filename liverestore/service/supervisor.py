@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
+import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -199,7 +201,8 @@ class Supervisor:
 
     def _start(self, name: str) -> None:
         process = self._spawn.Process(target=self._targets[name], args=(self._plan,), name=name)
-        process.start()
+        with _one_blas_thread():
+            process.start()
         self._processes[name] = process
 
     def _look_after(self, name: str, now: float) -> None:
@@ -322,3 +325,20 @@ class Supervisor:
             exit_code=code,
             interrupted=self._interrupted,
         )
+
+
+@contextlib.contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Small matrix products on all cores wait for each other more than they compute.
+
+    Measured on two busy cores: 64 to 87 ms instead of 12 for a frame of the simulated
+    specimen. BLAS reads this once, when a spawned process first loads it.
+    """
+    name = "OPENBLAS_NUM_THREADS"
+    before = os.environ.get(name)
+    os.environ.setdefault(name, "1")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
