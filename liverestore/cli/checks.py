@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
-
-from liverestore import paths
+from liverestore.cli.finding import REINSTALL, Finding, State, version
+from liverestore.cli.machine_checks import disk, folders, gpu
 from liverestore.errors import LiverestoreError
 
-__all__ = ["CHECKS", "Finding", "run_checks"]
-
-State = Literal["ok", "note", "missing"]
+__all__ = ["CHECKS", "run_checks"]
 
 _PROBE_TIMEOUT_S = 60.0
 """A cold disk may need many seconds to load a large library for the first time."""
 _DEVICE_INTERFACE = "75"
-_TRIAL_BYTES = 64 * 2**20
-_FRAME_BYTES = 2048 * 2048 * 2
-_SCARCE_BYTES = 2**30
-_REINSTALL = "pip install --force-reinstall liverestore"
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of one check."""
-
-    name: str
-    state: State
-    """"note": something optional is not there, or to be known."""
-    text: str
-    """What was found."""
-    remedy: str | None = None
-    """What to do about it."""
-    essential: bool = True
-    """Whether the main job (acquire, restore, record) fails without it."""
 
 
 def run_checks() -> list[Finding]:
@@ -54,8 +28,8 @@ def run_checks() -> list[Finding]:
     They run side by side, but the disk is timed when nothing else happens.
     """
     with ThreadPoolExecutor(max_workers=4) as pool:
-        found = list(pool.map(lambda check: [] if check is _disk else _outcome(check), CHECKS))
-    found[CHECKS.index(_disk)] = _outcome(_disk)
+        found = list(pool.map(lambda check: [] if check is disk else _outcome(check), CHECKS))
+    found[CHECKS.index(disk)] = _outcome(disk)
     return [finding for findings in found for finding in findings]
 
 
@@ -65,7 +39,7 @@ def _outcome(check: Callable[[], list[Finding]]) -> list[Finding]:
     except ImportError as error:
         name = check.__name__.strip("_")
         text = f"{error.name or name} is not installed ({error})"
-        return [Finding(name=name, state="missing", text=text, remedy=_REINSTALL)]
+        return [Finding(name=name, state="missing", text=text, remedy=REINSTALL)]
 
 
 def _probe(code: str, *arguments: str, environment: dict[str, str] | None = None) -> Any:
@@ -98,15 +72,8 @@ def _python() -> list[Finding]:
     return [Finding(name="python", state="ok", text=text)]
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _packages() -> list[Finding]:
-    core, adapters, qt = map(_version, ("pymmcore", "mm-test-adapters", "PySide6-Essentials"))
+    core, adapters, qt = map(version, ("pymmcore", "mm-test-adapters", "PySide6-Essentials"))
     found = []
     interfaces = (
         (core or "").split(".")[3:4],
@@ -159,7 +126,7 @@ def _micromanager() -> list[Finding]:
                 name="micro-manager",
                 state="missing",
                 text=f"the core cannot take an image ({answer})",
-                remedy=_REINSTALL,
+                remedy=REINSTALL,
             )
         ]
     height, width = answer["shape"]
@@ -219,37 +186,6 @@ def _openvino() -> list[Finding]:
     return [Finding(name="openvino", state="ok", text=f"{answer['version']}: {devices}")]
 
 
-def _gpu() -> list[Finding]:
-    tool = shutil.which("nvidia-smi")
-    query = ["--query-gpu=name,driver_version", "--format=csv,noheader"]
-    line = ""
-    if tool is not None:
-        try:
-            line = subprocess.run(
-                [tool, *query], capture_output=True, text=True, timeout=20, check=False
-            ).stdout.strip()
-        except subprocess.TimeoutExpired:
-            line = ""
-    card, _, driver = line.splitlines()[0].partition(", ") if line else ("", "", "")
-    if not driver.partition(".")[0].isdigit():
-        text = "no NVIDIA GPU: engines run on the processor"
-        return [Finding(name="gpu", state="note", text=text, essential=False)]
-    if any(map(_version, ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu12-libs", "tensorrt"))):
-        text = f"{card}, driver {driver}, with TensorRT"
-        return [Finding(name="gpu", state="ok", text=text, essential=False)]
-    # CUDA 13 needs a driver of the 580 series.
-    extra = "tensorrt-cu13" if int(driver.partition(".")[0]) >= 580 else "tensorrt-cu12"
-    return [
-        Finding(
-            name="gpu",
-            state="note",
-            text=f"{card}, driver {driver}, is not used: TensorRT is not installed",
-            remedy=f"pip install 'liverestore[{extra}]'",
-            essential=False,
-        )
-    ]
-
-
 def _engines() -> list[Finding]:
     from liverestore.model_spec import BUILT_IN, engine_problems, list_engines
 
@@ -275,7 +211,7 @@ def _engines() -> list[Finding]:
         name="engines",
         state="missing",
         text="no network is installed, only the filters mean5 and median5",
-        remedy=_REINSTALL,
+        remedy=REINSTALL,
     )
     return [none, *bad]
 
@@ -290,6 +226,9 @@ def _rigs() -> list[Finding]:
             load_rig(file)
             good.append(name)
         except LiverestoreError as error:
+            if name.startswith("example") and file.parent == paths.shipped("hardware_configs"):
+                # Made to be copied and filled in; it cannot load as it is.
+                continue
             text = str(error).replace(f"rig {file}", name).replace(str(file), name)
             what, _, remedy = text.partition("; ")
             bad.append(
@@ -303,7 +242,7 @@ def _rigs() -> list[Finding]:
         name="rigs",
         state="missing",
         text="the rig 'demo' is missing or broken",
-        remedy=_REINSTALL,
+        remedy=REINSTALL,
     )
     return [none, *bad]
 
@@ -318,7 +257,7 @@ def _zeromq() -> list[Finding]:
     answer = _probe(_ZEROMQ)
     if isinstance(answer, str):
         text = f"ZeroMQ cannot be loaded ({answer})"
-        return [Finding(name="zeromq", state="missing", text=text, remedy=_REINSTALL)]
+        return [Finding(name="zeromq", state="missing", text=text, remedy=REINSTALL)]
     needed = [name for name in ("curve", "ipc") if not answer[name]]
     if not needed:
         text = f"{answer['version']} with CURVE and ipc"
@@ -337,60 +276,8 @@ def _zeromq() -> list[Finding]:
     ]
 
 
-def _disk() -> list[Finding]:
-    folder = Path.cwd()
-    free = shutil.disk_usage(folder).free
-    if free < _TRIAL_BYTES + _SCARCE_BYTES:
-        text = f"{free / 1e9:.1f} GB free in {folder}"
-        remedy = "make room or record to another disk"
-        return [Finding(name="disk", state="missing", text=text, remedy=remedy, essential=False)]
-    try:
-        speed = _write_speed(folder)
-    except OSError as error:
-        text = f"{folder} cannot be written to ({error.strerror or error})"
-        remedy = "go to a folder of your own before you record"
-        return [Finding(name="disk", state="missing", text=text, remedy=remedy, essential=False)]
-    text = (
-        f"{free / 1e9:.0f} GB free; {speed / 1e6:.0f} MB/s, that is "
-        f"{speed / _FRAME_BYTES:.0f} fps of 2048x2048"
-    )
-    return [Finding(name="disk", state="ok", text=text)]
-
-
-def _write_speed(folder: Path) -> float:
-    """Bytes per second of one large file, until it is on the disk itself."""
-    block = memoryview(os.urandom(2**20))
-    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        started = time.perf_counter()
-        for _ in range(_TRIAL_BYTES // len(block)):
-            file.write(block)
-        os.fsync(file.fileno())
-        return _TRIAL_BYTES / (time.perf_counter() - started)
-
-
-def _folders() -> list[Finding]:
-    found = []
-    for folder in (paths.user_data(), paths.user_cache()):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            found.append(
-                Finding(
-                    name="folders",
-                    state="missing",
-                    text=f"{folder} cannot be written to ({error.strerror or error})",
-                    remedy="set LIVERESTORE_HOME to a folder of your own",
-                    essential=False,
-                )
-            )
-    text = f"yours: {paths.user_data()}"
-    return found or [Finding(name="folders", state="ok", text=text)]
-
-
 CHECKS: tuple[Callable[[], list[Finding]], ...] = (
-    _python, _packages, _micromanager, _openvino, _gpu, _engines, _rigs, _zeromq, _view, _disk,
-    _folders,
+    _python, _packages, _micromanager, _openvino, gpu, _engines, _rigs, _zeromq, _view, disk,
+    folders,
 )  # fmt: skip
 """Each gives one finding or more."""

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from liverestore.cli.checks import Finding, run_checks
+from liverestore.cli.checks import run_checks
+from liverestore.cli.finding import Finding
 
 __all__ = ["doctor"]
 

@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from liverestore.cli import checks
-from liverestore.cli.checks import Finding
+from liverestore.cli import checks, machine_checks
 from liverestore.cli.doctor import doctor
+from liverestore.cli.finding import Finding
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ def test_no_line_is_wider_than_the_terminal(app, monkeypatch):
 )
 def test_device_interfaces_must_be_the_same(monkeypatch, core, adapters, state):
     versions = {"pymmcore": core, "mm-test-adapters": adapters}
-    monkeypatch.setattr(checks, "_version", versions.get)
+    monkeypatch.setattr(checks, "version", versions.get)
     (finding,) = checks._packages()
     assert finding.state == state
     assert finding.essential
 
 
 def test_qt_that_crashes_is_named(monkeypatch):
-    monkeypatch.setattr(checks, "_version", {"PySide6-Essentials": "6.12.0", "pymmcore": "1"}.get)
+    monkeypatch.setattr(checks, "version", {"PySide6-Essentials": "6.12.0", "pymmcore": "1"}.get)
     assert "PySide6-Essentials 6.12.0 aborts" in checks._packages()[-1].text
 
 
@@ -124,30 +124,32 @@ def test_missing_module_is_a_finding_not_a_crash():
     ],
 )
 def test_gpu(monkeypatch, line, installed, says):
-    monkeypatch.setattr(checks.shutil, "which", lambda name: "nvidia-smi")
+    monkeypatch.setattr(machine_checks.shutil, "which", lambda name: "nvidia-smi")
     monkeypatch.setattr(
-        checks.subprocess,
+        machine_checks.subprocess,
         "run",
         lambda *a, **k: subprocess.CompletedProcess(a, 0, stdout=line, stderr=""),
     )
-    monkeypatch.setattr(checks, "_version", lambda name: "1" if name in installed else None)
-    (finding,) = checks._gpu()
+    monkeypatch.setattr(machine_checks, "version", lambda name: "1" if name in installed else None)
+    (finding,) = machine_checks.gpu()
     assert says in f"{finding.text} {finding.remedy}"
     assert not finding.essential
 
 
 def test_disk_that_is_full(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    usage = checks.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda path: usage._replace(free=5_000_000))
-    (finding,) = checks._disk()
+    usage = machine_checks.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        machine_checks.shutil, "disk_usage", lambda path: usage._replace(free=5_000_000)
+    )
+    (finding,) = machine_checks.disk()
     assert (finding.state, finding.text) == ("missing", f"0.0 GB free in {tmp_path}")
 
 
 def test_disk_speed_is_measured_and_nothing_is_left(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checks, "_TRIAL_BYTES", 2**21)
-    (finding,) = checks._disk()
+    monkeypatch.setattr(machine_checks, "_TRIAL_BYTES", 2**21)
+    (finding,) = machine_checks.disk()
     assert finding.state == "ok"
     assert "MB/s" in finding.text
     assert list(tmp_path.iterdir()) == []
@@ -156,7 +158,7 @@ def test_disk_speed_is_measured_and_nothing_is_left(monkeypatch, tmp_path):
 def test_folder_that_cannot_be_written_to(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("LIVERESTORE_HOME", str(tmp_path / "file"))
-    findings = checks._folders()
+    findings = machine_checks.folders()
     assert {f.state for f in findings} == {"missing"}
     assert "LIVERESTORE_HOME" in findings[0].remedy
 

@@ -1,0 +1,105 @@
+"""Checks of the computer itself: graphics card, disk, folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from liverestore import paths
+from liverestore.cli.finding import Finding, version
+
+__all__ = ["disk", "folders", "gpu"]
+
+_TRIAL_BYTES = 64 * 2**20
+_FRAME_BYTES = 2048 * 2048 * 2
+_SCARCE_BYTES = 2**30
+
+
+def gpu() -> list[Finding]:
+    """Is there an NVIDIA card, and what lets engines use it."""
+    tool = shutil.which("nvidia-smi")
+    query = ["--query-gpu=name,driver_version", "--format=csv,noheader"]
+    line = ""
+    if tool is not None:
+        try:
+            line = subprocess.run(
+                [tool, *query], capture_output=True, text=True, timeout=20, check=False
+            ).stdout.strip()
+        except subprocess.TimeoutExpired:
+            line = ""
+    card, _, driver = line.splitlines()[0].partition(", ") if line else ("", "", "")
+    if not driver.partition(".")[0].isdigit():
+        text = "no NVIDIA GPU: engines run on the processor"
+        return [Finding(name="gpu", state="note", text=text, essential=False)]
+    if any(map(version, ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu12-libs", "tensorrt"))):
+        text = f"{card}, driver {driver}, with TensorRT"
+        return [Finding(name="gpu", state="ok", text=text, essential=False)]
+    # CUDA 13 needs a driver of the 580 series.
+    extra = "tensorrt-cu13" if int(driver.partition(".")[0]) >= 580 else "tensorrt-cu12"
+    return [
+        Finding(
+            name="gpu",
+            state="note",
+            text=f"{card}, driver {driver}, is not used: TensorRT is not installed",
+            remedy=f"pip install 'liverestore[{extra}]'",
+            essential=False,
+        )
+    ]
+
+
+def disk() -> list[Finding]:
+    """Room in the current folder and how fast it takes frames."""
+    folder = Path.cwd()
+    free = shutil.disk_usage(folder).free
+    if free < _TRIAL_BYTES + _SCARCE_BYTES:
+        text = f"{free / 1e9:.1f} GB free in {folder}"
+        remedy = "make room or record to another disk"
+        return [Finding(name="disk", state="missing", text=text, remedy=remedy, essential=False)]
+    try:
+        speed = _write_speed(folder)
+    except OSError as error:
+        text = f"{folder} cannot be written to ({error.strerror or error})"
+        remedy = "go to a folder of your own before you record"
+        return [Finding(name="disk", state="missing", text=text, remedy=remedy, essential=False)]
+    text = (
+        f"{free / 1e9:.0f} GB free; {speed / 1e6:.0f} MB/s, that is "
+        f"{speed / _FRAME_BYTES:.0f} fps of 2048x2048"
+    )
+    return [Finding(name="disk", state="ok", text=text)]
+
+
+def _write_speed(folder: Path) -> float:
+    """Bytes per second of one large file, until it is on the disk itself."""
+    block = memoryview(os.urandom(2**20))
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        started = time.perf_counter()
+        for _ in range(_TRIAL_BYTES // len(block)):
+            file.write(block)
+        os.fsync(file.fileno())
+        return _TRIAL_BYTES / (time.perf_counter() - started)
+
+
+def folders() -> list[Finding]:
+    """Can the user's own folders be written to."""
+    found = []
+    for folder in (paths.user_data(), paths.user_cache()):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            found.append(
+                Finding(
+                    name="folders",
+                    state="missing",
+                    text=f"{folder} cannot be written to ({error.strerror or error})",
+                    remedy="set LIVERESTORE_HOME to a folder of your own",
+                    essential=False,
+                )
+            )
+    text = f"yours: {paths.user_data()}"
+    return found or [Finding(name="folders", state="ok", text=text)]
