@@ -14,6 +14,7 @@ from typing import Any
 from liverestore.cli.finding import REINSTALL, Finding, State, version
 from liverestore.cli.machine_checks import disk, folders, gpu
 from liverestore.errors import LiverestoreError
+from liverestore.paths import shipped
 
 __all__ = ["CHECKS", "run_checks"]
 
@@ -226,7 +227,7 @@ def _rigs() -> list[Finding]:
             load_rig(file)
             good.append(name)
         except LiverestoreError as error:
-            if name.startswith("example") and file.parent == paths.shipped("hardware_configs"):
+            if name.startswith("example") and file.parent == shipped("hardware_configs"):
                 # Made to be copied and filled in; it cannot load as it is.
                 continue
             text = str(error).replace(f"rig {file}", name).replace(str(file), name)
