@@ -12,32 +12,7 @@ if TYPE_CHECKING:
     from liverestore.frame import Frame, Restored
     from liverestore.view.feed import ShownPair
 
-__all__ = ["EngineSign", "Pairing", "Rate", "Shown"]
-
-
-class Rate:
-    """Events per second over a sliding window; time is handed in, in seconds."""
-
-    def __init__(self, window_s: float = 2.0) -> None:
-        self._window_s = window_s
-        self._at_s: deque[float] = deque()
-
-    def count(self, now_s: float) -> None:
-        """One event happened at `now_s`."""
-        self._at_s.append(now_s)
-        self._forget(now_s)
-
-    def per_second(self, now_s: float) -> float | None:
-        """The rate; None with fewer than two events in the window."""
-        self._forget(now_s)
-        if len(self._at_s) < 2:
-            return None
-        span_s = self._at_s[-1] - self._at_s[0]
-        return (len(self._at_s) - 1) / span_s if span_s > 0 else None
-
-    def _forget(self, now_s: float) -> None:
-        while self._at_s and self._at_s[0] < now_s - self._window_s:
-            self._at_s.popleft()
+__all__ = ["EngineSign", "Pairing", "Shown"]
 
 
 class EngineSign(Enum):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from liverestore.meters import RateMeter
 from liverestore.view.display import Cell, DisplayState, Measured, cells, resolve
 from liverestore.view.levels import Autostretch, Levels, saturated_fraction
 from liverestore.view.luts import lut_table
-from liverestore.view.pairing import Pairing, Rate, Shown
+from liverestore.view.pairing import Pairing, Shown
 
 if TYPE_CHECKING:
     from liverestore.frame import Frame
@@ -31,7 +32,7 @@ class Presenter:
         lut_table(lut)
         self.lut = lut
         self._pairing = Pairing()
-        self._rate = Rate()
+        self._rate = RateMeter()
         self._stretch = Autostretch(ignore_percent)
         self._by_hand: Levels | None = None
         self._before: Shown | None = None
@@ -56,7 +57,7 @@ class Presenter:
         if shown.raw is not None and (
             before is None or shown.raw is not before.raw or shown.restored is not before.restored
         ):
-            self._rate.count(now_s)
+            self._rate.tick(now_s)
         old = before.raw if before is not None else None
         if _shape(old) != _shape(shown.raw):
             self._stretch.reset()
@@ -65,7 +66,7 @@ class Presenter:
         if self._cells_at_s is None or now_s - self._cells_at_s >= _NUMBERS_EVERY_S:
             self._cells_at_s = now_s
             self._saturated = None if shown.raw is None else saturated_fraction(shown.raw)
-            measured = Measured(self._rate.per_second(now_s), self._saturated)
+            measured = Measured(self._rate.rate(now_s), self._saturated)
             self._cells = cells(status, measured, shown, now_ns)
         return resolve(
             shown,
@@ -78,7 +79,7 @@ class Presenter:
 
     def shown_fps(self, now_ns: int) -> float | None:
         """New frames shown per second, over the last two seconds; None with none."""
-        return self._rate.per_second(now_ns / 1e9)
+        return self._rate.rate(now_ns / 1e9)
 
     def set_levels(self, low: float, high: float) -> None:
         """Show `low` as black and `high` as white (counts) until autostretch is set."""

@@ -1,12 +1,8 @@
 import threading
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from liverestore.status import Stop
 from liverestore.view.feed import MemoryFeed, ShownPair
-from liverestore.view.pairing import EngineSign, Pairing, Rate
+from liverestore.view.pairing import EngineSign, Pairing
 
 
 def test_without_a_result_the_newest_raw_frame_is_shown(make_frame):
@@ -74,23 +70,6 @@ def test_a_new_run_forgets_the_old_result(make_frame, make_restored):
     assert shown.raw.header.run_id == "next"
     pairing.offer(ShownPair(make_frame(number=1, run_id="next"), make_restored(old)), 0.2)
     assert pairing.shown(0.2).restored is None, "a late result of another run"
-
-
-@given(st.floats(0.5, 500.0), st.integers(3, 200))
-def test_the_rate_of_a_steady_stream_is_its_rate(fps, count):
-    rate = Rate(window_s=1e6)
-    for i in range(count):
-        rate.count(i / fps)
-    assert rate.per_second(count / fps) == pytest.approx(fps, rel=1e-6)
-
-
-def test_the_rate_forgets():
-    rate = Rate(window_s=2.0)
-    assert rate.per_second(0.0) is None
-    for i in range(100):
-        rate.count(i * 0.01)
-    assert rate.per_second(1.0) == pytest.approx(100)
-    assert rate.per_second(3.5) is None
 
 
 def test_the_memory_feed_keeps_the_newest_frame_and_the_last_result(make_frame, make_restored):
