@@ -12,7 +12,7 @@ from liverestore.errors import UserError
 from liverestore.movie import open_movie
 from liverestore.writer.ome import OmeSink
 
-ROUNDS = 150
+ROUNDS = 90
 _HOSTILE = ("null", "-1", "[]", "{}", '"x"', "1e400", "99999999999", "true", "[[1]]", "")
 
 
