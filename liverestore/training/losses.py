@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
-__all__ = ["LOSSES", "Loss", "l0", "l0_exponent", "l1", "l2"]
+__all__ = ["LOSSES", "Loss", "l0", "l0_exponent", "l1", "l2", "l2_known"]
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 """(output, target, progress of the training from 0 to 1) to a scalar."""
@@ -36,4 +37,11 @@ def l0(output: Tensor, target: Tensor, progress: float) -> Tensor:
     return ((output.float() - target).abs() + 1e-8).pow(l0_exponent(progress)).mean()
 
 
-LOSSES: dict[str, Loss] = {"l2": l2, "l1": l1, "l0": l0}
+def l2_known(output: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
+    """Mean squared error where the target is known; it is NaN elsewhere (blind spots)."""
+    known = target.isfinite()
+    error = torch.where(known, output.float() - target.nan_to_num(), 0.0)
+    return error.square().sum() / known.sum().clamp_min(1)
+
+
+LOSSES: dict[str, Loss] = {"l2": l2, "l1": l1, "l0": l0, "l2_known": l2_known}

@@ -23,7 +23,7 @@ from liverestore.training.score import simulated_scores
 from liverestore.training.simulate import Ahead, PairSource, SimulatedPairs
 from liverestore.training.specimens import scene
 
-__all__ = ["LIMITS", "N2nJob", "golden_input", "package_card", "train_n2n"]
+__all__ = ["LIMITS", "N2nJob", "golden_input", "hardware_words", "package_card", "train_n2n"]
 
 HALO_PX = 80
 """Reach of `LiveUNet` in its usual size, rounded up to its grid; a test measures it."""
@@ -79,6 +79,11 @@ def network_infer(network: nn.Module) -> Callable[[NDArray[np.float32]], NDArray
         return out
 
     return infer
+
+
+def hardware_words() -> str:
+    """The machine in words, for cards."""
+    return f"{os.cpu_count()}-core CPU"
 
 
 def package_card(
@@ -167,6 +172,6 @@ def training_record(job: N2nJob, report: FitReport, network: LiveUNet, data: str
         "learning_rate": job.settings.learning_rate,
         "ema_decay": job.settings.ema_decay,
         "seconds": round(report.seconds),
-        "hardware": f"{os.cpu_count()}-core CPU",
+        "hardware": hardware_words(),
         "precision": "bfloat16 products" if job.settings.bf16 else "float32",
     }

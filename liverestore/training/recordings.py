@@ -23,12 +23,12 @@ _ENDINGS = (".tif", ".tiff", ".ome.zarr", ".zarr")
 _FRAMES_PER_MOVIE = 256
 
 
-def read_recordings(path: Path) -> list[NDArray[np.generic]]:
+def read_recordings(path: Path, *, least_frames: int = 2) -> list[NDArray[np.generic]]:
     """Movies (T, Y, X) at `path`: one file, or all files of a folder.
 
     Single images of a folder that have one size and dtype are taken, by name, for the frames
     of one movie. At most 256 frames of each are read. Raises `UserError` when nothing is
-    there or nothing has two frames.
+    there or nothing has `least_frames`.
     """
     if path.is_dir() and not path.name.endswith(_ENDINGS):
         files = sorted(file for file in path.iterdir() if file.name.endswith(_ENDINGS))
@@ -46,7 +46,7 @@ def read_recordings(path: Path) -> list[NDArray[np.generic]]:
             movies.append(frames)
         else:
             singles.setdefault((frames.shape[1:], frames.dtype.str), []).append(frames[0])
-    movies += [np.stack(images) for images in singles.values() if len(images) > 1]
+    movies += [np.stack(images) for images in singles.values() if len(images) >= least_frames]
     if not movies:
         raise UserError(
             f"{path}: Noise2Noise needs two or more noisy frames of one field of view; "

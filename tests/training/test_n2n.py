@@ -135,7 +135,7 @@ def test_a_training_that_diverges_fails_loudly(tmp_path):
 def test_lengths_and_losses_are_checked():
     with pytest.raises(UserError, match="iterations or seconds"):
         FitSettings()
-    with pytest.raises(UserError, match="known: l2, l1, l0"):
+    with pytest.raises(UserError, match="known: l2, l1, l0, l2_known"):
         FitSettings(iterations=1, loss="l3")
 
 
