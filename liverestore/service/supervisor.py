@@ -37,7 +37,10 @@ Target = Callable[[RunPlan], None]
 
 _STATUS_EVERY_S = 0.2
 _GRACE_S = 2.3
-"""Ctrl-C to the last process gone takes at most this and a little."""
+"""Ctrl-C to the last process gone takes at most this and a little, unless frames still
+wait for a slow disk."""
+_SILENCE_S = 2.0
+"""A capture process that is still writing says so more often than this."""
 _MAX_RESTARTS = 5
 _LAST_NOTICES = 5
 
@@ -92,7 +95,8 @@ class Supervisor:
         self._last_word: dict[str, Failed] = {}
         self._state: RunState = "starting"
         self._went = False
-        self._interrupted = False
+        self._interrupts = 0
+        self._capture_heard = 0.0
         self._stopping_since: float | None = None
         self._failure: tuple[str, int] | None = None
 
@@ -101,7 +105,7 @@ class Supervisor:
         old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def on_signal(_number: int, _frame: FrameType | None) -> None:
-            self._interrupted = True
+            self._interrupts += 1
 
         for number in old:
             signal.signal(number, on_signal)
@@ -129,7 +133,7 @@ class Supervisor:
             for name, word in self._hub.receive(0.02):
                 self._hear(name, word)
             now = time.monotonic()
-            if self._interrupted:
+            if self._interrupts:
                 self._stop_all(now)
             self._say_go(now - started)
             self._look_after("engine", now)
@@ -142,8 +146,10 @@ class Supervisor:
 
     def _over(self, now: float) -> bool:
         if self._stopping_since is not None:
-            alive = any(p.is_alive() for p in self._processes.values())
-            return not alive or now - self._stopping_since > _GRACE_S
+            alive = {name for name, p in self._processes.items() if p.is_alive()}
+            if alive and now - self._stopping_since <= _GRACE_S:
+                return False
+            return "capture" not in alive or not self._still_writes(now)
         if self._processes["capture"].is_alive():
             return False
         # Whatever capture had to say has arrived, or never will.
@@ -166,6 +172,13 @@ class Supervisor:
         self._stop_all(now)
         return False
 
+    def _still_writes(self, now: float) -> bool:
+        """Frames that wait for the disk are waited for; a second Ctrl-C gives them up."""
+        if self._interrupts > 1 or now - self._capture_heard > _SILENCE_S:
+            return False
+        self._note("writing the last frames to the disk - Ctrl-C again gives them up")
+        return True
+
     def _say_go(self, waited_s: float) -> None:
         if self._went or not self._capture_ready:
             return
@@ -178,6 +191,7 @@ class Supervisor:
     def _hear(self, name: str, word: Word) -> None:
         if isinstance(word, CaptureReport):
             self._capture_ready = True
+            self._capture_heard = time.monotonic()
             self._capture = word
         elif isinstance(word, EngineReport):
             self._engine = word
@@ -323,7 +337,7 @@ class Supervisor:
             notices=tuple(self._notices),
             failure=failure,
             exit_code=code,
-            interrupted=self._interrupted,
+            interrupted=self._interrupts > 0,
         )
 
 

@@ -145,8 +145,8 @@ def test_a_killed_capture_leaves_a_readable_file(start, small_rig, tmp_path):
     check_whole(tmp_path / "out" / "raw.ome.zarr", 20)
 
 
-def test_closing_the_view_does_not_end_a_recording(start, small_rig, tmp_path):
-    """The view dies of a signal here: it comes back, and the file has every frame."""
+@pytest.mark.paints
+def test_a_killed_view_comes_back_and_the_raw_file_is_whole(start, tmp_path):
     running = start(
         "demo", "--headless", "--out", "out", "--seconds", "12",
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
@@ -163,6 +163,23 @@ def test_closing_the_view_does_not_end_a_recording(start, small_rig, tmp_path):
     kept = check_whole(tmp_path / "out" / "raw.ome.zarr", 20)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["frames"]["captured"] == report["frames"]["written"] == len(kept)
+
+
+@pytest.mark.paints
+def test_the_live_window_runs_beside_the_camera(start, small_rig, tmp_path):
+    """The window itself, painting into memory."""
+    running = start(
+        "live", "--rig", small_rig, "--engine", "denoise-live", "--save", "out",
+        "--report", "report.json", env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )  # fmt: skip
+    running.process_with("libQt6Widgets")
+    running.wait_for_frames(150)
+    code, errors = running.end()
+    assert code == 0, errors
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["fps"]["view"] > 0
+    assert report["frames"]["captured"] == report["frames"]["written"]
+    check_whole(tmp_path / "out" / "raw.ome.zarr", 150)
 
 
 def test_a_full_disk_is_one_line_and_what_was_written_stays(liverestore, small_rig, tmp_path):

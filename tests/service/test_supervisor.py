@@ -97,6 +97,21 @@ def test_commands_of_the_view_reach_their_process(plan_for):
     assert result.engine.engine == "other"
 
 
+def test_frames_that_wait_for_the_disk_are_waited_for(plan_for, tmp_path):
+    targets = {"capture": fake.capture_with_a_slow_disk}
+    supervisor = Supervisor(plan_for(raw_path=tmp_path), targets, on_status=told_to_stop)
+    result = supervisor.run()
+    assert result.interrupted
+    assert (result.capture.phase, result.capture.written) == ("ended", 9)
+    assert any("writing the last frames" in notice for notice in result.notices)
+
+
+def told_to_stop(status):
+    """Ctrl-C, once, when the run is up."""
+    if status.state == "running":
+        signal.raise_signal(signal.SIGINT)
+
+
 SCRIPT = """
 import sys, threading
 sys.path[:0] = {path!r}

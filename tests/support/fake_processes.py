@@ -42,6 +42,21 @@ def capture(plan):
     run_child("capture", plan.endpoints.control, body)
 
 
+def capture_with_a_slow_disk(plan):
+    """Told to stop, it writes for another four seconds, and says so."""
+
+    def body(link, stop):
+        link.send(CaptureReport(phase="ready"))
+        _until_stopped(link, stop)
+        ends = time.monotonic() + 4
+        while time.monotonic() < ends:
+            link.send(CaptureReport(phase="running", captured=9))
+            time.sleep(0.1)
+        link.send(CaptureReport(phase="ended", captured=9, written=9))
+
+    run_child("capture", plan.endpoints.control, body)
+
+
 def capture_that_fails(plan):
     def body(link, stop):
         raise Failure("camera 'Cam' is unplugged")

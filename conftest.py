@@ -1,0 +1,43 @@
+"""Leaves the tests of the view out where Qt cannot paint, and says so; never in CI."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from liverestore.view.available import why_no_offscreen
+
+ROOT = Path(__file__).parent
+REQUIRED = bool(os.environ.get("LIVERESTORE_REQUIRE_VIEW"))
+
+
+@cache
+def reason_without_view() -> str | None:
+    """Why tests that paint are left out; None where they run."""
+    return None if REQUIRED else why_no_offscreen()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what imports Qt where Qt cannot be loaded."""
+    needs_qt = [ROOT / "tests" / "view", ROOT / "liverestore" / "view"]
+    if collection_path in needs_qt and reason_without_view() is not None:
+        return True
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `paints` where nothing can be painted."""
+    reason = reason_without_view() if item.get_closest_marker("paints") else None
+    if reason is not None:
+        pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out."""
+    if reason_without_view() is not None:
+        terminalreporter.write_line(
+            f"NOT TESTED: the view, because {reason_without_view()}", yellow=True
+        )
