@@ -117,7 +117,9 @@ class _Progress:
     def show(self, status: RunStatus) -> None:
         for notice in status.notices:
             if notice not in self._noticed:
-                self._console.print(notice, style="yellow", markup=False, highlight=False)
+                self._console.print(
+                    notice, style="yellow", markup=False, highlight=False, soft_wrap=True
+                )
         self._noticed = status.notices
         rate = "" if status.restore_fps is None else f" at {status.restore_fps:.1f} fps"
         text = f"{status.captured} captured, {status.lost} lost, {status.restored} restored{rate}"
