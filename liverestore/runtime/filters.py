@@ -21,8 +21,51 @@ def _mean5(image: FloatArray, out: FloatArray) -> None:
     ndimage.uniform_filter(image, size=5, output=out, mode="reflect")
 
 
+_STRIP_PX = 48
+"""Rows done together by the median, so that its 25 shifted views stay in the cache."""
+
+
+def _exchange(values: list[FloatArray], low: int, high: int) -> None:
+    """Put the smaller of two arrays, pixel by pixel, at `low` and the larger at `high`."""
+    smaller = np.minimum(values[low], values[high])
+    values[high] = np.maximum(values[low], values[high])
+    values[low] = smaller
+
+
 def _median5(image: FloatArray, out: FloatArray) -> None:
-    ndimage.median_filter(image, size=5, output=out, mode="reflect")
+    """Median of 25 by forgetful selection, on whole strips at once.
+
+    Of 14 values neither the smallest nor the largest can be the median of 25: drop both,
+    take in the next value, and so on. Exact, and several times faster than
+    `ndimage.median_filter`, which sorts at each pixel.
+    """
+    height, width = image.shape
+    padded = np.pad(image, 2, mode="symmetric")
+    for top in range(0, height, _STRIP_PX):
+        rows = min(_STRIP_PX, height - top)
+        waiting = [
+            padded[top + dy : top + dy + rows, dx : dx + width]
+            for dy in range(5)
+            for dx in range(5)
+        ]
+        held = waiting[:14]
+        rest = waiting[14:]
+        while True:
+            last = len(held) - 1
+            # Pairs first: then only the lower half can hold the smallest value, the upper the
+            # largest.
+            half = len(held) // 2
+            for k in range(half):
+                _exchange(held, k, last - k)
+            for k in range(1, len(held) - half):
+                _exchange(held, 0, k)
+            for k in range(half, last):
+                _exchange(held, k, last)
+            held = held[1:-1]
+            if not rest:
+                break
+            held.append(rest.pop(0))
+        out[top : top + rows] = held[0]
 
 
 def _copy(image: FloatArray, out: FloatArray) -> None:
