@@ -62,6 +62,7 @@ def window_picture(plan: RunPlan, *, png: Path) -> None:
 
 
 def main() -> None:
+    """Make them all."""
     IMAGES.mkdir(exist_ok=True)
     run_plan(
         load_rig("demo"),

@@ -102,12 +102,8 @@ def n2v(
     --seconds and --iterations it takes two minutes.
     """
     _check_installed()
-    import torch
-
     from liverestore.training.n2v import N2vJob, train_n2v
 
-    if threads is not None:
-        torch.set_num_threads(threads)
     if seconds is None and iterations is None:
         seconds = _DEFAULT_N2V_S
     job = N2vJob(
@@ -118,6 +114,7 @@ def n2v(
         seed=seed,
         resume=resume,
         replace=force,
+        threads=threads,
         bf16=bf16,
     )
 

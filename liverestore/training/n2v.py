@@ -43,6 +43,8 @@ class N2vJob:
     replace: bool = False
     bf16: bool = False
     channels: int = 16
+    threads: int | None = None
+    """Processor cores to take; None leaves torch its own choice."""
 
     @property
     def checkpoint(self) -> Path:
@@ -61,6 +63,8 @@ def train_n2v(
     columns: pairs of neighbouring frames. Raises `UserError` when the package exists already
     or the frames cannot be used.
     """
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
     if job.out.exists() and not job.replace:
         raise UserError(f"{job.out} exists already; choose another --out or give --force")
     movies = read_recordings(job.frames, least_frames=1)
