@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -168,3 +169,14 @@ def _check_installed() -> None:
             f"training needs {', '.join(missing)}, not installed here; "
             "pip install 'liverestore[train]'"
         )
+    # Better said now than after the training, when the package is written.
+    spec, pydantic = metadata.version("bioimageio.spec"), metadata.version("pydantic")
+    if _numbers(spec) < (0, 5, 13) and _numbers(pydantic) >= (2, 14):
+        raise UserError(
+            f"bioimageio.spec {spec} cannot check an engine with pydantic {pydantic}; "
+            "pip install 'pydantic<2.14'"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
