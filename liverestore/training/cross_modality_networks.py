@@ -34,8 +34,7 @@ class _Block(nn.Module):
         y = functional.leaky_relu(self.third(y), _SLOPE)
         if self.missing is None:
             return y
-        n, _, height, width = x.shape
-        return y + torch.cat([x, x.new_zeros(n, self.missing, height, width)], dim=1)
+        return y + functional.pad(x, (0, 0, 0, 0, 0, self.missing))
 
 
 class CrossModalityGenerator(nn.Module):

@@ -170,14 +170,14 @@ def _crops(
 def matched_intensity(
     seen: NDArray[np.float32], wanted: NDArray[np.float32], blur_px: float = 3.0
 ) -> NDArray[np.float32]:
-    """`wanted` (Y, X) scaled and shifted so that, blurred, it is as bright as `seen` (Y, X).
+    """`wanted` scaled and shifted so that, blurred, it is as bright as `seen`; (..., Y, X) both.
 
     Two instruments have two scales; the network's output is to be in the input's. Least
     squares on both pictures after a Gaussian of `blur_px`, which removes most of what the
     better one resolves. Raises `UserError` where the pictures have nothing in common.
     """
-    a = ndimage.gaussian_filter(wanted.astype(np.float64), blur_px)
-    b = ndimage.gaussian_filter(seen.astype(np.float64), blur_px)
+    a = ndimage.gaussian_filter(wanted.astype(np.float64), blur_px, axes=(-2, -1))
+    b = ndimage.gaussian_filter(seen.astype(np.float64), blur_px, axes=(-2, -1))
     variance = float(a.var())
     slope = float(((a - a.mean()) * (b - b.mean())).mean()) / variance if variance > 0 else 0.0
     if slope <= 0:

@@ -26,11 +26,7 @@ def _scaled(channels: int, width: float) -> int:
 
 def _pad_channels(x: Tensor, channels: int) -> Tensor:
     """Zero channels appended, so that a shortcut can be added to a wider result."""
-    missing = channels - x.shape[1]
-    if missing == 0:
-        return x
-    n, _, height, width = x.shape
-    return torch.cat([x, x.new_zeros(n, missing, height, width)], dim=1)
+    return functional.pad(x, (0, 0, 0, 0, 0, channels - x.shape[1]))
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:

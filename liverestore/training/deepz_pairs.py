@@ -183,7 +183,8 @@ class SimulatedRefocusing:
             self._lenses = group, lenses, grid, defocus_waves_per_um(optics)
         return self._lenses[1:]
 
-    def _stack(self, index: int) -> Stack:
+    def stack(self, index: int) -> Stack:
+        """Stack number `index`, a function of the seed and the number."""
         lenses, grid, waves = self._microscope(index // 8)
         generator = torch.Generator().manual_seed(self.seed * 2_000_003 + index)
         stack = simulated_stack(grid, lenses, waves, generator)
@@ -200,7 +201,7 @@ class SimulatedRefocusing:
             del self._pool[index]
         for index in range(first, first + self.pool_size):
             if index not in self._pool:
-                self._pool[index] = self._stack(index)
+                self._pool[index] = self.stack(index)
         return [self._pool[index] for index in range(first, first + self.pool_size)]
 
     def pair(self, iteration: int) -> tuple[Tensor, Tensor]:

@@ -48,6 +48,20 @@ class Card:
     limits: tuple[str, ...] = ()
     """What it must not be used for, one sentence each."""
     authors: tuple[str, ...] = ("The liverestore developers",)
+    channels: tuple[str, ...] = ("intensity",)
+    """What the channels of the input hold, in order."""
+    channels_text: str = ""
+    """For people: what the channels after the first hold."""
+    tags: tuple[str, ...] = ("denoising",)
+    cite: tuple[dict[str, str], ...] = (
+        {
+            "text": "Lehtinen et al. 2018, Noise2Noise: Learning Image Restoration without "
+            "Clean Data",
+            "url": "https://arxiv.org/abs/1803.04189",
+        },
+    )
+    live: dict[str, Any] = field(default_factory=dict)
+    """More entries of the `config: liverestore:` block, such as the optics trained on."""
 
 
 def export_engine(
@@ -61,10 +75,10 @@ def export_engine(
 ) -> None:
     """Write the package of `network` to `folder`.
 
-    `test_input` is a (1, 1, Y, X) stabilised picture; its output is computed here with torch
-    and becomes the golden output, which ONNX must reproduce. Raises `UserError` when the
-    folder exists (unless `replace`) and `Failure` when torch and ONNX differ or the package
-    is not valid.
+    `test_input` is a (1, C, Y, X) stabilised picture, one plane for each of the card's
+    channels; its output is computed here with torch and becomes the golden output, which
+    ONNX must reproduce. Raises `UserError` when the folder exists (unless `replace`) and
+    `Failure` when torch and ONNX differ or the package is not valid.
     """
     if folder.exists() and not replace:
         raise UserError(f"{folder} exists already; choose another name or replace it on purpose")
@@ -76,7 +90,7 @@ def export_engine(
         draft = Path(work) / folder.name
         draft.mkdir()
         weights = draft / "weights.onnx"
-        _write_onnx(network, weights, divisor)
+        _write_onnx(network, weights, divisor, len(card.channels))
         _check_parity(weights, test_input, expected)
         np.save(draft / "test_input.npy", test_input)
         np.save(draft / "test_output.npy", expected)
@@ -90,12 +104,14 @@ def export_engine(
         draft.rename(folder)
 
 
-def _write_onnx(network: nn.Module, path: Path, divisor: int) -> None:
-    dummy = torch.zeros(1, 1, 8 * divisor, 8 * divisor)
+def _write_onnx(network: nn.Module, path: Path, divisor: int, channels: int) -> None:
+    dummy = torch.zeros(1, channels, 8 * divisor, 8 * divisor)
     axes = {0: "batch", 2: "y", 3: "x"}
     with warnings.catch_warnings():
         # The exporter that needs nothing but `onnx` announces its successor each time.
+        # It also tells of constants that it did not fold.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", UserWarning)
         torch.onnx.export(
             network,
             (dummy,),
@@ -132,10 +148,12 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _tensor(name: str, file: Path, divisor: int, source: str | None) -> dict[str, Any]:
+def _tensor(
+    name: str, file: Path, divisor: int, source: str | None, channels: tuple[str, ...]
+) -> dict[str, Any]:
     axes: list[dict[str, Any]] = [
         {"type": "batch"},
-        {"type": "channel", "channel_names": ["intensity"]},
+        {"type": "channel", "channel_names": list(channels)},
     ]
     for axis in ("y", "x"):
         size: dict[str, Any]
@@ -163,6 +181,7 @@ def _rdf(card: Card, folder: Path, divisor: int) -> dict[str, Any]:
         "training": card.training,
         "scores": card.scores,
         "limits": list(card.limits),
+        **card.live,
     }
     if card.pixel_size_range_um is not None:
         live["pixel_size_range_um"] = list(card.pixel_size_range_um)
@@ -175,13 +194,9 @@ def _rdf(card: Card, folder: Path, divisor: int) -> dict[str, Any]:
         "authors": [{"name": name} for name in card.authors],
         "license": "BSD-3-Clause",
         "documentation": "README.md",
-        "tags": ["denoising", "fluorescence-light-microscopy", "2d", "live"],
+        "tags": [*card.tags, "fluorescence-light-microscopy", "2d", "live"],
         "cite": [
-            {
-                "text": "Lehtinen et al. 2018, Noise2Noise: Learning Image Restoration without "
-                "Clean Data",
-                "url": "https://arxiv.org/abs/1803.04189",
-            },
+            *card.cite,
             {
                 "text": "Makitalo & Foi 2013, Optimal inversion of the generalized Anscombe "
                 "transformation for Poisson-Gaussian noise",
@@ -189,8 +204,10 @@ def _rdf(card: Card, folder: Path, divisor: int) -> dict[str, Any]:
             },
         ],
         "timestamp": datetime.now(UTC).replace(microsecond=0).isoformat(),
-        "inputs": [_tensor("stabilised", folder / "test_input.npy", divisor, None)],
-        "outputs": [_tensor("restored", folder / "test_output.npy", divisor, "stabilised")],
+        "inputs": [_tensor("stabilised", folder / "test_input.npy", divisor, None, card.channels)],
+        "outputs": [
+            _tensor("restored", folder / "test_output.npy", divisor, "stabilised", ("intensity",))
+        ],
         "weights": {
             "onnx": {
                 "source": weights.name,
@@ -207,6 +224,7 @@ def _readme(card: Card, weights: Path) -> str:
         return "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in values.items())
 
     low, high = card.photon_range_e
+    planes, more = len(card.channels), card.channels_text
     size = ""
     if card.pixel_size_range_um is not None:
         size = (
@@ -223,9 +241,9 @@ Task: {card.task}. Version {card.version}, {weights.stat().st_size / 1e6:.2f} MB
 
 ## Input and output
 
-One (1, 1, Y, X) float32 picture, variance-stabilised: z = 2 sqrt(e + 3/8 + sigma^2), where e
+One (1, {planes}, Y, X) float32 picture, variance-stabilised: z = 2 sqrt(e + 3/8 + sigma^2), where e
 are photoelectrons and sigma is the read noise in electrons, so that the noise is about one.
-The output is the estimated mean of z; go back with the *exact unbiased* inverse, not the
+{more}The output is the estimated mean of z; go back with the *exact unbiased* inverse, not the
 algebraic one. `liverestore` does both, from counts to counts.
 
 ## Made for

@@ -1,0 +1,91 @@
+"""`liverestore train cross-modality`: frames of one microscope into those of a better one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["cross_modality"]
+
+_DEFAULT_SECONDS = 3600.0
+
+
+def cross_modality(
+    to: Annotated[
+        Literal["confocal", "sted"],
+        typer.Option(help="confocal, from widefield; or sted, from confocal."),
+    ] = "confocal",
+    inputs: Annotated[
+        Path | None,
+        typer.Option(help="Your own images, file or folder; none: simulated specimens."),
+    ] = None,
+    targets: Annotated[
+        Path | None, typer.Option(help="The same fields by the better microscope.")
+    ] = None,
+    registered: Annotated[
+        bool, typer.Option("--registered", help="They fit already, pixel by pixel.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the new engine.")] = Path(
+        "engines/my-cross-modality"
+    ),
+    rig: Annotated[
+        str | None, typer.Option(help="Rig whose camera numbers to use; else they are estimated.")
+    ] = None,
+    width: Annotated[
+        float, typer.Option(min=0.05, max=1.0, help="Width of the network, 1 as published.")
+    ] = 1.0,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Train so long.")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Train so many steps.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures in one step.")] = 12,
+    crop: Annotated[int, typer.Option(min=64, help="Edge of each, in pixels.")] = 64,
+    adversarial: Annotated[
+        bool,
+        typer.Option(
+            "--adversarial",
+            help="Second job: sharpen, against a discriminator, what was trained to --out before.",
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same engine.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Multiply in bfloat16: faster where the CPU has it.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor cores to take.")] = None,
+) -> None:
+    """Train a network from one modality to a better one.
+
+    From simulation, or from pairs of your own, which are registered first. Without --seconds
+    and --iterations it takes an hour.
+    """
+    from liverestore.cli.train_progress import need_training_packages, rig_camera, with_bar
+    from liverestore.rig import load_rig
+
+    need_training_packages()
+    from liverestore.training.cross_modality_job import CrossModalityJob, train_cross_modality
+    from liverestore.training.fit import FitSettings
+
+    if seconds is None and iterations is None:
+        seconds = _DEFAULT_SECONDS
+    job = CrossModalityJob(
+        out=out,
+        settings=FitSettings(
+            iterations=iterations, seconds=seconds, loss="l2", learning_rate=3e-4, bf16=bf16
+        ),
+        modality=to,
+        adversarial=adversarial,
+        width=width,
+        seed=seed,
+        inputs=inputs,
+        targets=targets,
+        registered=registered,
+        camera=rig_camera(None if rig is None else load_rig(rig)),
+        resume=resume,
+        replace=force,
+        batch=batch,
+        crop_px=crop,
+        threads=threads,
+    )
+    with_bar(lambda show: train_cross_modality(job, show), out)

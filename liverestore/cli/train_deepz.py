@@ -1,0 +1,192 @@
+"""`liverestore train deepz` and `deepz-plus`: networks that refocus one frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["deepz", "deepz_plus"]
+
+_DEFAULT_SECONDS = 3600.0
+
+Stacks = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Widefield z-stacks of your own; none: simulated specimens."),
+]
+Rig = Annotated[
+    str | None,
+    typer.Option(help="Microscope: its optics are simulated, or give your stacks their units."),
+]
+Width = Annotated[
+    float, typer.Option(min=0.05, max=1.0, help="Width of the network: 1, 0.5 or 0.25.")
+]
+ZStep = Annotated[
+    float | None, typer.Option("--z-step", help="um between planes, if the files do not say it.")
+]
+Reach = Annotated[float, typer.Option(min=0.5, help="Farthest distance to refocus, in um.")]
+Seconds = Annotated[float | None, typer.Option(min=1, help="Train so long.")]
+Iterations = Annotated[int | None, typer.Option(min=1, help="Train so many steps.")]
+Batch = Annotated[int, typer.Option(min=1, help="Pictures in one step.")]
+Adversarial = Annotated[
+    bool,
+    typer.Option(
+        "--adversarial",
+        help="Second job: sharpen, against a discriminator, what was trained to --out before.",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same engine.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]
+Bf16 = Annotated[
+    bool, typer.Option("--bf16", help="Multiply in bfloat16: faster where the CPU has it.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to take.")]
+
+
+def deepz(
+    stacks: Stacks = None,
+    out: Annotated[Path, typer.Option(help="Folder of the new engine.")] = Path(
+        "engines/my-refocus"
+    ),
+    rig: Rig = None,
+    width: Width = 0.25,
+    z_step: ZStep = None,
+    reach: Reach = 10.0,
+    seconds: Seconds = None,
+    iterations: Iterations = None,
+    batch: Batch = 8,
+    adversarial: Adversarial = False,
+    seed: Seed = 1,
+    resume: Resume = False,
+    force: Force = False,
+    bf16: Bf16 = False,
+    threads: Threads = None,
+) -> None:
+    """Train Deep-Z: one widefield frame refocused to any plane near it.
+
+    From simulation, or from registered z-stacks of your own (with --rig). Without --seconds
+    and --iterations it takes an hour. Deep-Z is patented (US 11,946,854).
+    """
+    _train(
+        confocal=False,
+        stacks=stacks,
+        targets=None,
+        out=out,
+        rig=rig,
+        width=width,
+        z_step=z_step,
+        reach=reach,
+        length=(seconds, iterations),
+        batch=batch,
+        adversarial=adversarial,
+        seed=seed,
+        resume=resume,
+        force=force,
+        bf16=bf16,
+        threads=threads,
+    )
+
+
+def deepz_plus(
+    stacks: Stacks = None,
+    confocal: Annotated[
+        list[Path] | None,
+        typer.Option(help="Confocal stack of the same field, one for each widefield stack."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the new engine.")] = Path(
+        "engines/my-confocal-refocus"
+    ),
+    rig: Rig = None,
+    width: Width = 0.25,
+    z_step: ZStep = None,
+    reach: Reach = 10.0,
+    seconds: Seconds = None,
+    iterations: Iterations = None,
+    batch: Batch = 8,
+    adversarial: Adversarial = False,
+    seed: Seed = 1,
+    resume: Resume = False,
+    force: Force = False,
+    bf16: Bf16 = False,
+    threads: Threads = None,
+) -> None:
+    """Train Deep-Z+: one widefield frame to a confocal picture of any plane near it.
+
+    From simulation, or from pairs of stacks of your own (with --rig and --confocal), which are
+    registered first. Without --seconds and --iterations it takes an hour. Deep-Z is patented
+    (US 11,946,854).
+    """
+    _train(
+        confocal=True,
+        stacks=stacks,
+        targets=confocal,
+        out=out,
+        rig=rig,
+        width=width,
+        z_step=z_step,
+        reach=reach,
+        length=(seconds, iterations),
+        batch=batch,
+        adversarial=adversarial,
+        seed=seed,
+        resume=resume,
+        force=force,
+        bf16=bf16,
+        threads=threads,
+    )
+
+
+def _train(
+    *,
+    confocal: bool,
+    stacks: list[Path] | None,
+    targets: list[Path] | None,
+    out: Path,
+    rig: str | None,
+    width: float,
+    z_step: float | None,
+    reach: float,
+    length: tuple[float | None, int | None],
+    batch: int,
+    adversarial: bool,
+    seed: int,
+    resume: bool,
+    force: bool,
+    bf16: bool,
+    threads: int | None,
+) -> None:
+    from liverestore.cli.train_progress import need_training_packages, rig_camera, with_bar
+    from liverestore.rig import load_rig
+    from liverestore.rig_optics import optics_of
+
+    need_training_packages()
+    from liverestore.training.fit import FitSettings
+    from liverestore.training.refocus_job import RefocusJob, train_refocusing
+
+    seconds, iterations = length
+    if seconds is None and iterations is None:
+        seconds = _DEFAULT_SECONDS
+    config = None if rig is None else load_rig(rig)
+    job = RefocusJob(
+        out=out,
+        settings=FitSettings(
+            iterations=iterations, seconds=seconds, loss="l1", learning_rate=5e-4, bf16=bf16
+        ),
+        confocal=confocal,
+        adversarial=adversarial,
+        width=width,
+        seed=seed,
+        stacks=tuple(stacks or ()),
+        confocal_stacks=tuple(targets or ()),
+        optics=None if config is None else optics_of(config),
+        camera=rig_camera(config),
+        z_step_um=z_step,
+        reach_um=reach,
+        resume=resume,
+        replace=force,
+        batch=batch,
+        threads=threads,
+    )
+    with_bar(lambda show: train_refocusing(job, show), out)

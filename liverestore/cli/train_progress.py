@@ -1,0 +1,82 @@
+"""What a training shows on the terminal, and what it needs to be installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from liverestore.errors import UserError
+
+if TYPE_CHECKING:
+    from liverestore.camera_model import CameraModel
+    from liverestore.rig import RigConfig
+    from liverestore.training.adversarial import AdversarialReport
+    from liverestore.training.fit import FitReport
+
+__all__ = ["need_training_packages", "rig_camera", "with_bar"]
+
+Report = Callable[[int, float, float], None]
+
+
+def need_training_packages() -> None:
+    """Raise `UserError` naming what training needs and this environment lacks."""
+    missing = []
+    for name in ("torch", "onnx", "bioimageio.spec"):
+        try:
+            found = importlib.util.find_spec(name) is not None
+        except ModuleNotFoundError:
+            found = False
+        if not found:
+            missing.append(name)
+    if missing:
+        raise UserError(
+            f"training needs {', '.join(missing)}, not installed here; "
+            "pip install 'liverestore[train]'"
+        )
+
+
+def rig_camera(rig: RigConfig | None) -> CameraModel | None:
+    """The rig's measured camera numbers, or None where they are not complete."""
+    from liverestore.camera_model import CameraModel
+
+    if rig is None:
+        return None
+    camera = rig.camera
+    offset, gain, noise = camera.offset_counts, camera.gain_e_per_count, camera.read_noise_e
+    if offset is None or gain is None or noise is None:
+        return None
+    return CameraModel(offset, gain, noise)
+
+
+def with_bar(train: Callable[[Report], FitReport | AdversarialReport], out: Path) -> None:
+    """Run `train` with a progress bar on stderr; say on stdout how it ended."""
+    smooth = 0.0
+    bar = Progress(
+        TextColumn("training"),
+        BarColumn(bar_width=32),
+        TextColumn("iteration {task.fields[done]}, loss {task.fields[loss]:.4f}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("training", total=1.0, done=0, loss=0.0)
+
+        def show(iteration: int, loss: float, progress: float) -> None:
+            nonlocal smooth
+            smooth = loss if smooth == 0 else 0.98 * smooth + 0.02 * loss
+            bar.update(task, completed=min(progress, 1.0), done=iteration, loss=smooth)
+
+        report = train(show)
+    console = Console(highlight=False, soft_wrap=True)
+    ended = "stopped after" if report.interrupted else "trained for"
+    console.print(
+        f"{ended} {report.iterations} iterations, {report.seconds:.0f} s, loss {smooth:.4f}: {out}"
+    )
+    if report.interrupted:
+        console.print("go on with --resume --force")
