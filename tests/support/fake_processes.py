@@ -115,7 +115,9 @@ def engine_deaf(plan):
 
 def view_closed_by_its_user(plan):
     def body(link, stop):
-        link.receive(0.3)
+        while not any(getattr(word, "state", "") == "running" for word in link.receive(0.1)):
+            if stop.is_set() or orphaned():
+                return
 
     run_child("view", plan.endpoints.control, body)
 
