@@ -164,7 +164,7 @@ def test_refocus_package_gives_what_torch_gave(tmp_path, monkeypatch):
         batch=1,
         crop_px=64,
         pool_size=1,
-        score_stacks=1,
+        score_stacks=0,
     )
     report = train_refocusing(job)
     assert report.iterations == 2
@@ -176,7 +176,7 @@ def test_refocus_package_gives_what_torch_gave(tmp_path, monkeypatch):
         np.testing.assert_allclose(
             runtime.infer(golden), np.load(out / "test_output.npy"), atol=1e-3
         )
-        scores = refocus_scores(runtime.infer, stacks=1, distances_um=(2.0,))
+        scores = refocus_scores(runtime.infer, stacks=1, distances_um=(2.0,), crop_px=64)
     finally:
         runtime.close()
     assert scores[0].pairs == 2
@@ -184,7 +184,7 @@ def test_refocus_package_gives_what_torch_gave(tmp_path, monkeypatch):
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "US 11,946,854" in card
     # The second job starts where the first ended.
-    second = dataclasses.replace(job, adversarial=True, replace=True, score_stacks=0)
+    second = dataclasses.replace(job, adversarial=True, replace=True)
     assert train_refocusing(second).iterations == 2
     assert job.adversarial_checkpoint.is_file()
     with pytest.raises(UserError, match="exists already"):
