@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from liverestore.errors import UserError
+from liverestore.cli.train_cross_modality import cross_modality
+from liverestore.cli.train_deepz import deepz, deepz_plus
+from liverestore.cli.train_progress import need_training_packages, with_bar
 
 if TYPE_CHECKING:
-    from liverestore.training.fit import FitReport
     from liverestore.training.noise_diagnosis import NoiseDiagnosis
 
 __all__ = ["train_app"]
@@ -64,7 +61,7 @@ def n2n(
     Ctrl-C ends the training early: what is learned so far is kept, exported, and goes on
     with --resume. Without --seconds and --iterations it takes ten minutes.
     """
-    _check_installed()
+    need_training_packages()
     from liverestore.training.fit import FitSettings
     from liverestore.training.n2n import N2nJob, train_n2n
 
@@ -79,9 +76,7 @@ def n2n(
         replace=force,
         threads=threads,
     )
-    with _progress() as show:
-        report = train_n2n(job, show)
-    _tell(report, out)
+    with_bar(lambda show: train_n2n(job, show), out)
 
 
 @train_app.command("n2v")
@@ -102,7 +97,7 @@ def n2v(
     follow it, and where whole rows share it, neighbouring frames teach each other. Without
     --seconds and --iterations it takes two minutes.
     """
-    _check_installed()
+    need_training_packages()
     from liverestore.training.n2v import N2vJob, train_n2v
 
     if seconds is None and iterations is None:
@@ -122,61 +117,9 @@ def n2v(
     def say(diagnosis: NoiseDiagnosis) -> None:
         Console(highlight=False, soft_wrap=True).print(diagnosis.words)
 
-    with _progress() as show:
-        report = train_n2v(job, show, say)
-    _tell(report, out)
+    with_bar(lambda show: train_n2v(job, show, say), out)
 
 
-def _tell(report: FitReport, out: Path) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    ended = "stopped after" if report.interrupted else "trained for"
-    console.print(f"{ended} {report.iterations} iterations, {report.seconds:.0f} s: {out}")
-    if report.interrupted:
-        console.print("go on with --resume --force")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, float, float], None]]:
-    """A bar on stderr; what it yields takes (iteration, loss, progress 0..1)."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    smooth = 0.0
-    bar = Progress(
-        TextColumn("training"),
-        BarColumn(bar_width=32),
-        TextColumn("iteration {task.fields[done]}, loss {task.fields[loss]:.4f}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("training", total=1.0, done=0, loss=0.0)
-
-        def show(iteration: int, loss: float, progress: float) -> None:
-            nonlocal smooth
-            smooth = loss if smooth == 0 else 0.98 * smooth + 0.02 * loss
-            bar.update(task, completed=min(progress, 1.0), done=iteration, loss=smooth)
-
-        yield show
-
-
-def _check_installed() -> None:
-    missing = [
-        name for name in ("torch", "onnx", "bioimageio") if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        raise UserError(
-            f"training needs {', '.join(missing)}, not installed here; "
-            "pip install 'liverestore[train]'"
-        )
-    # Better said now than after the training, when the package is written.
-    spec, pydantic = metadata.version("bioimageio.spec"), metadata.version("pydantic")
-    if _numbers(spec) < (0, 5, 13) and _numbers(pydantic) >= (2, 14):
-        raise UserError(
-            f"bioimageio.spec {spec} cannot check an engine with pydantic {pydantic}; "
-            "pip install 'pydantic<2.14'"
-        )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+train_app.command("deepz")(deepz)
+train_app.command("deepz-plus")(deepz_plus)
+train_app.command("cross-modality")(cross_modality)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,19 +26,30 @@ Report = Callable[[int, float, float], None]
 
 def need_training_packages() -> None:
     """Raise `UserError` naming what training needs and this environment lacks."""
-    missing = []
-    for name in ("torch", "onnx", "bioimageio.spec"):
-        try:
-            found = importlib.util.find_spec(name) is not None
-        except ModuleNotFoundError:
-            found = False
-        if not found:
-            missing.append(name)
+    missing = [name for name in ("torch", "onnx", "bioimageio.spec") if not _installed(name)]
     if missing:
         raise UserError(
             f"training needs {', '.join(missing)}, not installed here; "
             "pip install 'liverestore[train]'"
         )
+    # Better said now than after the training, when the package is written.
+    spec, pydantic = metadata.version("bioimageio.spec"), metadata.version("pydantic")
+    if _numbers(spec) < (0, 5, 13) and _numbers(pydantic) >= (2, 14):
+        raise UserError(
+            f"bioimageio.spec {spec} cannot check an engine with pydantic {pydantic}; "
+            "pip install 'pydantic<2.14'"
+        )
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
 
 
 def rig_camera(rig: RigConfig | None) -> CameraModel | None:
