@@ -83,6 +83,26 @@ def test_flicker_and_cosmic_rays_do_not_count_as_noise():
     np.testing.assert_allclose(noise_ratio(found, LEVELS, shift=3.5), 1, atol=0.02)
 
 
+def test_a_specimen_that_moves_does_not_count_as_noise():
+    light = picture((192, 260), peak_e=150)
+    movie = np.stack([noisy(light[:, 4 * t : 4 * t + 192], 1, seed=t)[0] for t in range(16)])
+    plain = np.square(np.diff(movie, axis=0)).mean() / 2
+    still = np.square(np.diff(noisy(light[:, :192], 16), axis=0)).mean() / 2
+    assert plain > 1.25 * still, "the motion of this test must matter"
+    found = estimate_from_movie(movie.astype(np.uint16))
+    np.testing.assert_allclose(noise_ratio(found, LEVELS), 1, atol=0.05)
+
+
+def test_noise_that_neighbours_share_is_counted_in_full():
+    """As resampling leaves it; a high-pass filter alone would see too little of it."""
+    light = picture()
+    electrons = np.random.default_rng(0).poisson(light, (16, *light.shape)).astype(float)
+    blurred = 0.5 * (electrons + np.roll(electrons, 1, axis=2))
+    found = estimate_from_movie((blurred * 10 + 100).astype(np.float32))
+    # Half the variance at the same mean: 2 electrons a step.
+    assert 10 * found.gain_e_per_count == pytest.approx(2.0, rel=0.08)
+
+
 def test_an_8_bit_frame():
     rng = np.random.default_rng(4)
     frame = np.rint(rng.poisson(picture(peak_e=20)) * 3.0 + 3).clip(0, 255).astype(np.uint8)
