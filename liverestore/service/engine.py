@@ -45,7 +45,11 @@ class CameraKnowledge:
     that stays, so that intensities do not change with each frame afterwards.
     """
 
-    def __init__(self, config: CameraConfig) -> None:
+    def __init__(
+        self, config: CameraConfig, tell: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        """`tell` gets one line for the person when the numbers had to be estimated."""
+        self._tell = tell
         self._frames: list[Frame] = []
         self._known: CameraModel | None = None
         self.estimated = True
@@ -64,9 +68,15 @@ class CameraKnowledge:
         self._frames.append(frame)
         if len(self._frames) == _FRAMES_FOR_ESTIMATE:
             stack = np.stack([kept.pixels for kept in self._frames])
-            self._known = estimate_from_movie(stack)
+            known = self._known = estimate_from_movie(stack)
             self._frames.clear()
-            return self._known
+            self._tell(
+                "the rig has no camera numbers; estimated from "
+                f"{_FRAMES_FOR_ESTIMATE} frames: offset {known.offset_counts:.1f} counts, "
+                f"gain {known.gain_e_per_count:.3f} e/count, "
+                f"read noise {known.read_noise_e:.2f} e"
+            )
+            return known
         if self._first is None:
             self._first = estimate_from_frame(frame.pixels)
         return self._first
@@ -193,7 +203,11 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     def open_engine(name: str) -> InferenceRuntime:
         return open_runtime(find_engine(name), threads=plan.engine_threads, precision="fast")
 
-    loop = EngineLoop(inlet, outlet, CameraKnowledge(plan.rig.camera), open_engine, sink=sink)
+    def tell(line: str) -> None:
+        link.send(Notice(text=line))
+
+    camera = CameraKnowledge(plan.rig.camera, tell)
+    loop = EngineLoop(inlet, outlet, camera, open_engine, sink=sink)
     try:
         loop.use(plan.engine)
         link.send(loop.report())

@@ -199,7 +199,8 @@ def test_without_camera_numbers_they_are_estimated_once_and_stay(bench):
     unknown = msgspec.structs.replace(
         run.rig.camera, offset_counts=None, gain_e_per_count=None, read_noise_e=None
     )
-    knowledge = CameraKnowledge(unknown)
+    told = []
+    knowledge = CameraKnowledge(unknown, told.append)
     assert knowledge.estimated
     source = SimulatedSource(run.rig, clock=SteppedClock())
     source.start()
@@ -208,6 +209,8 @@ def test_without_camera_numbers_they_are_estimated_once_and_stay(bench):
     assert all(model is models[0] for model in models[:15])
     assert models[15] is not models[0]
     assert all(model is models[15] for model in models[15:])
+    assert len(told) == 1
+    assert f"gain {models[15].gain_e_per_count:.3f} e/count" in told[0]
 
 
 def test_a_bug_in_a_source_is_reported_not_swallowed(bench, monkeypatch):
