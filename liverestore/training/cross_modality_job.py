@@ -25,7 +25,7 @@ from liverestore.training.export import Card, export_engine
 from liverestore.training.fit import FitReport, FitSettings, fit, load_checkpoint
 from liverestore.training.gan_losses import ssim
 from liverestore.training.photographs import LightRanges
-from liverestore.training.recorded_volumes import read_pairs
+from liverestore.training.recorded_volumes import level_and_scale, read_pairs
 from liverestore.training.score import affine_psnr
 from liverestore.training.simulate import Ahead, PairSource
 
@@ -85,7 +85,7 @@ class CrossModalityJob:
         return self.checkpoint.with_name("adversarial.pt")
 
 
-def _source(job: CrossModalityJob) -> tuple[PairSource, str]:
+def _source(job: CrossModalityJob) -> tuple[PairSource, str, dict[str, float]]:
     if job.inputs is None and job.targets is None:
         source = SimulatedModalities(
             job.seed,
@@ -94,7 +94,7 @@ def _source(job: CrossModalityJob) -> tuple[PairSource, str]:
             crop_px=job.crop_px,
             pool_size=job.pool_size,
         )
-        return source, "simulated specimens, microscopes and cameras only"
+        return source, "simulated specimens, microscopes and cameras only", {}
     if job.inputs is None or job.targets is None:
         raise UserError(
             "own pairs need both --inputs and --targets; leave out both to train on simulation"
@@ -102,7 +102,8 @@ def _source(job: CrossModalityJob) -> tuple[PairSource, str]:
     seen, wanted = read_pairs(job.inputs, job.targets, job.camera, registered=job.registered)
     files = PairFiles(job.seed, seen, wanted, batch=job.batch, crop_px=job.crop_px)
     how = "registered by their owner" if job.registered else "registered rigidly and elastically"
-    return files, f"{len(seen)} recorded pairs, {how}"
+    level, scale = level_and_scale(seen)
+    return files, f"{len(seen)} recorded pairs, {how}", {"level": level, "scale": scale}
 
 
 def modality_scores(
@@ -148,15 +149,15 @@ def train_cross_modality(
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed)
-    network = CrossModalityGenerator(job.width)
-    source, data = _source(job)
+    source, data, span = _source(job)
+    network = CrossModalityGenerator(job.width, **span)
     report: FitReport | AdversarialReport
     with Ahead(source) as ahead:
         if job.adversarial:
             network.load_state_dict(load_checkpoint(job.checkpoint)["average"])
             report = sharpen(
                 network,
-                CrossModalityDiscriminator(job.width),
+                CrossModalityDiscriminator(job.width, **span),
                 ahead,
                 AdversarialSettings(
                     "cross-modality",

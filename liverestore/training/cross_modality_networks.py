@@ -41,16 +41,16 @@ class CrossModalityGenerator(nn.Module):
     """Image of one modality to that of another, same pixels.
 
     Input and output (N, 1, Y, X) float32, variance-stabilised counts; Y and X are multiples
-    of `divisor`. Four blocks down (average pooling), one convolution at the bottom, four
-    blocks up (bilinear, skips appended); 32 to 256 channels and 7.05 million parameters at
-    `width` 1.
+    of `divisor`; `level` and `scale` bring them to a range of about one. Four blocks down
+    (average pooling), one convolution at the bottom, four blocks up (bilinear, skips
+    appended); 32 to 256 channels and 7.05 million parameters at `width` 1.
     """
 
     divisor = 16
-    level, scale = 8.0, 4.0
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, *, level: float = 8.0, scale: float = 4.0) -> None:
         super().__init__()
+        self.level, self.scale = level, scale
         if not 0 < width <= 1:
             raise UserError(
                 f"width of the cross-modality network: got {width}; allowed is above 0 up to 1"
@@ -106,10 +106,9 @@ class CrossModalityDiscriminator(nn.Module):
     two dense layers; 32 to 1024 channels at `width` 1.
     """
 
-    level, scale = CrossModalityGenerator.level, CrossModalityGenerator.scale
-
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, *, level: float = 8.0, scale: float = 4.0) -> None:
         super().__init__()
+        self.level, self.scale = level, scale
         channels = max(1, round(32 * width))
         layers: list[nn.Module] = [nn.Conv2d(1, channels, 3, padding=1), nn.LeakyReLU(_SLOPE)]
         for _ in range(5):

@@ -67,17 +67,17 @@ class DeepZGenerator(nn.Module):
     signed distance from the plane in focus to the plane wanted in waves of defocus at the
     rim of the pupil (`microscopes.defocus_waves_per_um` times um), positive deeper into the
     sample. Output (N, 1, Y, X): stabilised counts of that plane. Y and X are multiples of
-    `divisor`. `width` 1, 0.5 and 0.25 give 17.4, 4.4 and 1.1 million parameters.
+    `divisor`; `level` and `scale` bring stabilised counts to a range of about one. `width` 1,
+    0.5 and 0.25 give 17.4, 4.4 and 1.1 million parameters.
     """
 
     divisor = 16
-    level, scale = 8.0, 4.0
-    """Stabilised counts are brought to a range of about one by these."""
     dpm_waves = 8.0
     """Waves of defocus that enter the first convolution as 1."""
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, *, level: float = 8.0, scale: float = 4.0) -> None:
         super().__init__()
+        self.level, self.scale = level, scale
         if not 0 < width <= 1:
             raise UserError(f"width of the Deep-Z network: got {width}; allowed is above 0 up to 1")
         self.width = width
@@ -144,10 +144,9 @@ class DeepZDiscriminator(nn.Module):
     full width; global average; two dense layers; sigmoid.
     """
 
-    level, scale = DeepZGenerator.level, DeepZGenerator.scale
-
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, *, level: float = 8.0, scale: float = 4.0) -> None:
         super().__init__()
+        self.level, self.scale = level, scale
         channels = _scaled(48, width)
         layers: list[nn.Module] = [nn.Conv2d(1, channels, 3, padding=1), nn.LeakyReLU(0.01)]
         for _ in range(6):

@@ -15,9 +15,19 @@ from liverestore.movie import open_movie
 from liverestore.training.cross_modality_pairs import matched_intensity
 from liverestore.training.registration import register, warp
 
-__all__ = ["read_pairs", "read_stacks"]
+__all__ = ["level_and_scale", "read_pairs", "read_stacks"]
 
 FloatStack = NDArray[np.float32]
+
+
+def level_and_scale(pictures: Sequence[FloatStack]) -> tuple[float, float]:
+    """Mean and standard deviation of stabilised pictures: the range that a network gets.
+
+    Recordings may be far brighter than what is simulated, and a network learns fast only
+    where its values are about one.
+    """
+    everything = np.concatenate([picture.ravel() for picture in pictures])
+    return float(everything.mean()), max(float(everything.std()), 1.0)
 
 
 def _counts(path: Path) -> tuple[NDArray[np.generic], float | None]:

@@ -28,7 +28,7 @@ from liverestore.training.deepz_pairs import (
 from liverestore.training.export import Card, export_engine
 from liverestore.training.fit import FitReport, FitSettings, fit, load_checkpoint
 from liverestore.training.photographs import LightRanges, photographed
-from liverestore.training.recorded_volumes import read_stacks
+from liverestore.training.recorded_volumes import level_and_scale, read_stacks
 from liverestore.training.refocus_score import RefocusScore, refocus_scores
 from liverestore.training.simulate import Ahead, PairSource
 from liverestore.training.volumes import Grid, random_volume
@@ -120,7 +120,9 @@ def around(optics: Optics) -> OpticsRanges:
     )
 
 
-def _source(job: RefocusJob) -> tuple[PairSource, str, OpticsRanges | None]:
+def _source(
+    job: RefocusJob,
+) -> tuple[PairSource, str, OpticsRanges | None, dict[str, float]]:
     if not job.stacks:
         ranges = OpticsRanges() if job.optics is None else around(job.optics)
         source = SimulatedRefocusing(
@@ -132,7 +134,7 @@ def _source(job: RefocusJob) -> tuple[PairSource, str, OpticsRanges | None]:
             reach_um=job.reach_um,
             pool_size=job.pool_size,
         )
-        return source, "simulated specimens, microscopes and cameras only", ranges
+        return source, "simulated specimens, microscopes and cameras only", ranges, {}
     if job.optics is None:
         raise UserError(
             "training on stacks needs the optics, to give distances in waves; name the microscope "
@@ -156,7 +158,8 @@ def _source(job: RefocusJob) -> tuple[PairSource, str, OpticsRanges | None]:
         crop_px=job.crop_px,
         reach_um=job.reach_um,
     )
-    return files, f"{len(job.stacks)} recorded stacks", None
+    level, scale = level_and_scale(seen)
+    return files, f"{len(job.stacks)} recorded stacks", None, {"level": level, "scale": scale}
 
 
 def train_refocusing(
@@ -172,15 +175,15 @@ def train_refocusing(
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed)
-    network = DeepZGenerator(job.width)
-    source, data, ranges = _source(job)
+    source, data, ranges, span = _source(job)
+    network = DeepZGenerator(job.width, **span)
     report: FitReport | AdversarialReport
     with Ahead(source) as ahead:
         if job.adversarial:
             network.load_state_dict(load_checkpoint(job.checkpoint)["average"])
             report = sharpen(
                 network,
-                DeepZDiscriminator(job.width),
+                DeepZDiscriminator(job.width, **span),
                 ahead,
                 AdversarialSettings(
                     "deepz", iterations=job.settings.iterations, seconds=job.settings.seconds

@@ -31,6 +31,7 @@ from liverestore.training.cross_modality_pairs import SimulatedModalities
 from liverestore.training.deepz_networks import DeepZDiscriminator, DeepZGenerator
 from liverestore.training.deepz_pairs import SimulatedRefocusing
 from liverestore.training.fit import FitSettings, fit
+from liverestore.training.recorded_volumes import level_and_scale
 from liverestore.training.refocus_job import HALO_PX, RefocusJob, around, train_refocusing
 from liverestore.training.refocus_score import refocus_scores
 
@@ -247,6 +248,17 @@ def test_deepz_plus_wants_a_confocal_stack_for_each(tmp_path):
     result = command(deepz_plus, tmp_path / "a.tif", "--out", tmp_path / "e", "--iterations", 1)
     assert isinstance(result.exception, UserError)
     assert "--rig" in str(result.exception)
+
+
+def test_networks_start_in_the_range_of_bright_recordings():
+    bright = [np.random.default_rng(1).normal(300, 60, (64, 64)).astype(np.float32)]
+    level, scale = level_and_scale(bright)
+    assert (level, scale) == pytest.approx((300, 60), rel=0.05)
+    network = CrossModalityGenerator(0.125, level=level, scale=scale)
+    with torch.no_grad():
+        made = network(torch.from_numpy(bright[0])[None, None])
+    assert float(made.mean()) == pytest.approx(300, abs=60)
+    assert level_and_scale([np.full((8, 8), 5, np.float32)]) == (5.0, 1.0)
 
 
 def test_optics_without_a_sign_of_z_are_refused():
