@@ -78,7 +78,7 @@ def test_an_empty_field_stays_empty(name):
     runtime.close()
     assert out[16:-16, 16:-16].std() < 0.25
     phases = [out[y::2, x::2].mean() for y in (0, 1) for x in (0, 1)]
-    assert np.ptp(phases) < 0.03
+    assert np.ptp(phases) < 0.01
 
 
 def frame(pixels):
@@ -109,7 +109,7 @@ def test_real_microtubules(name, tirf):
     restored = [restore(frame(pixels), spec, runtime.infer, camera).pixels for pixels in tirf]
     runtime.close()
     assert restored[0].dtype == tirf.dtype
-    assert affine_psnr(restored[0], tirf[1:].mean(0)) > 29.6
+    assert affine_psnr(restored[0], tirf[1:].mean(0)) > 29.8
     assert np.mean(restored) == pytest.approx(tirf.mean(), rel=0.01)
     # Above the offset too, where the light is.
     dark = camera.offset_counts
