@@ -173,5 +173,5 @@ def training_record(job: N2nJob, report: FitReport, network: LiveUNet, data: str
         "ema_decay": job.settings.ema_decay,
         "seconds": round(report.seconds),
         "hardware": hardware_words(),
-        "precision": "bfloat16 products" if job.settings.bf16 else "float32",
+        "precision": "bfloat16, float32 at the end" if job.settings.bf16 else "float32",
     }
