@@ -31,7 +31,8 @@ class FrameHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """(Y, X) in pixels."""
     dtype: PixelDtype
     captured_ns: int
-    """`time.monotonic_ns()` of the capturing machine when the frame reached this program."""
+    """`time.perf_counter_ns()` of the capturing machine when the frame was received from the
+    camera; one clock for all processes of a machine, fine enough on Windows too."""
     captured_utc: str
     """Wall-clock time of the same moment, ISO 8601 with offset; for people and files only."""
     camera: str
@@ -86,7 +87,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     parameters: dict[str, float | int | str]
     """Camera model, DPM and every other number that entered."""
     started_ns: int
-    """`time.monotonic_ns()` when restoring started, and when it ended:"""
+    """`time.perf_counter_ns()` when restoring started, and when it ended:"""
     finished_ns: int
     warnings: tuple[str, ...] = ()
     """What the data cannot support, in words for the screen."""

@@ -47,7 +47,8 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     """Raw frames on disk."""
     restored: int = 0
     dropped: int = 0
-    """Frames the engine never saw because a newer one was there."""
+    """Frames that were not restored: a newer one was there, restoring failed, or the engine
+    had not finished with them at the end."""
     capture_fps: float | None = None
     restore_fps: float | None = None
     age_ms: float | None = None

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from liverestore.camera.mm_core import load_core, release_core
 from liverestore.camera.source import SourceInfo
-from liverestore.camera.stamp import capture_moment, new_run_id
+from liverestore.camera.stamp import capture_moment, new_run_id, waited_s
 from liverestore.errors import Failure, UserError
 from liverestore.frame import Frame, FrameHeader, PixelDtype
 from liverestore.rig import RigConfig
@@ -64,9 +64,11 @@ class MicroManagerSource:
         self._z_um: float | None = None
         self._bit_depth: int | None = None
         self._last_alive_s = 0.0
+        self._begun = False
+        self._pixel_um: float | None = None
 
     def start(self) -> SourceInfo:
-        """Load the configuration and start the camera's sequence.
+        """Load the configuration; the camera's sequence starts with `next_frame`.
 
         Raises `UserError` for a configuration, property or camera that cannot be used
         (no camera, RGB) and `Failure` where the core or a device fails.
@@ -78,8 +80,8 @@ class MicroManagerSource:
         atexit.register(self.stop)
         try:
             self._core = core
+            self._begun = False
             info = self._prepare(core)
-            self._begin_sequence()
         except BaseException:
             self.stop()
             raise
@@ -114,6 +116,8 @@ class MicroManagerSource:
             self._set_exposure(self._rig.camera.exposure_ms)
         self._exposure_ms = float(core.get_exposure())
         self._z_um = float(core.get_position(self._focus)) if self._focus else None
+        # Asked once: on a real turret each question goes to the hardware.
+        self._pixel_um = self._pixel_size_um()
         self._run_id = new_run_id()
         self._first_number = self._next_number = self._delivered = 0
         self._waiting.clear()
@@ -122,7 +126,7 @@ class MicroManagerSource:
             shape=(int(core.get_image_height()), int(core.get_image_width())),
             dtype="uint8" if depth == 1 else "uint16",
             exposure_ms=self._exposure_ms,
-            pixel_size_um=self._pixel_size_um(),
+            pixel_size_um=self._pixel_um,
             frame_count=None,
             # An exposure is the least a frame takes; what readout adds only the camera knows.
             interval_ms=None,
@@ -163,6 +167,7 @@ class MicroManagerSource:
                 f"camera {self._camera}: did not start ({_reason(error)}); check that no other "
                 "program uses it"
             ) from None
+        self._begun = True
         self._last_alive_s = time.monotonic()
 
     def next_frame(self, timeout_s: float) -> Frame | None:
@@ -176,6 +181,8 @@ class MicroManagerSource:
             with self._lock:
                 if self._core is None:
                     raise Failure("camera: is not running; start it first")
+                if not self._begun:
+                    self._begin_sequence()
                 if not self._waiting:
                     self._take()
                 if self._waiting:
@@ -216,8 +223,9 @@ class MicroManagerSource:
         except (IndexError, RuntimeError):
             # The ring was emptied between the two calls (overflow, a change of the ROI).
             return False
-        captured_ns, captured_utc = capture_moment()
         tags = {str(key): str(metadata.GetSingleTag(key).GetValue()) for key in metadata.GetKeys()}
+        # An image may have waited in the core's ring; that belongs to its age.
+        captured_ns, captured_utc = capture_moment(waited_s(tags.get("TimeReceivedByCore")))
         self._waiting.append(self._frame(pixels, tags, captured_ns, captured_utc))
         return True
 
@@ -245,7 +253,7 @@ class MicroManagerSource:
             camera=tags.get("Camera", self._camera),
             exposure_ms=self._exposure_ms,
             z_um=self._z_um,
-            pixel_size_um=self._pixel_size_um(),
+            pixel_size_um=self._pixel_um,
             binning=_binning(tags.get("Binning")),
             roi=_roi(tags, width, height),
             bit_depth=self._bit_depth,
@@ -281,33 +289,45 @@ class MicroManagerSource:
             )
         if exposure_ms is not None:
             with self._lock:
+                if self._core is None:
+                    raise Failure("camera: is not running; start it first")
                 self._restart_with(exposure_ms)
         if z_um is not None:
             self._move_to(z_um)
 
     def _restart_with(self, exposure_ms: float) -> None:
         core = self._core
-        core.stop_sequence_acquisition()
+        try:
+            core.stop_sequence_acquisition()
+        except RuntimeError as error:
+            raise UserError(
+                f"camera {self._camera}: does not stop for a new exposure ({_reason(error)}); "
+                "the exposure is left as it was"
+            ) from None
         while self._take():
             pass
         try:
             self._set_exposure(exposure_ms)
             self._exposure_ms = float(core.get_exposure())
         finally:
-            self._begin_sequence()
+            if self._begun:
+                self._begin_sequence()
 
     def _move_to(self, z_um: float) -> None:
+        core = self._core
+        if core is None:
+            raise Failure("camera: is not running; start it first")
         try:
-            self._core.set_position(self._focus, z_um)
-            self._core.wait_for_device(self._focus)
-            reached = float(self._core.get_position(self._focus))
+            core.set_position(self._focus, z_um)
+            core.wait_for_device(self._focus)
+            reached = float(core.get_position(self._focus))
         except RuntimeError as error:
             raise UserError(
                 f"focus drive {self._focus}: does not go to {z_um:g} um ({_reason(error)}); choose "
                 "a position in its range"
             ) from None
         with self._lock:
-            while self._take():
+            while self._core is not None and self._take():
                 pass
             self._z_um = reached
 

@@ -24,8 +24,9 @@ _DTYPES: dict[str, PixelDtype] = {"uint8": "uint8", "uint16": "uint16", "float32
 class ReplaySource:
     """Frames of `rig.source.path` at the rate of the rig, or the movie's own, or 10 fps.
 
-    Frame n is due n intervals after the start. A consumer that comes late gets late frames,
-    none is skipped, and the lag is made up while it asks quickly; a loop goes on counting.
+    Frame n is due n intervals after the first call of `next_frame`. A consumer that comes
+    late gets late frames, none is skipped, and the lag is made up while it asks quickly; a
+    loop goes on counting.
     What the movie knows of a frame (exposure, z, the camera's tags) goes into its header;
     run, number and capture time are those of the replay.
     """
@@ -37,7 +38,7 @@ class ReplaySource:
         self._indices = range(0)
         self._run_id = ""
         self._number = 0
-        self._started_s = 0.0
+        self._started_s: float | None = None
         self._interval_s = 0.0
 
     def start(self) -> SourceInfo:
@@ -58,7 +59,7 @@ class ReplaySource:
         self._interval_s = interval_ms / 1e3
         self._run_id = new_run_id()
         self._number = 0
-        self._started_s = self._clock.now()
+        self._started_s = None
         first = movie.header(self._indices[0])
         return SourceInfo(
             name=Path(source.path).name,
@@ -80,15 +81,17 @@ class ReplaySource:
             raise Failure("replay: is not running; call start first")
         if self._number >= len(self._indices) and not self._rig.source.loop:
             raise EndOfStream(f"replay: {len(self._indices)} frames played, the movie is over")
-        wait_s = self._started_s + self._number * self._interval_s - self._clock.now()
+        if self._started_s is None:
+            self._started_s = self._clock.now()
+        due_s = self._started_s + self._number * self._interval_s
+        wait_s = due_s - self._clock.now()
         if wait_s > timeout_s:
             self._clock.sleep(timeout_s)
             return None
         index = self._indices[self._number % len(self._indices)]
         pixels = np.ascontiguousarray(movie[index])
         recorded = movie.header(index)
-        wait_s = self._started_s + self._number * self._interval_s - self._clock.now()
-        self._clock.sleep(wait_s)
+        self._clock.sleep(due_s - self._clock.now())
         header = self._header(pixels.shape, recorded, movie, index)
         self._number += 1
         return Frame(pixels, header)

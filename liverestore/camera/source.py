@@ -35,8 +35,11 @@ class FrameSource(Protocol):
     """
 
     def start(self) -> SourceInfo:
-        """Begin to deliver. Raises `UserError` for a request that cannot be met
-        (missing file, RGB camera) and `Failure` for a device that fails.
+        """Open and check everything; frames are taken from the first `next_frame` on, so
+        that no light is spent before someone waits for them.
+
+        Raises `UserError` for a request that cannot be met (missing file, RGB camera) and
+        `Failure` for a device that fails.
         """
         ...
 

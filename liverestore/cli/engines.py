@@ -119,7 +119,8 @@ def _time(spec: ModelSpec) -> tuple[str, float]:
         camera="",
     )
     frame = Frame((light / 0.5 + 100).astype(np.uint16), header)
-    runtime = open_runtime(spec)
+    # As `live` runs it.
+    runtime = open_runtime(spec, precision="fast")
     try:
         runtime.warm_up(_TRIAL_SHAPE)
         restore(frame, spec, runtime.infer, camera)

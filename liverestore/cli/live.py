@@ -28,16 +28,19 @@ def live(
 ) -> None:
     """Pull frames from a microscope, restore them and show raw and restored side by side.
 
-    With --save every raw frame is kept. Ctrl-C ends the run and closes the file properly.
+    With --save every raw frame is kept. Ctrl-C ends the run and closes the file properly; the
+    exit code is 0 then, or 130 where --frames were not all captured.
     """
     from liverestore.cli.run import run_plan, save_paths, summarise
     from liverestore.cli.view_process import view_process
-    from liverestore.service.report import run_report, write_report
+    from liverestore.service.report import check_report, run_report, write_report
     from liverestore.view.available import why_no_view
 
     config = load_rig(rig)
     if movie is not None:
         config = with_movie(config, movie)
+    if report is not None:
+        check_report(report)
     if not headless and (reason := why_no_view()) is not None:
         raise UserError(f"{reason}; or run with --headless")
     console = Console(stderr=True)
@@ -51,8 +54,9 @@ def live(
         console=console,
     )
     summarise(plan, result, console)
-    if report is not None:
-        write_report(report, run_report(plan, result))
     if result.failure is not None:
         typer.echo(f"liverestore: {result.failure}", err=True)
-    raise typer.Exit(result.exit_code)
+    if report is not None:
+        write_report(report, run_report(plan, result))
+    cut_short = result.interrupted and frames is not None and result.capture.captured < frames
+    raise typer.Exit(result.exit_code or (130 if cut_short else 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -13,6 +13,11 @@ from liverestore import __version__
 from liverestore.errors import LiverestoreError
 
 __all__ = ["app", "run"]
+
+_INTERRUPTED = 130
+"""128 + SIGINT, what a shell reports."""
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""typer does not export the base of what it raises for a wrong command line."""
 
 app = typer.Typer(
     name="liverestore",
@@ -63,7 +68,30 @@ _register()
 def run() -> None:
     """Entry point: errors become one line on stderr and an exit code."""
     try:
-        app()
+        code = app(prog_name="liverestore", standalone_mode=False)
     except LiverestoreError as error:
-        print(f"liverestore: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _leave(f"liverestore: {error}", error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        _leave("liverestore: interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(0)
+        _leave(f"liverestore: {_usage(error)}", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: Any) -> str:
+    context = error.ctx
+    command = context.command_path if context is not None else "liverestore"
+    text = " ".join(error.format_message().split())
+    return f"{text.rstrip('.')}; see: {command} --help"
+
+
+def _leave(line: str, code: int) -> NoReturn:
+    print(line, file=sys.stderr)
+    sys.exit(code)

@@ -15,9 +15,9 @@ from liverestore.errors import UserError
 from liverestore.frame import Frame, FrameHeader, PixelDtype, Restored
 from liverestore.movie import Movie
 from liverestore.writer.layout import file_kind, layout_like
-from liverestore.writer.ome import OmeSink
+from liverestore.writer.ome import OmeSink, free_name
 
-__all__ = ["as_dtype", "check_output", "frame_of", "open_output"]
+__all__ = ["as_dtype", "check_output", "frame_of", "open_output", "replace_old"]
 
 _WIDER: dict[str, tuple[str, ...]] = {
     "uint8": ("uint16", "float32"),
@@ -50,16 +50,12 @@ def check_output(source: Path, out: Path, *, force: bool) -> None:
 def open_output(movie: Movie, out: Path, *, force: bool) -> tuple[OmeSink, NDArray[np.intp]]:
     """A sink for a file like `movie`, and the order in which it wants the frames.
 
-    An existing `out` is removed here, if `force`. Raises `UserError` for axes that the
-    kind of file cannot have.
+    Where `out` exists, and `force` allows to replace it, the new file gets a free name beside
+    it until `replace_old`. Raises `UserError` for axes that the kind of file cannot have.
     """
     layout, order = layout_like(movie.axes, movie.leading_shape, file_kind(out))
-    if force and out.is_dir():
-        shutil.rmtree(out)
-    elif force:
-        out.unlink(missing_ok=True)
     sink = OmeSink(
-        out,
+        free_name(out) if force else out,
         layout=layout,
         on_existing="refuse",
         pixel_size_um=movie.pixel_size_um,
@@ -67,6 +63,17 @@ def open_output(movie: Movie, out: Path, *, force: bool) -> tuple[OmeSink, NDArr
         interval_ms=movie.interval_ms,
     )
     return sink, order
+
+
+def replace_old(new: Path, out: Path) -> Path:
+    """Put the finished file `new` in the place of `out`; where the file is then."""
+    if new == out:
+        return new
+    if out.is_dir():
+        shutil.rmtree(out)
+    else:
+        out.unlink(missing_ok=True)
+    return new.rename(out)
 
 
 def frame_of(movie: Movie, index: int, dtype: str) -> Frame:

@@ -70,7 +70,7 @@ def restore(
         try:
             made_as = dtype or movie.dtype.name
             sink, order = open_output(movie, out, force=force)
-            job = _Job(movie, runtime, camera, sink, made_as)
+            job = _Job(movie, runtime, camera, sink, made_as, out.expanduser())
             job.run([int(index) for index in order], console)
         finally:
             runtime.close()
@@ -104,17 +104,21 @@ class _Job:
         camera: CameraModel,
         sink: OmeSink,
         dtype: str,
+        out: Path,
     ) -> None:
         self._movie = movie
         self._runtime = runtime
         self._camera = camera
         self._sink = sink
         self._dtype = dtype
+        self._out = out
         self._clipped = 0
         self._warnings: dict[str, int] = {}
 
     def run(self, order: list[int], console: Console) -> None:
         """Restore the frames at `order` and close the file, whatever happens."""
+        from liverestore.cli.output_file import replace_old
+
         started = time.monotonic()
         try:
             with _Interrupt() as interrupt:
@@ -124,7 +128,7 @@ class _Job:
                         break
         except LiverestoreError as error:
             report = self._sink.close()
-            kept = f"; {report.frames} restored frames are in {report.path}"
+            kept = f"; frames restored before: {report.frames}, in {report.path}"
             raise type(error)(f"{error}{kept if report.frames else ''}") from error
         finally:
             report = self._sink.close()
@@ -134,11 +138,12 @@ class _Job:
                 f"stopped: {report.frames} of {len(order)} frames are restored, in {report.path}"
             )
             raise typer.Exit(_INTERRUPTED)
+        path = replace_old(report.path, self._out)
         seconds = max(time.monotonic() - started, 1e-9)
         frames = "1 frame" if report.frames == 1 else f"{report.frames} frames"
         console.print(
             f"{frames} restored by {self._runtime.spec.name} ({self._runtime.description}) in "
-            f"{seconds:.1f} s, {report.frames / seconds:.1f} fps: {report.path}"
+            f"{seconds:.1f} s, {report.frames / seconds:.1f} fps: {path}"
         )
 
     def _say_notes(self, console: Console) -> None:

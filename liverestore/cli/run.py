@@ -129,11 +129,14 @@ class _Progress:
 def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
     """The end of a run in a few lines."""
     capture, engine = result.capture, result.engine
+    if result.failure is not None and capture.captured == 0:
+        return  # the reason says it all
     lost = f"[red]{capture.lost} lost[/red]" if capture.lost else "0 lost"
+    failed = f", {engine.failed} of them not restorable" if engine and engine.failed else ""
     written = f", {capture.written} written" if plan.raw_path else ""
     console.print(
         f"{capture.captured} frames captured, {lost}{written}; "
-        f"{capture.restored} restored, {capture.dropped} dropped for a newer one",
+        f"{capture.restored} restored, {capture.dropped} dropped (a newer one was there){failed}",
         highlight=False,
         soft_wrap=True,
     )

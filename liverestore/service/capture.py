@@ -82,8 +82,17 @@ class CaptureLoop:
             log.exception("the camera thread failed")
             self.error = Failure(f"unexpected {type(error).__name__}: {error}")
         finally:
-            self.source.stop()
+            # The file first: a camera that fails to stop must not keep it open.
             self._close_sink()
+            self._stop_source()
+
+    def _stop_source(self) -> None:
+        try:
+            self.source.stop()
+        except Exception as error:
+            # An unplugged camera answers its farewell with whatever its driver raises.
+            log.warning("the camera did not stop properly: %s", error)
+            self.error = self.error or Failure(f"the camera did not stop properly: {error}")
 
     def _pull(self) -> None:
         while not self._stop.is_set() and self._captured != self._frames:
@@ -117,6 +126,11 @@ class CaptureLoop:
             self._written = self._sink.close().frames
         except LiverestoreError as error:
             self._write_error = self._write_error or str(error)
+            self._written = self._sink.written
+        except Exception as error:
+            # A file that could not be closed must be told of, whatever the reason.
+            log.exception("the raw file could not be closed")
+            self._write_error = self._write_error or f"{type(error).__name__}: {error}"
             self._written = self._sink.written
 
     def report(self, phase: Literal["ready", "running", "ended"]) -> CaptureReport:
@@ -193,25 +207,29 @@ def _attend(
 ) -> None:
     camera = threading.Thread(target=loop.run, name="camera")
     camera.start()
-    told_write_error = False
-    next_report = 0.0
-    ends_at = math.inf if seconds is None else time.monotonic() + seconds
-    while camera.is_alive():
-        if time.monotonic() > ends_at:
-            loop.stop()
-        if stop.is_set() or orphaned():
-            loop.stop()
-        for word in link.receive(0.02):
-            _obey(loop, link, word, stop)
-        now = time.monotonic()
-        if now >= next_report:
-            next_report = now + _REPORT_EVERY_S
-            report = loop.report("running")
-            link.send(report)
-            if report.write_error and not told_write_error:
-                told_write_error = True
-                link.send(Notice(text=f"recording stopped: {report.write_error}"))
-    camera.join()
+    try:
+        told_write_error = False
+        next_report = 0.0
+        ends_at = math.inf if seconds is None else time.monotonic() + seconds
+        while camera.is_alive():
+            if time.monotonic() > ends_at:
+                loop.stop()
+            if stop.is_set() or orphaned():
+                loop.stop()
+            for word in link.receive(0.02):
+                _obey(loop, link, word, stop)
+            now = time.monotonic()
+            if now >= next_report:
+                next_report = now + _REPORT_EVERY_S
+                report = loop.report("running")
+                link.send(report)
+                if report.write_error and not told_write_error:
+                    told_write_error = True
+                    link.send(Notice(text=f"recording stopped: {report.write_error}"))
+    finally:
+        # Whatever happens here, frames in the writer's queue go to the disk first.
+        loop.stop()
+        camera.join()
 
 
 def _obey(loop: CaptureLoop, link: ControlLink, word: Word, stop: threading.Event) -> None:

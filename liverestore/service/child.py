@@ -37,6 +37,10 @@ def run_child(
     `stop` is set by SIGTERM and when the supervisor dies. Ctrl-C reaches the whole
     process group; the supervisor alone acts on it, so that all end in order.
     """
+    logging.basicConfig(
+        level=os.environ.get("LIVERESTORE_LOG", "WARNING"),
+        format=f"%(levelname)s {name} %(name)s: %(message)s",
+    )
     stop = threading.Event()
     _listen_to_signals(stop)
     link = ControlLink(control, name)

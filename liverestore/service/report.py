@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from liverestore.errors import Failure
+from liverestore.errors import Failure, UserError
 from liverestore.service.plan import RunPlan
 from liverestore.service.supervisor import RunResult
 
-__all__ = ["run_report", "write_report"]
+__all__ = ["check_report", "run_report", "write_report"]
 
 
 def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
             "written": capture.written,
             "restored": capture.restored,
             "dropped": capture.dropped,
+            "failed": engine.failed if engine else 0,
         },
         "fps": {
             "capture": _rounded(capture.fps),
@@ -51,6 +52,19 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
         "notices": list(result.notices),
         "error": result.failure,
     }
+
+
+def check_report(path: Path) -> None:
+    """Refuse a report that cannot be written, before the run. Raises `UserError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write the report {path}: {error.strerror}; give --report a file name in a "
+            "folder you can write to"
+        ) from error
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import multiprocessing
 import os
 import signal
@@ -39,10 +40,12 @@ _STATUS_EVERY_S = 0.2
 _GRACE_S = 2.3
 """Ctrl-C to the last process gone takes at most this and a little, unless frames still
 wait for a slow disk."""
+_SAME_INTERRUPT_S = 0.5
 _SILENCE_S = 2.0
 """A capture process that is still writing says so more often than this."""
 _MAX_RESTARTS = 5
 _LAST_NOTICES = 5
+_KEPT_NOTICES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Supervisor:
         self._state: RunState = "starting"
         self._went = False
         self._interrupts = 0
+        self._interrupted_at = -math.inf
         self._capture_heard = 0.0
         self._stopping_since: float | None = None
         self._failure: tuple[str, int] | None = None
@@ -105,7 +109,10 @@ class Supervisor:
         old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def on_signal(_number: int, _frame: FrameType | None) -> None:
-            self._interrupts += 1
+            # One Ctrl-C may arrive twice, from the terminal and from a parent.
+            if time.monotonic() - self._interrupted_at > _SAME_INTERRUPT_S:
+                self._interrupts += 1
+                self._interrupted_at = time.monotonic()
 
         for number in old:
             signal.signal(number, on_signal)
@@ -158,6 +165,7 @@ class Supervisor:
         code = self._processes["capture"].exitcode
         if last is not None:
             self._failure = (last.text, last.exit_code)
+            self._note(last.text)
         elif code != 0:
             self._failure = (
                 f"the capture process died (exit code {code}); what it had written is kept",
@@ -165,7 +173,10 @@ class Supervisor:
             )
         self._state = "failed" if self._failure else "stopped"
         view = self._processes.get("view")
-        if self._view_outlives_run and view is not None and view.is_alive():
+        # Without a single frame there is nothing to look at, and the reason belongs on
+        # the terminal.
+        shows = self._failure is None or self._capture.captured > 0
+        if self._view_outlives_run and shows and view is not None and view.is_alive():
             self._stop("engine")
             self._publish()
             return False  # the person goes on looking at the last frame
@@ -195,6 +206,8 @@ class Supervisor:
             self._capture = word
         elif isinstance(word, EngineReport):
             self._engine = word
+            # Also when it changed while live: this is what a restarted engine begins with.
+            self._plan = dataclasses.replace(self._plan, engine=word.engine)
         elif isinstance(word, ViewReport):
             self._view = word
         elif isinstance(word, Notice):
@@ -204,19 +217,24 @@ class Supervisor:
         elif isinstance(word, SetExposure | SetZ | Stop):
             self._hub.send("capture", word)
         elif isinstance(word, SetEngine):
-            self._plan = dataclasses.replace(self._plan, engine=word.name)
             self._hub.send("engine", word)
 
     def _note(self, text: str) -> None:
         if text not in self._notices[-_LAST_NOTICES:]:
             self._notices.append(text)
+            del self._notices[:-_KEPT_NOTICES]
 
     # -- processes --------------------------------------------------------------------
 
     def _start(self, name: str) -> None:
         process = self._spawn.Process(target=self._targets[name], args=(self._plan,), name=name)
-        with _one_blas_thread():
-            process.start()
+        # A child ignores Ctrl-C from its first moment on, not only once it is up.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with _one_blas_thread():
+                process.start()
+        finally:
+            signal.signal(signal.SIGINT, handler)
         self._processes[name] = process
 
     def _look_after(self, name: str, now: float) -> None:
@@ -249,7 +267,7 @@ class Supervisor:
 
     def _plan_restart(self, name: str, code: int | None, now: float) -> None:
         last = self._last_word.get(name)
-        if last is not None and last.exit_code == 2:
+        if last is not None and last.exit_code == 2 and not self._went:
             # The user's mistake does not go away by itself.
             self._failure = (last.text, 2)
             self._stop_all(now)
@@ -328,6 +346,17 @@ class Supervisor:
         last = self._last_word.get("capture")
         if failure is None and last is not None:
             failure, code = last.text, last.exit_code
+        given_up = self._capture.captured - self._capture.written
+        if (
+            failure is None
+            and self._plan.raw_path
+            and self._capture.phase == "running"
+            and given_up
+        ):
+            failure, code = (
+                f"up to {given_up} captured frames were given up: they are not in the file",
+                1,
+            )
         if failure is None and self._capture.write_error is not None:
             failure, code = f"recording stopped: {self._capture.write_error}", 1
         return RunResult(

@@ -52,7 +52,10 @@ class Inlet:
             try:
                 message = decode([part.buffer for part in parts])
             except WireError:
+                # The sender takes it for answered; asking anew counts it as dropped there.
                 self.refused += 1
+                self._asked_at = None
+                self._ask()
                 continue
             if isinstance(message, Next) or message.serial != self._serial:
                 continue

@@ -43,6 +43,7 @@ class Outlet:
         self._endpoint = endpoint
         self._max_consumers = max_consumers
         self._lock = threading.Lock()
+        self._roles = roles
         self._consumers = {role: _Consumer() for role in roles}
         self._ended: str | None = None
         self._closing = False
@@ -95,7 +96,8 @@ class Outlet:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self._thread.is_alive():
             with self._lock:
-                if all(c.slot.counts.waiting == 0 for c in self._consumers.values()):
+                # Others come and go as they like; only the declared ones are waited for.
+                if all(self._consumers[role].slot.counts.waiting == 0 for role in self._roles):
                     break
             time.sleep(0.005)
         with self._lock:

@@ -166,7 +166,7 @@ def _written_cell(status: RunStatus | None) -> Cell:
 def cells(
     status: RunStatus | None, measured: Measured, shown: Shown, now_ns: int
 ) -> tuple[Cell, ...]:
-    """The status line, left to right. `now_ns` is `time.monotonic_ns()`."""
+    """The status line, left to right. `now_ns` is `time.perf_counter_ns()`."""
     lost, dropped = _loss_cells(status)
     saturated = measured.saturated
     running = status is None or status.state == "running"

@@ -52,7 +52,7 @@ class LiveWindow(QWidget):
         camera: CameraConfig | None = None,
         lut: str = "grey",
         ignore_percent: float = 0.1,
-        clock_ns: Callable[[], int] = time.monotonic_ns,
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
         live: bool = True,
     ) -> None:
         super().__init__()

@@ -88,12 +88,14 @@ def test_late_consumer_gets_late_frames_and_catches_up(movie):
     clock = SteppedClock()
     source = ReplaySource(rig_for(movie), clock=clock)
     source.start()
-    clock.sleep(0.12)  # frames 0, 1 and 2 are due
-    numbers = [source.next_frame(0.0).header.number for _ in range(3)]
+    clock.sleep(100.0)  # nobody waits for frames yet: the movie does not play
+    numbers = [source.next_frame(0.0).header.number]
+    clock.sleep(0.12)  # frames 1 and 2 are due
+    numbers += [source.next_frame(0.0).header.number for _ in range(2)]
     assert numbers == [0, 1, 2]
     assert source.next_frame(0.0) is None
     assert source.next_frame(1.0).header.number == 3
-    assert clock.now() == pytest.approx(0.15)
+    assert clock.now() == pytest.approx(100.15)
     source.stop()
 
 

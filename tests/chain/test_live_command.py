@@ -233,3 +233,60 @@ def test_a_mistake_gets_one_line_and_code_2(liverestore, tmp_path, name):
     assert expected in lines[0]
     assert "Traceback" not in done.stderr
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.paints
+def test_with_a_window_a_mistake_ends_the_run_too(liverestore, tmp_path):
+    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((9, 9, 3), np.uint8), photometric="rgb")
+    done = liverestore(
+        "live", "--rig", "replay", "--movie", "rgb.tif",
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("liverestore: ")
+
+
+WRONG_COMMAND_LINES = [
+    ["live"],
+    ["live", "--rig", "demo", "--frames", "0"],
+    ["live", "--rig", "demo", "--format", "png"],
+    ["live", "--rig", "demo", "--headless", "--report", "."],
+    ["nonsense"],
+    ["engines", "--nonsense"],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG_COMMAND_LINES)
+def test_a_wrong_command_line_gets_one_line_and_code_2(liverestore, arguments):
+    done = liverestore(*arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("liverestore: ")
+
+
+@pytest.mark.parametrize("after_s", [0.6, 1.2, 2.0])
+def test_ctrl_c_while_starting_leaves_no_traceback(start, small_rig, after_s):
+    running = start("live", "--rig", small_rig, "--engine", "mean5", "--headless")
+    time.sleep(after_s)
+    _, errors = running.end()
+    assert "Traceback" not in errors
+    running.wait_until_alone()
+
+
+def test_frames_that_were_asked_for_and_not_captured_are_no_success(start, small_rig):
+    running = start(
+        "live", "--rig", small_rig, "--engine", "mean5", "--headless",
+        "--frames", 100_000, "--save", "out",
+    )  # fmt: skip
+    running.wait_for_frames(5)
+    code, errors = running.end()
+    assert code == 130, errors
+
+
+def test_a_replay_begins_when_the_engine_is_ready(liverestore, read_report):
+    done = liverestore(
+        "live", "--rig", "replay", "--engine", "mean5", "--headless", "--frames", 12,
+        "--report", "report.json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read_report()["fps"]["capture"] < 12.5  # the movie's own rate is 10

@@ -222,3 +222,17 @@ def test_a_bug_in_a_source_is_reported_not_swallowed(bench, monkeypatch):
     monkeypatch.setattr(run.capture.source, "next_frame", broken)
     run.run()
     assert "ValueError" in str(run.capture.error)
+
+
+def test_a_camera_that_fails_to_stop_does_not_keep_the_file_open(bench, monkeypatch):
+    run = bench(frames=12)
+
+    def unplugged():
+        raise RuntimeError("device is not connected")
+
+    monkeypatch.setattr(run.capture.source, "stop", unplugged)
+    report = run.run()
+    assert (report.captured, report.written) == (12, 12)
+    assert "not connected" in str(run.capture.error)
+    with open_movie(run.path) as movie:
+        assert len(movie) == 12

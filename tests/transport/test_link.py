@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import zmq
 
+import liverestore.transport.inlet as inlet_module
 from liverestore.frame import Frame, FrameHeader
 from liverestore.transport.endpoint import Endpoint, PrivateEndpoints
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
-from liverestore.wire import End
+from liverestore.wire import End, WireError
 
 
 def frame(number, size=8):
@@ -19,7 +20,7 @@ def frame(number, size=8):
         number=number,
         shape=(size, size),
         dtype="uint16",
-        captured_ns=time.monotonic_ns(),
+        captured_ns=time.perf_counter_ns(),
         captured_utc="",
         camera="c",
     )
@@ -172,3 +173,41 @@ def test_the_folder_of_the_sockets_is_the_users_alone_and_goes_away():
         folder = Path(address.removeprefix("ipc://")).parent
         assert folder.stat().st_mode & 0o077 == 0
     assert not folder.exists()
+
+
+def test_the_end_does_not_wait_for_a_view_that_went_away(endpoint, outlet):
+    view = Inlet(endpoint.for_client(), "view")
+    view.receive(0)
+    while outlet.counts("view").offered == 0:
+        outlet.offer(frame(0))
+        time.sleep(0.01)
+    patient(view)
+    view.close()
+    engine = Inlet(endpoint.for_client(), "engine")
+    patient(engine)
+    engine.acknowledge()
+    finisher = threading.Thread(target=outlet.finish, args=("over",), kwargs={"timeout_s": 60.0})
+    finisher.start()
+    finisher.join(20)
+    assert not finisher.is_alive()
+    engine.close()
+
+
+def test_an_answer_that_is_not_understood_is_asked_for_again(endpoint, outlet, monkeypatch):
+    inlet = Inlet(endpoint.for_client(), "engine")
+    real, broken = inlet_module.decode, []
+
+    def decode_badly_once(parts):
+        if not broken:
+            broken.append(parts)
+            raise WireError("damaged")
+        return real(parts)
+
+    monkeypatch.setattr(inlet_module, "decode", decode_badly_once)
+    outlet.offer(frame(0))
+    assert inlet.receive(1.0) is None
+    outlet.offer(frame(1))
+    assert patient(inlet).header.number == 1
+    inlet.close()
+    assert inlet.refused == 1
+    assert outlet.counts("engine").dropped == 1
