@@ -156,7 +156,7 @@ def test_frames_before_a_bad_one_are_kept(liverestore, movie):
     path = movie.with_name("nan.tif")
     tifffile.imwrite(path, nan, photometric="minisblack")
     result = liverestore("restore", path, movie.with_name("o.tif"), "--engine", "mean5")
-    assert "2 restored frames are in" in result.stderr
+    assert "frames restored before: 2" in result.stderr
     with open_movie(movie.with_name("o.tif")) as after:
         assert len(after) == 2
 
@@ -205,3 +205,13 @@ def test_real_movie_keeps_its_counts(liverestore, tmp_path):
         assert (after.shape, after.axes, after.dtype) == (before.shape, before.axes, before.dtype)
         raw, restored = np.stack(list(before)), np.stack(list(after))
     assert restored.mean() == pytest.approx(raw.mean(), rel=0.01)
+
+
+def test_a_failed_replacement_leaves_the_old_file(liverestore, movie):
+    out = movie.with_name("out.tif")
+    assert liverestore("restore", movie, out, "--engine", "mean5").returncode == 0
+    before = out.read_bytes()
+    nan = movie.with_name("nan.tif")
+    tifffile.imwrite(nan, np.full((2, 20, 20), np.nan, np.float32), photometric="minisblack")
+    assert liverestore("restore", nan, out, "--engine", "mean5", "--force").returncode == 2
+    assert out.read_bytes() == before

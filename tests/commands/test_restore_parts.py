@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from liverestore.cli.camera_choice import choose_camera
-from liverestore.cli.output_file import as_dtype, check_output, frame_of, open_output
+from liverestore.cli.output_file import as_dtype, check_output, frame_of, open_output, replace_old
 from liverestore.errors import UserError
 from liverestore.frame import Frame, FrameHeader, Provenance, Restored
 from liverestore.model_spec import BUILT_IN, ModelSpec
@@ -139,7 +139,12 @@ def test_force_replaces(tmp_path):
                 sink, order = open_output(movie, out, force=True)
                 for index in order:
                     sink.append(frame_of(movie, int(index), "uint16"))
-                assert sink.close().path == out
+                # the old file stays until the new one is finished
+                new = sink.close().path
+                assert replace_old(new, out) == out
+        with open_movie(out) as movie:
+            assert len(movie) == 2
+        assert [p.name for p in tmp_path.glob("b*") if "_" in p.name] == []
 
 
 def test_frames_of_a_recording_keep_their_headers(tmp_path):
