@@ -15,7 +15,9 @@ from liverestore.rig import RigConfig
 from liverestore.service.capture import capture_process
 from liverestore.service.engine import engine_process
 from liverestore.service.plan import RunEndpoints, RunPlan
-from liverestore.service.supervisor import RunResult, Supervisor, Target
+from liverestore.service.result import RunResult
+from liverestore.service.spawn import Target
+from liverestore.service.supervisor import Supervisor
 from liverestore.status import RunStatus
 from liverestore.transport.endpoint import PrivateEndpoints
 

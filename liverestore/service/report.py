@@ -8,7 +8,7 @@ from typing import Any
 
 from liverestore.errors import Failure, UserError
 from liverestore.service.plan import RunPlan
-from liverestore.service.supervisor import RunResult
+from liverestore.service.result import RunResult
 
 __all__ = ["check_report", "run_report", "write_report"]
 

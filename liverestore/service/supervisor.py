@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import multiprocessing
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from liverestore.service.plan import RunPlan
+from liverestore.service.result import RunResult
+from liverestore.service.spawn import Target, spawn
 from liverestore.status import (
     CaptureReport,
     EngineReport,
@@ -32,9 +30,7 @@ from liverestore.status import (
 )
 from liverestore.transport.control import ControlHub
 
-__all__ = ["RunResult", "Supervisor", "Target"]
-
-Target = Callable[[RunPlan], None]
+__all__ = ["Supervisor"]
 
 _STATUS_EVERY_S = 0.2
 _GRACE_S = 2.3
@@ -46,20 +42,6 @@ _SILENCE_S = 2.0
 _MAX_RESTARTS = 5
 _LAST_NOTICES = 5
 _KEPT_NOTICES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """How a run went."""
-
-    capture: CaptureReport
-    engine: EngineReport | None
-    view_fps: float | None
-    notices: tuple[str, ...]
-    failure: str | None
-    """The one line to print; None when all went well."""
-    exit_code: int
-    interrupted: bool
 
 
 class Supervisor:
@@ -85,7 +67,6 @@ class Supervisor:
         self._on_status = on_status
         self._patience_s = engine_patience_s
         self._view_outlives_run = view_outlives_run
-        self._spawn = multiprocessing.get_context("spawn")
         self._processes: dict[str, BaseProcess] = {}
         self._restarts: dict[str, int] = {}
         self._restart_at: dict[str, float] = {}
@@ -227,15 +208,7 @@ class Supervisor:
     # -- processes --------------------------------------------------------------------
 
     def _start(self, name: str) -> None:
-        process = self._spawn.Process(target=self._targets[name], args=(self._plan,), name=name)
-        # A child ignores Ctrl-C from its first moment on, not only once it is up.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            with _one_blas_thread():
-                process.start()
-        finally:
-            signal.signal(signal.SIGINT, handler)
-        self._processes[name] = process
+        self._processes[name] = spawn(name, self._targets[name], self._plan)
 
     def _look_after(self, name: str, now: float) -> None:
         process = self._processes.get(name)
@@ -368,20 +341,3 @@ class Supervisor:
             exit_code=code,
             interrupted=self._interrupts > 0,
         )
-
-
-@contextlib.contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Small matrix products on all cores wait for each other more than they compute.
-
-    Measured on two busy cores: 64 to 87 ms instead of 12 for a frame of the simulated
-    specimen. BLAS reads this once, when a spawned process first loads it.
-    """
-    name = "OPENBLAS_NUM_THREADS"
-    before = os.environ.get(name)
-    os.environ.setdefault(name, "1")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
