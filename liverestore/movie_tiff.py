@@ -61,7 +61,8 @@ class TiffMovie(Movie):
         ):
             raise UserError(
                 f"{path}: got a colour image (axes {series.axes}); allowed are monochrome "
-                "images; split the channels first (Fiji: Image > Color > Split Channels)"
+                "images; split the channels first (Fiji: Image > Color > Split Channels), or, "
+                "where these are 3 or 4 frames, save them with photometric='minisblack'"
             )
         if len(found) > 1:
             sizes = ", ".join("x".join(map(str, s.shape)) for s in found[:3])
