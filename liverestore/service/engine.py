@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liverestore.camera_model import CameraModel, estimate_from_frame, estimate_from_movie
 from liverestore.errors import LiverestoreError
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _REPORT_EVERY_S = 0.2
 _FRAMES_FOR_ESTIMATE = 16
+_ESTIMATE_PX = 512
 
 OpenRuntime = Callable[[str], InferenceRuntime]
 
@@ -67,7 +69,7 @@ class CameraKnowledge:
             self._frames.clear()
         self._frames.append(frame)
         if len(self._frames) == _FRAMES_FOR_ESTIMATE:
-            stack = np.stack([kept.pixels for kept in self._frames])
+            stack = np.stack([_centre(kept.pixels) for kept in self._frames])
             known = self._known = estimate_from_movie(stack)
             self._frames.clear()
             self._tell(
@@ -78,8 +80,17 @@ class CameraKnowledge:
             )
             return known
         if self._first is None:
-            self._first = estimate_from_frame(frame.pixels)
+            self._first = estimate_from_frame(_centre(frame.pixels))
         return self._first
+
+
+def _centre(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The middle of a large frame: enough for an estimate, and no pause in the live view."""
+    rows, columns = (
+        slice(max(0, (size - _ESTIMATE_PX) // 2), (size + _ESTIMATE_PX) // 2)
+        for size in pixels.shape
+    )
+    return pixels[rows, columns]
 
 
 class EngineLoop:
