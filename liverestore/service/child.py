@@ -83,5 +83,8 @@ def _listen_to_signals(stop: threading.Event) -> None:
         stop.set()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        # Blocked since the start of the process; what came meanwhile is ignored now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with contextlib.suppress(OSError, ValueError):  # SIGTERM cannot be set everywhere
         signal.signal(signal.SIGTERM, on_term)

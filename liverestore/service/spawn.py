@@ -6,7 +6,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 
 from liverestore.service.plan import RunPlan
@@ -30,12 +32,20 @@ def spawn(name: str, target: Target, plan: RunPlan) -> BaseProcess:
 
 @contextlib.contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """A child inherits that it ignores Ctrl-C, from its first moment on."""
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A child inherits that Ctrl-C is blocked, from its first moment on (not on Windows).
+
+    Blocked, not ignored: a Ctrl-C in this very moment still reaches the supervisor after it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    # The first start would start this helper of multiprocessing too, which unblocks Ctrl-C.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from liverestore.status import (
     EngineReport,
     Failed,
     Go,
+    Hello,
     Notice,
     RunState,
     RunStatus,
@@ -33,7 +34,7 @@ from liverestore.transport.control import ControlHub
 __all__ = ["Supervisor"]
 
 _STATUS_EVERY_S = 0.2
-_GRACE_S = 2.3
+_GRACE_S = 1.8
 """Ctrl-C to the last process gone takes at most this and a little, unless frames still
 wait for a slow disk."""
 _SAME_INTERRUPT_S = 0.5
@@ -69,6 +70,7 @@ class Supervisor:
         self._view_outlives_run = view_outlives_run
         self._processes: dict[str, BaseProcess] = {}
         self._restarts: dict[str, int] = {}
+        self._greeted: set[str] = set()
         self._restart_at: dict[str, float] = {}
         self._hub = ControlHub(plan.endpoints.control)
         self._capture = CaptureReport(phase="ready")
@@ -181,7 +183,9 @@ class Supervisor:
             self._state = "running"
 
     def _hear(self, name: str, word: Word) -> None:
-        if isinstance(word, CaptureReport):
+        if isinstance(word, Hello):
+            self._greeted.add(name)
+        elif isinstance(word, CaptureReport):
             self._capture_ready = True
             self._capture_heard = time.monotonic()
             self._capture = word
@@ -208,6 +212,7 @@ class Supervisor:
     # -- processes --------------------------------------------------------------------
 
     def _start(self, name: str) -> None:
+        self._greeted.discard(name)
         self._processes[name] = spawn(name, self._targets[name], self._plan)
 
     def _look_after(self, name: str, now: float) -> None:
@@ -267,8 +272,11 @@ class Supervisor:
             self._stopping_since = now
             if self._state == "running":
                 self._state = "stopped"
-            for name in self._processes:
-                self._stop(name)
+            for name, process in self._processes.items():
+                if name in self._greeted:
+                    self._stop(name)
+                else:
+                    process.terminate()  # still loading its libraries; nothing to close
 
     def _end_all(self) -> None:
         self._drain()

@@ -264,7 +264,7 @@ def test_a_wrong_command_line_gets_one_line_and_code_2(liverestore, arguments):
     assert done.stderr.startswith("liverestore: ")
 
 
-@pytest.mark.parametrize("after_s", [0.6, 1.2, 2.0])
+@pytest.mark.parametrize("after_s", [0.7, 0.8, 0.9, 1.2, 2.0])
 def test_ctrl_c_while_starting_leaves_no_traceback(start, small_rig, after_s):
     running = start("live", "--rig", small_rig, "--engine", "mean5", "--headless")
     time.sleep(after_s)

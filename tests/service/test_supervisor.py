@@ -57,7 +57,8 @@ def test_an_engine_that_dies_is_started_again(plan_for, tmp_path):
 
 
 def test_the_users_mistake_ends_the_run_with_code_2(plan_for):
-    result = Supervisor(plan_for(), {"engine": fake.engine_unknown, "capture": fake.capture}).run()
+    targets = {"engine": fake.engine_unknown, "capture": fake.capture}
+    result = Supervisor(plan_for(), targets, engine_patience_s=20).run()
     assert result.exit_code == 2
     assert "not installed" in result.failure
 
