@@ -37,10 +37,11 @@ def run_child(
     `stop` is set by SIGTERM and when the supervisor dies. Ctrl-C reaches the whole
     process group; the supervisor alone acts on it, so that all end in order.
     """
-    logging.basicConfig(
-        level=os.environ.get("LIVERESTORE_LOG", "WARNING"),
-        format=f"%(levelname)s {name} %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler()
+    # On the handler: some libraries set their own loggers to DEBUG.
+    handler.setLevel(os.environ.get("LIVERESTORE_LOG", "WARNING"))
+    handler.setFormatter(logging.Formatter(f"%(levelname)s {name} %(name)s: %(message)s"))
+    logging.basicConfig(level=handler.level, handlers=[handler])
     stop = threading.Event()
     _listen_to_signals(stop)
     link = ControlLink(control, name)
