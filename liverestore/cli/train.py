@@ -10,6 +10,15 @@ from rich.console import Console
 
 from liverestore.cli.train_cross_modality import cross_modality
 from liverestore.cli.train_deepz import deepz, deepz_plus
+from liverestore.cli.train_options import (
+    Bf16,
+    Force,
+    Iterations,
+    Resume,
+    Seconds,
+    Seed,
+    Threads,
+)
 from liverestore.cli.train_progress import need_training_packages, with_bar
 
 if TYPE_CHECKING:
@@ -25,15 +34,6 @@ train_app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="Folder of the new engine.")]
-Seconds = Annotated[float | None, typer.Option(min=1, help="Train so long.")]
-Iterations = Annotated[int | None, typer.Option(min=1, help="Train so many steps.")]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same engine.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]
-Bf16 = Annotated[
-    bool, typer.Option("--bf16", help="Multiply in bfloat16: faster where the CPU has it.")
-]
-Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to take.")]
 
 
 @train_app.callback()

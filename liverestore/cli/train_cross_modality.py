@@ -7,6 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from liverestore.cli.train_options import (
+    Bf16,
+    Force,
+    Iterations,
+    Resume,
+    Seconds,
+    Seed,
+    Threads,
+)
+
 __all__ = ["cross_modality"]
 
 _DEFAULT_SECONDS = 3600.0
@@ -36,8 +46,8 @@ def cross_modality(
     width: Annotated[
         float, typer.Option(min=0.05, max=1.0, help="Width of the network, 1 as published.")
     ] = 1.0,
-    seconds: Annotated[float | None, typer.Option(min=1, help="Train so long.")] = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Train so many steps.")] = None,
+    seconds: Seconds = None,
+    iterations: Iterations = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures in one step.")] = 12,
     crop: Annotated[int, typer.Option(min=64, help="Edge of each, in pixels.")] = 64,
     adversarial: Annotated[
@@ -47,13 +57,11 @@ def cross_modality(
             help="Second job: sharpen, against a discriminator, what was trained to --out before.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same engine.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
-    bf16: Annotated[
-        bool, typer.Option("--bf16", help="Multiply in bfloat16: faster where the CPU has it.")
-    ] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor cores to take.")] = None,
+    seed: Seed = 1,
+    resume: Resume = False,
+    force: Force = False,
+    bf16: Bf16 = False,
+    threads: Threads = None,
 ) -> None:
     """Train a network from one modality to a better one.
 

@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+from liverestore.cli.train_options import (
+    Bf16,
+    Force,
+    Iterations,
+    Resume,
+    Seconds,
+    Seed,
+    Threads,
+)
+
 __all__ = ["deepz", "deepz_plus"]
 
 _DEFAULT_SECONDS = 3600.0
@@ -26,8 +36,6 @@ ZStep = Annotated[
     float | None, typer.Option("--z-step", help="um between planes, if the files do not say it.")
 ]
 Reach = Annotated[float, typer.Option(min=0.5, help="Farthest distance to refocus, in um.")]
-Seconds = Annotated[float | None, typer.Option(min=1, help="Train so long.")]
-Iterations = Annotated[int | None, typer.Option(min=1, help="Train so many steps.")]
 Batch = Annotated[int, typer.Option(min=1, help="Pictures in one step.")]
 Adversarial = Annotated[
     bool,
@@ -36,13 +44,6 @@ Adversarial = Annotated[
         help="Second job: sharpen, against a discriminator, what was trained to --out before.",
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same engine.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]
-Bf16 = Annotated[
-    bool, typer.Option("--bf16", help="Multiply in bfloat16: faster where the CPU has it.")
-]
-Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to take.")]
 
 
 def deepz(
