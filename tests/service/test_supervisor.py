@@ -107,6 +107,22 @@ def test_frames_that_wait_for_the_disk_are_waited_for(plan_for, tmp_path):
     assert any("writing the last frames" in notice for notice in result.notices)
 
 
+def test_frames_that_are_given_up_are_reported(plan_for, tmp_path):
+    """A second Ctrl-C, well after the first, does not wait for the disk."""
+    asked = []
+
+    def impatient(status):
+        if status.state == "running" or any("Ctrl-C again" in line for line in status.notices):
+            asked.append(status.state)
+            signal.raise_signal(signal.SIGINT)
+
+    targets = {"capture": fake.capture_with_a_slow_disk}
+    result = Supervisor(plan_for(raw_path=tmp_path), targets, on_status=impatient).run()
+    assert len(asked) >= 2
+    assert result.exit_code == 1
+    assert "9 captured frames were given up" in result.failure
+
+
 def told_to_stop(status):
     """Ctrl-C, once, when the run is up."""
     if status.state == "running":
