@@ -116,6 +116,11 @@ class Running:
         return self.process.returncode, errors
 
 
+def _hear_ctrl_c():
+    """As in a terminal; a shell starts its background jobs deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(tmp_path):
     """Start the command line in `tmp_path`; what still runs at the end is killed."""
@@ -129,6 +134,7 @@ def start(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear_ctrl_c,
             **options,
         )
         running.append(process)
