@@ -120,7 +120,6 @@ class CaptureReport(_Word, frozen=True, kw_only=True):
     """Frames that the engine acknowledged."""
     dropped: int = 0
     fps: float | None = None
-    recording: str | None = None
     shape: tuple[int, int] | None = None
     dtype: str | None = None
 
