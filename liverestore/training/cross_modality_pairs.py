@@ -7,6 +7,7 @@ registered pairs. Each batch is a pure function of (seed, iteration).
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -19,8 +20,16 @@ from torch import Tensor
 from liverestore.errors import UserError
 from liverestore.microscopes import Confocal, confocal_psf, fwhm_um, saturation_for
 from liverestore.optics import Optics
+from liverestore.training.dice import Dice
 from liverestore.training.photographs import LightRanges, photographed
-from liverestore.training.rendering import Lens, confocal_lens, sted_lens, widefield_lens
+from liverestore.training.prepared import Prepared
+from liverestore.training.rendering import (
+    Lens,
+    confocal_psf_on,
+    lens_from_psf,
+    sted_psf_on,
+    widefield_psf_on,
+)
 from liverestore.training.volumes import Grid, random_volume
 
 __all__ = ["Modality", "PairFiles", "SimulatedModalities", "matched_intensity"]
@@ -62,12 +71,57 @@ def _corrected(optics: Optics) -> Optics:
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Microscopes:
+    """What NumPy makes of two microscopes that were drawn: a function of seed and number."""
+
+    grid: Grid
+    worse: NDArray[np.float32]
+    better: NDArray[np.float32]
+    """PSFs, (D, S, S) each."""
+
+
+def _drawn_pair(
+    modality: Modality, seed: int, planes: int, side_px: int, number: int
+) -> _Microscopes:
+    rng = np.random.default_rng((seed, 11, number))
+    if modality == "confocal":
+        return _widefield_to_confocal(rng, planes, side_px)
+    return _confocal_to_sted(rng, planes, side_px)
+
+
+def _widefield_to_confocal(rng: np.random.Generator, planes: int, side_px: int) -> _Microscopes:
+    optics = _draw_widefield(rng)
+    step_um = 0.8e-3 * optics.wavelength_nm * optics.sample_index
+    step_um /= optics.detected_aperture**2
+    grid = Grid(planes, side_px, step_um, optics.pixel_size_um)
+    scanner = Confocal(_corrected(optics), optics.wavelength_nm * 0.92, rng.uniform(0.6, 1.2))
+    better = confocal_psf_on(scanner, grid, 4 * step_um)
+    return _Microscopes(grid, widefield_psf_on(optics, grid), better)
+
+
+def _confocal_to_sted(rng: np.random.Generator, planes: int, side_px: int) -> _Microscopes:
+    scanner = _draw_confocal(rng)
+    on = scanner.detection
+    step_um = 0.4e-3 * on.wavelength_nm * on.sample_index / on.numerical_aperture**2
+    grid = Grid(planes, side_px, step_um, on.pixel_size_um)
+    depletion_nm = on.wavelength_nm * float(rng.uniform(1.08, 1.2))
+    point = confocal_psf(scanner, [0.0], 63)[0, 31]
+    width_um = fwhm_um(point, on.pixel_size_um) * float(rng.uniform(0.35, 0.5))
+    saturation = saturation_for(scanner, depletion_nm, width_um)
+    reach_um = 5 * step_um
+    better = sted_psf_on(scanner, depletion_nm, saturation, grid, reach_um)
+    return _Microscopes(grid, confocal_psf_on(scanner, grid, reach_um), better)
+
+
 class SimulatedModalities:
     """Pairs from a slowly renewed pool of simulated fields.
 
     At iteration i the pool holds the fields i // `renew_every` ... + `pool_size`; eight fields
     share one microscope. `pair` gives ((N, 1, Y, X), (N, 1, Y, X)), stabilised; a point in
-    focus has as much light in the target as in the input.
+    focus has as much light in the target as in the input. Specimens, pictures and noise are made
+    on `device`; the point spread functions by NumPy, when they are needed or, by `workers`
+    processes, ahead of time.
     """
 
     def __init__(
@@ -82,6 +136,8 @@ class SimulatedModalities:
         renew_every: int = 8,
         planes: int = 17,
         margin_px: int = 32,
+        device: torch.device | None = None,
+        workers: int = 0,
     ) -> None:
         if modality not in ("confocal", "sted"):
             raise UserError(f"modality '{modality}': allowed are confocal and sted")
@@ -91,47 +147,30 @@ class SimulatedModalities:
         self.light = light or LightRanges()
         self.pool_size, self.renew_every, self.planes = pool_size, renew_every, planes
         self.side_px = crop_px + 2 * margin_px
+        self.device = device or torch.device("cpu")
         self._pool: dict[int, tuple[Tensor, Tensor]] = {}
         self._lenses: tuple[int, Lens, Lens, Grid] | None = None
+        make = functools.partial(_drawn_pair, modality, seed, planes, self.side_px)
+        self._microscopes = Prepared(make, workers)
 
-    def _widefield_to_confocal(self, rng: np.random.Generator) -> tuple[Lens, Lens, Grid]:
-        optics = _draw_widefield(rng)
-        step_um = 0.8e-3 * optics.wavelength_nm * optics.sample_index
-        step_um /= optics.detected_aperture**2
-        grid = Grid(self.planes, self.side_px, step_um, optics.pixel_size_um)
-        scanner = Confocal(_corrected(optics), optics.wavelength_nm * 0.92, rng.uniform(0.6, 1.2))
-        return widefield_lens(optics, grid), confocal_lens(scanner, grid, 4 * step_um), grid
-
-    def _confocal_to_sted(self, rng: np.random.Generator) -> tuple[Lens, Lens, Grid]:
-        scanner = _draw_confocal(rng)
-        on = scanner.detection
-        step_um = 0.4e-3 * on.wavelength_nm * on.sample_index / on.numerical_aperture**2
-        grid = Grid(self.planes, self.side_px, step_um, on.pixel_size_um)
-        depletion_nm = on.wavelength_nm * float(rng.uniform(1.08, 1.2))
-        point = confocal_psf(scanner, [0.0], 63)[0, 31]
-        width_um = fwhm_um(point, on.pixel_size_um) * _STED_WIDTH
-        saturation = saturation_for(scanner, depletion_nm, width_um)
-        reach_um = 5 * step_um
-        better = sted_lens(scanner, depletion_nm, saturation, grid, reach_um)
-        return confocal_lens(scanner, grid, reach_um), better, grid
+    def _lenses_of(self, group: int) -> tuple[Lens, Lens, Grid]:
+        if self._lenses is None or self._lenses[0] != group:
+            made = self._microscopes.get(group)
+            worse, better = (
+                lens_from_psf(made.grid, psf, self.device) for psf in (made.worse, made.better)
+            )
+            self._lenses = group, worse, better, made.grid
+        return self._lenses[1:]
 
     def _field(self, index: int) -> tuple[Tensor, Tensor]:
-        group = index // 8
-        if self._lenses is None or self._lenses[0] != group:
-            rng = np.random.default_rng((self.seed, 11, group))
-            draw = (
-                self._widefield_to_confocal
-                if self.modality == "confocal"
-                else self._confocal_to_sted
-            )
-            self._lenses = group, *draw(rng)
-        _, lens, better, grid = self._lenses
-        generator = torch.Generator().manual_seed(self.seed * 2_000_003 + index)
-        volume = random_volume(grid, generator)
+        lens, better, grid = self._lenses_of(index // 8)
+        dice = Dice.seeded(self.seed * 2_000_003 + index, self.device)
+        volume = random_volume(grid, dice)
         # Focus where there is something to see.
-        focus = torch.multinomial(volume.sum(dim=(1, 2)), 1, generator=generator)
+        light = volume.sum(dim=(1, 2)).cumsum(0)
+        focus = torch.searchsorted(light, dice.rand(1) * light[-1]).clamp_max(self.planes - 1)
         seen, wanted = lens.stack(volume, focus)[0], better.stack(volume, focus)[0]
-        top = max(float(torch.quantile(seen.flatten(), 0.999)), 1e-12)
+        top = torch.quantile(seen.flatten(), 0.999).clamp_min(1e-12)
         edge = (self.side_px - self.crop_px) // 4
         inner = slice(edge, self.side_px - edge)
         return (seen / top)[inner, inner].clone(), (wanted / top)[inner, inner].clone()
@@ -142,29 +181,32 @@ class SimulatedModalities:
         wanted_fields = range(first, first + self.pool_size)
         for index in [k for k in self._pool if k not in wanted_fields]:
             del self._pool[index]
-        for index in wanted_fields:
-            if index not in self._pool:
-                self._pool[index] = self._field(index)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + iteration)
+        missing = [index for index in wanted_fields if index not in self._pool]
+        if missing:
+            # Four microscopes more than are needed now.
+            self._microscopes.want(range(missing[0] // 8, missing[-1] // 8 + 5))
+        for index in missing:
+            self._pool[index] = self._field(index)
+        dice = Dice.seeded(self.seed * 1_000_003 + iteration, self.device)
         fields = [self._pool[index] for index in wanted_fields]
-        seen, truth = _crops(fields, self.batch, self.crop_px, generator)
-        taken = photographed(seen, truth, generator, self.light)
+        seen, truth = _crops(fields, self.batch, self.crop_px, dice)
+        taken = photographed(seen, truth, dice, self.light)
         return taken.noisy, taken.mean
+
+    def close(self) -> None:
+        """End the processes that make point spread functions."""
+        self._microscopes.close()
 
 
 def _crops(
-    fields: Sequence[tuple[Tensor, Tensor]], batch: int, crop_px: int, generator: torch.Generator
+    fields: Sequence[tuple[Tensor, Tensor]], batch: int, crop_px: int, dice: Dice
 ) -> tuple[Tensor, Tensor]:
     """Random crops at one place and turn in both pictures, (N, 1, crop, crop) each."""
-
-    def integer(high: int) -> int:
-        return int(torch.randint(high, (1,), generator=generator))
-
     made: tuple[list[Tensor], list[Tensor]] = ([], [])
     for _ in range(batch):
-        field = fields[integer(len(fields))]
+        field = fields[dice.integer(len(fields))]
         height, width = field[0].shape
-        y, x, turn = integer(height - crop_px + 1), integer(width - crop_px + 1), integer(8)
+        y, x, turn = (dice.integer(n) for n in (height - crop_px + 1, width - crop_px + 1, 8))
         for image, out in zip(field, made, strict=True):
             crop = torch.rot90(image[y : y + crop_px, x : x + crop_px], turn % 4)
             out.append(crop.flip(1) if turn >= 4 else crop)
@@ -226,5 +268,5 @@ class PairFiles:
 
     def pair(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Input and target of this iteration, (N, 1, crop, crop) each."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + iteration)
-        return _crops(self._fields, self.batch, self.crop_px, generator)
+        dice = Dice.seeded(self.seed * 1_000_003 + iteration)
+        return _crops(self._fields, self.batch, self.crop_px, dice)

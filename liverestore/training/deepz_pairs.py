@@ -8,6 +8,7 @@ the sign of the distance would be lost.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,15 @@ from torch import Tensor
 from liverestore.errors import UserError
 from liverestore.microscopes import Confocal, defocus_waves_per_um
 from liverestore.optics import Optics
+from liverestore.training.dice import Dice
 from liverestore.training.photographs import LightRanges, photographed
-from liverestore.training.rendering import Lens, confocal_lens, widefield_lens
+from liverestore.training.prepared import Prepared
+from liverestore.training.rendering import (
+    Lens,
+    confocal_psf_on,
+    lens_from_psf,
+    widefield_psf_on,
+)
 from liverestore.training.volumes import Grid, random_volume
 
 __all__ = [
@@ -88,12 +96,35 @@ def with_dpm(image: Tensor, waves: Tensor) -> Tensor:
     return torch.cat([image, waves], dim=1)
 
 
-def _lens_of(
-    optics: Optics, grid: Grid, *, confocal: bool, excitation_nm: float
-) -> tuple[Lens, Lens | None]:
-    seen = widefield_lens(optics, grid)
+@dataclass(frozen=True, slots=True)
+class _Microscope:
+    """What NumPy makes of a microscope that was drawn: a function of seed and number."""
+
+    grid: Grid
+    waves_per_um: float
+    seen: NDArray[np.float32]
+    """PSF of the camera, (D, S, S)."""
+    wanted: NDArray[np.float32] | None
+    """PSF of the confocal (Deep-Z+)."""
+
+
+def _drawn_microscope(
+    ranges: OpticsRanges,
+    seed: int,
+    planes: int,
+    side_px: int,
+    z_step_um: float,
+    confocal: bool,
+    number: int,
+) -> _Microscope:
+    rng = np.random.default_rng((seed, 7, number))
+    optics = ranges.draw(rng)
+    grid = Grid(planes, side_px, z_step_um, optics.pixel_size_um)
+    excitation_nm = optics.wavelength_nm * rng.uniform(0.88, 0.96)
+    waves = defocus_waves_per_um(optics)
+    seen = widefield_psf_on(optics, grid)
     if not confocal:
-        return seen, None
+        return _Microscope(grid, waves, seen, None)
     # The scanner is well corrected: what it is to teach is the plane, not its own aberrations.
     clean = Optics(
         optics.numerical_aperture,
@@ -102,37 +133,35 @@ def _lens_of(
         optics.sample_index,
         optics.pixel_size_um,
     )
-    return seen, confocal_lens(Confocal(clean, excitation_nm), grid)
+    wanted = confocal_psf_on(Confocal(clean, excitation_nm), grid)
+    return _Microscope(grid, waves, seen, wanted)
 
 
 def simulated_stack(
-    grid: Grid, lenses: tuple[Lens, Lens | None], waves_per_um: float, generator: torch.Generator
+    grid: Grid,
+    lenses: tuple[Lens, Lens | None],
+    waves_per_um: float,
+    dice: Dice | torch.Generator,
 ) -> Stack:
-    """One random specimen, its brightest widefield pixels near 1."""
-    volume = random_volume(grid, generator)
+    """One random specimen, its brightest widefield pixels near 1, on the device of the dice."""
+    volume = random_volume(grid, dice)
     seen = lenses[0].stack(volume)
     wanted = seen if lenses[1] is None else lenses[1].stack(volume)
-    top = float(torch.quantile(seen[::4, ::2, ::2].flatten(), 0.9995))
-    seen = seen / max(top, 1e-12)
-    wanted = seen if lenses[1] is None else wanted / max(top, 1e-12)
+    top = torch.quantile(seen[::4, ::2, ::2].flatten(), 0.9995).clamp_min(1e-12)
+    seen = seen / top
+    wanted = seen if lenses[1] is None else wanted / top
     return Stack(seen, wanted, grid.z_step_um, waves_per_um)
 
 
-def _pick(
-    stack: Stack, reach_um: float, crop_px: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor, float]:
+def _pick(stack: Stack, reach_um: float, crop_px: int, dice: Dice) -> tuple[Tensor, Tensor, float]:
     """Crops of two planes, and the distance from the first to the second in um."""
-
-    def integer(high: int) -> int:
-        return int(torch.randint(high, (1,), generator=generator))
-
     planes, height, width = stack.seen.shape
     reach = min(int(reach_um / stack.z_step_um + 1e-6), planes - 1)
     while True:
-        here, there = integer(planes), integer(planes)
+        here, there = dice.integer(planes), dice.integer(planes)
         if abs(there - here) <= reach:
             break
-    y, x, turn = integer(height - crop_px + 1), integer(width - crop_px + 1), integer(8)
+    y, x, turn = (dice.integer(n) for n in (height - crop_px + 1, width - crop_px + 1, 8))
     crops = []
     for image in (stack.seen[here], stack.wanted[there]):
         crop = torch.rot90(image[y : y + crop_px, x : x + crop_px], turn % 4)
@@ -140,11 +169,27 @@ def _pick(
     return crops[0], crops[1], (there - here) * stack.z_step_um
 
 
+def _batch(
+    stacks: Sequence[Stack], batch: int, reach_um: float, crop_px: int, dice: Dice
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Planes seen and planes wanted, (N, 1, crop, crop) each, and waves between them, (N,)."""
+    seen, wanted, waves = [], [], []
+    for _ in range(batch):
+        stack = stacks[dice.integer(len(stacks))]
+        a, b, distance_um = _pick(stack, reach_um, crop_px, dice)
+        seen.append(a)
+        wanted.append(b)
+        waves.append(distance_um * stack.waves_per_um)
+    return torch.stack(seen)[:, None], torch.stack(wanted)[:, None], dice.constant(waves)
+
+
 class SimulatedRefocusing:
     """Pairs from a slowly renewed pool of simulated stacks.
 
     At iteration i the pool holds the stacks i // `renew_every` ... + `pool_size`; eight stacks
     share one microscope. `pair` gives ((N, 2, Y, X), (N, 1, Y, X)): see `DeepZGenerator`.
+    Specimens, pictures and noise are made on `device`; the point spread functions by NumPy, when
+    they are needed or, by `workers` processes, ahead of time.
     """
 
     def __init__(
@@ -162,6 +207,8 @@ class SimulatedRefocusing:
         planes: int = 41,
         z_step_um: float = 0.5,
         margin_px: int = 32,
+        device: torch.device | None = None,
+        workers: int = 0,
     ) -> None:
         if crop_px % 16:
             raise UserError(f"crop: got {crop_px} px; allowed are multiples of 16")
@@ -170,24 +217,29 @@ class SimulatedRefocusing:
         self.reach_um, self.pool_size, self.renew_every = reach_um, pool_size, renew_every
         self.planes, self.z_step_um = planes, z_step_um
         self.side_px = crop_px + 2 * margin_px
+        self.device = device or torch.device("cpu")
         self._pool: dict[int, Stack] = {}
         self._lenses: tuple[int, tuple[Lens, Lens | None], Grid, float] | None = None
+        make = functools.partial(
+            _drawn_microscope, self.optics, seed, planes, self.side_px, z_step_um, confocal
+        )
+        self._microscopes = Prepared(make, workers)
 
     def _microscope(self, group: int) -> tuple[tuple[Lens, Lens | None], Grid, float]:
         if self._lenses is None or self._lenses[0] != group:
-            rng = np.random.default_rng((self.seed, 7, group))
-            optics = self.optics.draw(rng)
-            grid = Grid(self.planes, self.side_px, self.z_step_um, optics.pixel_size_um)
-            excitation_nm = optics.wavelength_nm * rng.uniform(0.88, 0.96)
-            lenses = _lens_of(optics, grid, confocal=self.confocal, excitation_nm=excitation_nm)
-            self._lenses = group, lenses, grid, defocus_waves_per_um(optics)
+            made = self._microscopes.get(group)
+            seen = lens_from_psf(made.grid, made.seen, self.device)
+            wanted = (
+                None if made.wanted is None else lens_from_psf(made.grid, made.wanted, self.device)
+            )
+            self._lenses = group, (seen, wanted), made.grid, made.waves_per_um
         return self._lenses[1:]
 
     def stack(self, index: int) -> Stack:
         """Stack number `index`, a function of the seed and the number."""
         lenses, grid, waves = self._microscope(index // 8)
-        generator = torch.Generator().manual_seed(self.seed * 2_000_003 + index)
-        stack = simulated_stack(grid, lenses, waves, generator)
+        dice = Dice.seeded(self.seed * 2_000_003 + index, self.device)
+        stack = simulated_stack(grid, lenses, waves, dice)
         # The margin holds light that the periodic field brings round; it is never shown.
         edge = (self.side_px - self.crop_px) // 4
         inner = slice(edge, self.side_px - edge)
@@ -199,26 +251,25 @@ class SimulatedRefocusing:
         first = iteration // self.renew_every
         for index in [k for k in self._pool if not first <= k < first + self.pool_size]:
             del self._pool[index]
-        for index in range(first, first + self.pool_size):
-            if index not in self._pool:
-                self._pool[index] = self.stack(index)
+        missing = [k for k in range(first, first + self.pool_size) if k not in self._pool]
+        if missing:
+            # Four microscopes more than are needed now.
+            self._microscopes.want(range(missing[0] // 8, missing[-1] // 8 + 5))
+        for index in missing:
+            self._pool[index] = self.stack(index)
         return [self._pool[index] for index in range(first, first + self.pool_size)]
 
     def pair(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Input and target of this iteration."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + iteration)
+        dice = Dice.seeded(self.seed * 1_000_003 + iteration, self.device)
         stacks = self._stacks(iteration)
-        seen, wanted, waves = [], [], []
-        for _ in range(self.batch):
-            stack = stacks[int(torch.randint(len(stacks), (1,), generator=generator))]
-            a, b, distance_um = _pick(stack, self.reach_um, self.crop_px, generator)
-            seen.append(a)
-            wanted.append(b)
-            waves.append(distance_um * stack.waves_per_um)
-        taken = photographed(
-            torch.stack(seen)[:, None], torch.stack(wanted)[:, None], generator, self.light
-        )
-        return with_dpm(taken.noisy, torch.tensor(waves)), taken.mean
+        seen, wanted, waves = _batch(stacks, self.batch, self.reach_um, self.crop_px, dice)
+        taken = photographed(seen, wanted, dice, self.light)
+        return with_dpm(taken.noisy, waves), taken.mean
+
+    def close(self) -> None:
+        """End the processes that make point spread functions."""
+        self._microscopes.close()
 
 
 class StackFiles:
@@ -270,13 +321,6 @@ class StackFiles:
 
     def pair(self, iteration: int) -> tuple[Tensor, Tensor]:
         """Input and (noisy) target of this iteration."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + iteration)
-        seen, wanted, waves = [], [], []
-        for _ in range(self.batch):
-            stack = self._stacks[int(torch.randint(len(self._stacks), (1,), generator=generator))]
-            a, b, distance_um = _pick(stack, self.reach_um, self.crop_px, generator)
-            seen.append(a)
-            wanted.append(b)
-            waves.append(distance_um * stack.waves_per_um)
-        image = torch.stack(seen)[:, None]
-        return with_dpm(image, torch.tensor(waves)), torch.stack(wanted)[:, None]
+        dice = Dice.seeded(self.seed * 1_000_003 + iteration)
+        seen, wanted, waves = _batch(self._stacks, self.batch, self.reach_um, self.crop_px, dice)
+        return with_dpm(seen, waves), wanted

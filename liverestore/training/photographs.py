@@ -16,11 +16,18 @@ from torch import Tensor
 
 from liverestore.camera_model import expected_stabilised
 from liverestore.errors import UserError
+from liverestore.training.accelerator import moved
+from liverestore.training.dice import Dice
 
 __all__ = ["LightRanges", "Photographs", "photographed"]
 
 _READ_NOISES_E = (0.5, 0.9, 1.3, 1.6, 2.0, 2.5, 3.0)
-_TABLE_ROOTS = np.concatenate([np.linspace(0, 6, 121), np.linspace(6, 70, 129)[1:]])
+_FINE, _FINE_NODES, _COARSE, _COARSE_NODES = 0.05, 120, 0.5, 128
+_BREAK = _FINE * _FINE_NODES
+_LAST_ROOT = _BREAK + _COARSE * _COARSE_NODES
+_TABLE_ROOTS = np.concatenate(
+    [_FINE * np.arange(_FINE_NODES), _BREAK + _COARSE * np.arange(_COARSE_NODES + 1)]
+)
 """Square roots of the light (electrons) at which the mean is tabulated; it is smooth in them."""
 
 
@@ -50,39 +57,56 @@ class Photographs:
     mean: Tensor
 
 
-@functools.lru_cache(maxsize=32)
-def _mean_table(read_noise_e: float) -> NDArray[np.float64]:
-    return expected_stabilised(_TABLE_ROOTS**2, read_noise_e)
+@functools.lru_cache(maxsize=1)
+def _mean_tables() -> NDArray[np.float32]:
+    """(read noises, roots) mean of the stabilised picture."""
+    rows = [expected_stabilised(_TABLE_ROOTS**2, read) for read in _READ_NOISES_E]
+    return np.asarray(rows, np.float32)
 
 
-def _drawn(n: int, span: tuple[float, float], generator: torch.Generator) -> Tensor:
+def _mean(light: Tensor, choice: Tensor) -> Tensor:
+    """Mean of the stabilised picture of `light` (N, 1, Y, X), electrons, with the read noise
+    that `choice` (N,) names; linear between the nodes of the table.
+    """
+    table = moved(torch.from_numpy(_mean_tables()), light.device)
+    root = light.sqrt().clamp_max(_LAST_ROOT)
+    # The nodes are even up to the break, and even again, wider, behind it.
+    place = torch.where(
+        root < _BREAK, root / _FINE, _FINE_NODES + (root - _BREAK) / _COARSE
+    ).clamp_max(table.shape[1] - 1.001)
+    below = place.long()
+    row = (choice * table.shape[1]).view(-1, 1, 1, 1)
+    flat = table.flatten()
+    low, high = flat[row + below], flat[row + below + 1]
+    return torch.lerp(low, high, place - below)
+
+
+def _drawn(n: int, span: tuple[float, float], dice: Dice) -> Tensor:
     low, high = span
-    return low * (high / low) ** torch.rand((n, 1, 1, 1), generator=generator)
+    return low * (high / low) ** dice.rand(n, 1, 1, 1)
 
 
 def photographed(
-    seen: Tensor, wanted: Tensor, generator: torch.Generator, ranges: LightRanges | None = None
+    seen: Tensor,
+    wanted: Tensor,
+    dice: Dice | torch.Generator,
+    ranges: LightRanges | None = None,
 ) -> Photographs:
     """Noisy pictures of `seen` and noise-free pictures of `wanted`, one exposure for both.
 
-    Both are (N, 1, Y, X) and in the same units of light, `seen` with a peak near 1; each
-    sample gets its own random exposure, background and read noise.
+    Both are (N, 1, Y, X) on the device of the dice, and in the same units of light, `seen` with
+    a peak near 1; each sample gets its own random exposure, background and read noise. A torch
+    generator of the CPU serves as dice, too.
     """
-    r = ranges or LightRanges()
+    r, dice = ranges or LightRanges(), Dice.of(dice)
     n = seen.shape[0]
-    peak = _drawn(n, r.peak_e, generator)
-    background = _drawn(n, r.background_e, generator)
-    scale = _drawn(n, r.scale, generator)
-    choice = torch.randint(len(_READ_NOISES_E), (n,), generator=generator)
-    read = torch.tensor(_READ_NOISES_E)[choice].view(n, 1, 1, 1)
+    peak = _drawn(n, r.peak_e, dice)
+    background = _drawn(n, r.background_e, dice)
+    scale = _drawn(n, r.scale, dice)
+    choice = dice.integers(len(_READ_NOISES_E), n)
+    read = dice.constant(_READ_NOISES_E)[choice].view(n, 1, 1, 1)
     light = seen.clamp_min(0) * peak + background
-    electrons = torch.poisson(light, generator=generator)
-    electrons = electrons + read * torch.randn(light.shape, generator=generator)
+    electrons = dice.poisson(light)
+    electrons = electrons + read * dice.randn(*light.shape)
     noisy = scale * 2 * (electrons + 0.375 + read**2).clamp_min(0).sqrt()
-    target = (wanted.clamp_min(0) * peak + background).clamp_max(float(_TABLE_ROOTS[-1] ** 2))
-    mean = torch.empty_like(target)
-    for k in range(n):
-        table = _mean_table(_READ_NOISES_E[int(choice[k])])
-        roots = target[k].sqrt().numpy()
-        mean[k] = torch.from_numpy(np.interp(roots, _TABLE_ROOTS, table).astype(np.float32))
-    return Photographs(noisy, scale * mean)
+    return Photographs(noisy, scale * _mean(wanted.clamp_min(0) * peak + background, choice))

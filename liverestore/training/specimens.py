@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-__all__ = ["FAMILIES", "scene"]
+__all__ = ["FAMILIES", "numbered_scene", "scene"]
 
 FloatImage = NDArray[np.float32]
 
@@ -338,3 +338,10 @@ def scene(seed: tuple[int, ...], shape: tuple[int, int] = (256, 256)) -> FloatIm
         image = image * np.exp(rng.uniform(0.1, 0.8) * _texture(rng, shape, 2.2))
     image = _normalised(image)
     return image / np.float32(max(float(image.max()) / 4, 1))
+
+
+def numbered_scene(seed: int, side_px: int, number: int) -> FloatImage:
+    """Square `scene` of the seed (seed, number): a function of one number, once the others are
+    bound, that another process can call.
+    """
+    return scene((seed, number), (side_px, side_px))

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from liverestore.errors import UserError
+from liverestore.training.dice import Dice
 
 __all__ = ["KINDS", "Grid", "random_volume", "voxels"]
 
@@ -63,22 +64,6 @@ Points = tuple[Tensor, Tensor]
 """Places (N, 3) in um as (z, y, x), and weights (N,), float32."""
 
 
-def _u(generator: torch.Generator, low: float, high: float) -> float:
-    return low + (high - low) * float(torch.rand((), generator=generator))
-
-
-def _log_u(generator: torch.Generator, low: float, high: float) -> float:
-    return math.exp(_u(generator, math.log(low), math.log(high)))
-
-
-def _rand(generator: torch.Generator, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=generator)
-
-
-def _randn(generator: torch.Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator)
-
-
 def voxels(points: Points, grid: Grid) -> Tensor:
     """Points spread over their eight nearest voxels, (Z, Y, X) float32.
 
@@ -92,7 +77,7 @@ def voxels(points: Points, grid: Grid) -> Tensor:
     base = [torch.floor(c) for c in (z, y, x)]
     part = [c - b for c, b in zip((z, y, x), base, strict=True)]
     iz, iy, ix = (b.long() for b in base)
-    out = torch.zeros(planes * side * side)
+    out = torch.zeros(planes * side * side, device=place.device)
     for dz in (0, 1):
         kz = iz + dz
         inside = ((kz >= 0) & (kz < planes)).float()
@@ -107,118 +92,131 @@ def voxels(points: Points, grid: Grid) -> Tensor:
     return out.view(planes, side, side)
 
 
-def filaments(grid: Grid, generator: torch.Generator, thickness_um: float) -> Points:
+def filaments(grid: Grid, dice: Dice, thickness_um: float) -> Points:
     """Semiflexible curves that wander through a layer, such as microtubules."""
-    count = int(_log_u(generator, 10, 150))
+    count = int(dice.log_uniform(10, 150))
     step_um = 0.4 * grid.pixel_size_um
-    steps = int(_log_u(generator, 10.0, 1.2 * grid.side_um) / step_um)
-    persistence_um = grid.unit * _log_u(generator, 2.0, 40.0)
+    steps = int(dice.log_uniform(10.0, 1.2 * grid.side_um) / step_um)
+    persistence_um = grid.unit * dice.log_uniform(2.0, 40.0)
     turn = math.sqrt(2 * step_um / persistence_um)
-    start = 2 * math.pi * _rand(generator, count, 1)
-    if _u(generator, 0, 1) < 0.4:
-        start = start[:1] + 0.4 * _randn(generator, count, 1)  # a common direction
-    angle = start + turn * _randn(generator, count, steps).cumsum(1)
-    slope = 0.15 * _u(generator, 0, 1) * _randn(generator, count, 1)
-    slope = slope + 0.3 * turn * _randn(generator, count, steps).cumsum(1)
-    z = (_rand(generator, count, 1) - 0.5) * thickness_um
+    start = 2 * math.pi * dice.rand(count, 1)
+    if dice.uniform(0, 1) < 0.4:
+        start = start[:1] + 0.4 * dice.randn(count, 1)  # a common direction
+    angle = start + turn * dice.randn(count, steps).cumsum(1)
+    slope = 0.15 * dice.uniform(0, 1) * dice.randn(count, 1)
+    slope = slope + 0.3 * turn * dice.randn(count, steps).cumsum(1)
+    z = (dice.rand(count, 1) - 0.5) * thickness_um
     z = z + (step_um * torch.tanh(slope)).cumsum(1)
     # Reflected at the faces of the layer.
     z = (z + thickness_um / 2).remainder(2 * thickness_um) - thickness_um
     z = z.abs() - thickness_um / 2
-    y = _rand(generator, count, 1) * grid.side_um + (step_um * angle.sin()).cumsum(1)
-    x = _rand(generator, count, 1) * grid.side_um + (step_um * angle.cos()).cumsum(1)
-    weight = torch.exp(0.4 * _randn(generator, count, 1)).expand(-1, steps)
+    y = dice.rand(count, 1) * grid.side_um + (step_um * angle.sin()).cumsum(1)
+    x = dice.rand(count, 1) * grid.side_um + (step_um * angle.cos()).cumsum(1)
+    weight = torch.exp(0.4 * dice.randn(count, 1)).expand(-1, steps)
     return torch.stack([z, y, x], -1).view(-1, 3), weight.reshape(-1)
 
 
-def spots(grid: Grid, generator: torch.Generator, thickness_um: float) -> Points:
+def spots(grid: Grid, dice: Dice, thickness_um: float) -> Points:
     """Beads and vesicles, even or clustered."""
-    count = int(_log_u(generator, 10, 800))
-    place = _rand(generator, count, 3)
+    count = int(dice.log_uniform(10, 800))
+    place = dice.rand(count, 3)
     place[:, 0] = (place[:, 0] - 0.5) * thickness_um
     place[:, 1:] *= grid.side_um
-    if _u(generator, 0, 1) < 0.3:
-        centres = _rand(generator, 8, 2) * grid.side_um
-        owner = torch.randint(8, (count,), generator=generator)
-        spread = grid.unit * _log_u(generator, 1.0, 8.0)
-        place[:, 1:] = centres[owner] + spread * _randn(generator, count, 2)
-    weight = torch.exp(_u(generator, 0.1, 1.0) * _randn(generator, count))
-    radius_um = grid.unit * _log_u(generator, 0.05, 0.8)
+    if dice.uniform(0, 1) < 0.3:
+        centres = dice.rand(8, 2) * grid.side_um
+        owner = dice.integers(8, count)
+        spread = grid.unit * dice.log_uniform(1.0, 8.0)
+        place[:, 1:] = centres[owner] + spread * dice.randn(count, 2)
+    weight = torch.exp(dice.uniform(0.1, 1.0) * dice.randn(count))
+    radius_um = grid.unit * dice.log_uniform(0.05, 0.8)
     dots = 24  # a bead is a handful of points
-    offset = radius_um * 0.6 * _randn(generator, count, dots, 3)
+    offset = radius_um * 0.6 * dice.randn(count, dots, 3)
     place = (place[:, None] + offset).reshape(-1, 3)
     return place, (weight[:, None] / dots).expand(-1, dots).reshape(-1)
 
 
-def _even_directions(count: int) -> Tensor:
+_BALL_STEPS = (0.8191725134, 0.6710436067, 0.5497004779)
+"""1/g, 1/g^2 and 1/g^3 with g^4 = g + 1: the additive recurrence of Roberts (2018)."""
+
+
+def _even_directions(count: int, device: torch.device) -> Tensor:
     """(N, 3) unit vectors spread evenly over the sphere (golden spiral)."""
-    k = torch.arange(count) + 0.5
+    k = torch.arange(count, device=device) + 0.5
     z = 1 - 2 * k / count
     turn = math.pi * (1 + math.sqrt(5)) * k
     ring = torch.sqrt(1 - z * z)
     return torch.stack([z, ring * turn.sin(), ring * turn.cos()], -1).float()
 
 
-def _even_ball(count: int) -> Tensor:
+def _even_ball(count: int, device: torch.device) -> Tensor:
     """(N, 3) points that fill the unit ball evenly (an additive recurrence in three
     dimensions): random ones would clump, and no network can foretell that.
     """
-    steps = torch.tensor([0.8191725134, 0.6710436067, 0.5497004779], dtype=torch.float64)
-    u = (0.5 + torch.arange(1, count + 1, dtype=torch.float64)[:, None] * steps).remainder(1.0)
-    height, turn, radius = 1 - 2 * u[:, 0], 2 * math.pi * u[:, 1], u[:, 2] ** (1 / 3)
+    k = torch.arange(1, count + 1, dtype=torch.float64, device=device)
+    a, b, c = ((0.5 + k * step).remainder(1.0) for step in _BALL_STEPS)
+    height, turn, radius = 1 - 2 * a, 2 * math.pi * b, c ** (1 / 3)
     ring = torch.sqrt(1 - height**2)
     unit = torch.stack([height, ring * turn.sin(), ring * turn.cos()], -1)
     return (radius[:, None] * unit).float()
 
 
-def _bumpy(generator: torch.Generator, direction: Tensor, amount: float) -> Tensor:
-    """Radius around 1 that varies slowly over the sphere, (N,)."""
-    waves = 3 * _randn(generator, 6, 3)
-    phase = 2 * math.pi * _rand(generator, 6)
-    return 1 + amount * (direction @ waves.T + phase).sin().mean(1)
+def _bumpy(dice: Dice, count: int, direction: Tensor, amount: float) -> Tensor:
+    """Radii around 1 of `count` bodies that vary slowly over the sphere, (count, N)."""
+    waves = 3 * dice.randn(count, 3, 6)
+    phase = 2 * math.pi * dice.rand(count, 1, 6)
+    return 1 + amount * (direction @ waves + phase).sin().mean(2)
 
 
-def membranes(grid: Grid, generator: torch.Generator, thickness_um: float) -> Points:
+def _centres(grid: Grid, dice: Dice, count: int, thickness_um: float) -> Tensor:
+    """(count, 1, 3) places in the layer, um."""
+    z = (dice.rand(count, 1, 1) - 0.5) * thickness_um
+    return torch.cat([z, dice.rand(count, 1, 2) * grid.side_um], dim=2)
+
+
+def _flattened(dice: Dice, count: int, low: float, high: float) -> Tensor:
+    """(count, 1, 3) factors that make ellipsoids out of balls, flat along z."""
+    z = low + (high - low) * dice.rand(count, 1, 1)
+    x = 0.6 + 0.4 * dice.rand(count, 1, 1)
+    return torch.cat([z, torch.ones_like(z), x], dim=2)
+
+
+def membranes(grid: Grid, dice: Dice, thickness_um: float) -> Points:
     """Closed, bumpy shells of cells or organelles."""
-    count = int(_log_u(generator, 4, 40))
-    radius_um = grid.unit * _log_u(generator, 1.0, 10.0)
+    count = int(dice.log_uniform(4, 40))
+    radius_um = grid.unit * dice.log_uniform(1.0, 10.0)
     per_shell = max(400, min(40_000, int(12 * (radius_um / grid.pixel_size_um) ** 2)))
     per_shell = min(per_shell, 120_000 // count)
-    direction = _even_directions(per_shell)
-    places = []
-    for _ in range(count):
-        radius = radius_um * _u(generator, 0.6, 1.4) * _bumpy(generator, direction, 0.4)
-        flat = torch.tensor([_u(generator, 0.3, 1.0), 1.0, _u(generator, 0.6, 1.0)])
-        centre = _rand(generator, 3) * grid.side_um
-        centre[0] = (float(_rand(generator, 1)) - 0.5) * thickness_um
-        places.append(centre + radius[:, None] * direction * flat)
-    weight = torch.exp(0.3 * _randn(generator, count, 1)).expand(-1, per_shell)
-    return torch.cat(places), weight.reshape(-1)
+    direction = _even_directions(per_shell, dice.device)
+    radius = radius_um * (0.6 + 0.8 * dice.rand(count, 1)) * _bumpy(dice, count, direction, 0.4)
+    place = radius[:, :, None] * direction * _flattened(dice, count, 0.3, 1.0)
+    place = place + _centres(grid, dice, count, thickness_um)
+    weight = torch.exp(0.3 * dice.randn(count, 1)).expand(-1, per_shell)
+    return place.view(-1, 3), weight.reshape(-1)
 
 
-def nuclei(grid: Grid, generator: torch.Generator, thickness_um: float) -> Points:
+def nuclei(grid: Grid, dice: Dice, thickness_um: float) -> Points:
     """Filled ellipsoids with the texture of chromatin."""
-    count = int(_log_u(generator, 2, 20))
-    radius_um = grid.unit * _log_u(generator, 2.0, 7.0)
+    count = int(dice.log_uniform(2, 20))
+    radius_um = grid.unit * dice.log_uniform(2.0, 7.0)
     per_nucleus = min(120_000 // count, 60_000)
-    coarse = _randn(generator, 1, 1, 12, 32, 32)
-    place = _even_ball(per_nucleus)
-    direction = functional.normalize(place, dim=1)
-    places, weights = [], []
-    for _ in range(count):
-        shape = torch.tensor([_u(generator, 0.3, 0.7), 1.0, _u(generator, 0.6, 1.0)])
-        inside = place * _bumpy(generator, direction, 0.3)[:, None]
-        centre = _rand(generator, 3) * grid.side_um
-        centre[0] = (float(_rand(generator, 1)) - 0.5) * thickness_um
-        places.append(centre + radius_um * inside * shape)
-        # Each nucleus from its own corner of the random field.
-        sampled = (0.5 * inside + _rand(generator, 3) - 0.5).view(1, 1, 1, -1, 3)
-        field = functional.grid_sample(coarse, sampled, align_corners=False, padding_mode="border")
-        weights.append(torch.exp(_u(generator, 0.2, 1.0) * field.flatten()))
-    return torch.cat(places), torch.cat(weights)
+    coarse = dice.randn(1, 1, 12, 32, 32)
+    ball = _even_ball(per_nucleus, dice.device)
+    direction = functional.normalize(ball, dim=1)
+    inside = ball * _bumpy(dice, count, direction, 0.3)[:, :, None]
+    place = radius_um * inside * _flattened(dice, count, 0.3, 0.7)
+    place = place + _centres(grid, dice, count, thickness_um)
+    # Each nucleus from its own corner of the random field.
+    sampled = (0.5 * inside + dice.rand(count, 1, 3) - 0.5).view(1, 1, count, per_nucleus, 3)
+    field = functional.grid_sample(coarse, sampled, align_corners=False, padding_mode="border")
+    contrast = 0.2 + 0.8 * dice.rand(count, 1)
+    weight = torch.exp(contrast * field.view(count, per_nucleus))
+    return place.view(-1, 3), weight.flatten()
 
 
-KINDS: dict[str, tuple[Callable[[Grid, torch.Generator, float], Points], float]] = {
+_NOTHING = 1e-20
+"""Light that is none; keeps a division defined."""
+
+KINDS: dict[str, tuple[Callable[[Grid, Dice, float], Points], float]] = {
     "filaments": (filaments, 0.35),
     "spots": (spots, 0.25),
     "membranes": (membranes, 0.2),
@@ -227,41 +225,41 @@ KINDS: dict[str, tuple[Callable[[Grid, torch.Generator, float], Points], float]]
 """Kind -> (generator of points, share of the specimens that it is the main part of)."""
 
 
-def _tilted(points: Points, grid: Grid, generator: torch.Generator) -> Points:
+def _tilted(points: Points, grid: Grid, dice: Dice) -> Points:
     """The layer moved along z, tilted and bent."""
     place, weight = points
-    slope = 0.15 * _randn(generator, 2) * _u(generator, 0, 1)
-    bend_um = grid.unit * _u(generator, 0, 2.0)
+    slope = 0.15 * dice.randn(2) * dice.uniform(0, 1)
+    bend_um = grid.unit * dice.uniform(0, 2.0)
     wave = 2 * math.pi / grid.side_um
     y, x = place[:, 1], place[:, 2]
-    phase = 2 * math.pi * float(_rand(generator, 1))
+    phase = dice.uniform(0, 2 * math.pi)
     # Whole waves over the field, because the field is periodic.
     lift = slope[0] * (wave * y + phase).sin() + slope[1] * (wave * x).sin()
     lift = lift * grid.side_um / (2 * math.pi) + bend_um * (wave * (x + y) + phase).sin()
-    shift_um = (float(_rand(generator, 1)) - 0.5) * 0.5 * grid.height_um
+    shift_um = dice.uniform(-0.25, 0.25) * grid.height_um
     return torch.stack([place[:, 0] + lift + shift_um, y, x], -1), weight
 
 
-def random_volume(grid: Grid, generator: torch.Generator) -> Tensor:
-    """One specimen, (Z, Y, X) float32, not negative, its sum 1."""
-    names = list(KINDS)
-    shares = torch.tensor([KINDS[name][1] for name in names])
-    thickness_um = _log_u(generator, 0.2, max(grid.height_um, 0.3))
-    total = torch.zeros(grid.planes, grid.side_px, grid.side_px)
+def random_volume(grid: Grid, dice: Dice | torch.Generator) -> Tensor:
+    """One specimen, (Z, Y, X) float32 on the device of the dice, not negative, its sum 1.
+
+    A torch generator of the CPU serves as dice, too.
+    """
+    dice = Dice.of(dice)
+    shares = [share for _, share in KINDS.values()]
+    makers = [make for make, _ in KINDS.values()]
+    thickness_um = dice.log_uniform(0.2, max(grid.height_um, 0.3))
+    total = torch.zeros(grid.planes, grid.side_px, grid.side_px, device=dice.device)
     strength = 1.0
     for layer in range(2):
-        pick = int(torch.multinomial(shares, 1, generator=generator))
-        points = KINDS[names[pick]][0](grid, generator, thickness_um)
-        part = voxels(_tilted(points, grid, generator), grid)
-        mass = float(part.sum())
-        if mass > 0:
-            total += strength * part / mass
+        points = makers[dice.chosen(shares)](grid, dice, thickness_um)
+        part = voxels(_tilted(points, grid, dice), grid)
+        total += strength * part / part.sum().clamp_min(_NOTHING)
         if layer == 0:
-            if _u(generator, 0, 1) > 0.4:
+            if dice.uniform(0, 1) > 0.4:
                 break
-            strength = _log_u(generator, 0.1, 1.0)
-    mass = float(total.sum())
-    if mass == 0:  # all of it above or below the grid: a bead in the middle instead
-        total[grid.planes // 2, grid.side_px // 2, grid.side_px // 2] = 1.0
-        mass = 1.0
-    return total / mass
+            strength = dice.log_uniform(0.1, 1.0)
+    mass = total.sum()
+    # All of it may lie above or below the grid: a bead in the middle instead.
+    total[grid.planes // 2, grid.side_px // 2, grid.side_px // 2] += (mass <= 0).float()
+    return total / torch.where(mass > 0, mass, 1.0)
