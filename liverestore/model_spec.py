@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
@@ -19,9 +19,42 @@ from liverestore.errors import UserError
 from liverestore.frame import PIXEL_DTYPES, FrameHeader
 from liverestore.paths import engine_folders
 
-__all__ = ["BUILT_IN", "ModelSpec", "engine_problems", "find_engine", "list_engines"]
+__all__ = [
+    "BUILT_IN",
+    "ModelSpec",
+    "TrainedOptics",
+    "engine_problems",
+    "find_engine",
+    "list_engines",
+]
 
 Domain = Literal["stabilised", "counts"]
+DpmUnit = Literal["waves of defocus at the rim of the pupil"]
+Range = tuple[float, float]
+
+_REFOCUSING = ("refocus", "confocal-refocus")
+
+
+class TrainedOptics(msgspec.Struct, frozen=True, kw_only=True):
+    """Ranges (lowest, highest) of the microscopes that a network was trained for.
+
+    A single number in the card is a range of no width; None: the card does not say.
+    """
+
+    numerical_aperture: Range | float | None = None
+    wavelength_nm: Range | float | None = None
+    immersion_index: Range | float | None = None
+    sample_index: Range | float | None = None
+    depth_um: Range | float | None = None
+
+    def ranges(self) -> dict[str, Range]:
+        """Name of each field of `optics.Optics` that the card knows -> its range."""
+        found: dict[str, Range] = {}
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None:
+                found[name] = value if isinstance(value, tuple) else (value, value)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +63,8 @@ class ModelSpec:
 
     name: str
     task: str
-    """"denoise", or another word of the field."""
+    """"denoise", "refocus", "confocal-refocus" (to a confocal picture of the plane wanted), or
+    another word of the field."""
     version: str
     description: str
     weights: Path | None = None
@@ -47,9 +81,34 @@ class ModelSpec:
     """Y and X of what the network gets are multiples of this."""
     halo_px: int = 0
     """Overlap that makes tiles exact; at least the receptive field's reach."""
+    reach_um: float | None = None
+    """Farthest distance from the plane in focus that it was trained for; None unless it
+    refocuses."""
+    optics: TrainedOptics | None = None
+    """Microscopes that it was trained for; None where the card does not say."""
     folder: Path | None = None
     details: dict[str, Any] = field(default_factory=dict, compare=False)
     """The whole `config: liverestore:` block: training, hardware, scores, limits of use."""
+
+    @property
+    def refocuses(self) -> bool:
+        """Whether it takes a distance for each pixel (a DPM) besides the picture."""
+        return self.task in _REFOCUSING
+
+    @property
+    def channels(self) -> int:
+        """Planes of its input: the picture and, where it refocuses, the DPM."""
+        return 2 if self.refocuses else 1
+
+    def why_not_live(self) -> str | None:
+        """Why it cannot restore a live view, in one line, or None when it can."""
+        if not self.refocuses:
+            return None
+        return (
+            f"engine '{self.name}' refocuses to a distance that a live view does not give; "
+            "use a denoising engine here, and refocus the saved frames with: liverestore restore "
+            f"IN OUT --engine {self.name} --rig RIG --z UM"
+        )
 
     def mismatch(self, header: FrameHeader) -> str | None:
         """Why frames like this cannot be restored by this engine, or None when they can."""
@@ -130,6 +189,10 @@ class _Live(msgspec.Struct, frozen=True, kw_only=True):
     halo_px: int
     photon_range_e: tuple[float, float] | None = None
     pixel_size_range_um: tuple[float, float] | None = None
+    dpm: DpmUnit | None = None
+    """Unit of the second channel."""
+    reach_um: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    optics: TrainedOptics | None = None
 
 
 def _read(folder: Path) -> ModelSpec:
@@ -140,6 +203,12 @@ def _read(folder: Path) -> ModelSpec:
         block = rdf["config"]["liverestore"]
         onnx = rdf["weights"]["onnx"]
         live = msgspec.convert(block, _Live)
+        if live.task in _REFOCUSING and (live.dpm is None or live.reach_um is None):
+            raise UserError(
+                f"engine '{folder.name}': {file}, config: liverestore: the task {live.task} needs "
+                "dpm and reach_um, the unit of its second channel and how far it may refocus; "
+                "export the engine again"
+            )
         return ModelSpec(
             name=folder.name,
             task=live.task,
@@ -152,6 +221,8 @@ def _read(folder: Path) -> ModelSpec:
             pixel_size_range_um=live.pixel_size_range_um,
             divisor=live.divisor,
             halo_px=live.halo_px,
+            reach_um=live.reach_um,
+            optics=live.optics,
             folder=folder,
             details=block,
         )

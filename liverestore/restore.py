@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.camera_model import CameraModel
+from liverestore.dpm import Dpm
 from liverestore.errors import Failure, UserError
 from liverestore.frame import Frame, Provenance, Restored
 from liverestore.model_spec import ModelSpec
 from liverestore.normalise import Padding, as_pixels
+from liverestore.optics import Optics
+from liverestore.refocus import Aim, aim
 from liverestore.tiling import infer_tiled
 
-__all__ = ["restore"]
+__all__ = ["Infer", "restore", "restore_planes"]
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""(N, C, Y, X) float32 to the same; its result may be overwritten by the next call."""
+"""(N, C, Y, X) float32 to (N, 1, Y, X); its result may be overwritten by the next call."""
 
 _LARGEST_WHOLE_PX = 4096 * 4096
 """Larger frames go through in tiles."""
 _TILE_PX = 2048
+_BATCH_PX = 1024 * 1024
+"""Planes of a virtual stack go through together up to this many pixels, or one by one."""
 _SATURATED_SHARE = 1e-3
 
 
@@ -31,8 +37,9 @@ def restore(
     spec: ModelSpec,
     infer: Infer,
     camera: CameraModel,
-    dpm: None = None,
+    dpm: Dpm | NDArray[np.float32] | float | None = None,
     *,
+    optics: Optics | None = None,
     runtime: str = "",
 ) -> Restored:
     """Restore one frame; the same input always gives the same output.
@@ -41,58 +48,128 @@ def restore(
     takes, inferred, cut back and inverted exactly: the result has the shape and dtype of the
     frame and its numbers are counts, rounded and clipped for integer pixels. An engine whose
     domain is "counts" gets the counts as they are. `runtime` is what runs `infer`, for the
-    record. `dpm` is for engines that refocus; none does yet.
+    record.
 
-    Raises `UserError` for NaN or infinite pixels and for a `dpm`, `Failure` when the engine
+    An engine that refocuses needs `dpm`, the distance from the plane in focus to the plane
+    wanted: one number, a (Y, X) array, or a `Dpm`, in um, positive deeper into the sample;
+    and `optics`, in whose waves the network counts. Distances beyond its reach are clipped;
+    that, and optics it was not trained for, stand in the warnings of the provenance.
+
+    Raises `UserError` for NaN or infinite pixels, for a `dpm` or optics that are missing, do
+    not fit or are given to an engine that does not refocus, and `Failure` when the engine
     gives something that is no picture of that size.
     """
     started_ns = time.perf_counter_ns()
-    pixels = frame.pixels
-    if dpm is not None:
-        raise UserError(f"engine '{spec.name}' does not refocus; leave out the DPM")
+    aims = (aim(dpm, frame.header, spec, optics),) if spec.refocuses or dpm is not None else (None,)
+    return next(_restored(frame, spec, infer, camera, aims, runtime, started_ns))
+
+
+def restore_planes(
+    frame: Frame,
+    spec: ModelSpec,
+    infer: Infer,
+    camera: CameraModel,
+    planes_um: Sequence[float],
+    *,
+    optics: Optics | None,
+    runtime: str = "",
+) -> Iterator[Restored]:
+    """A virtual z-stack of one frame: `restore` to each of the distances `planes_um`, in order.
+
+    The parameters of each plane name its distance as `virtual_z_um`. Small frames go through
+    the engine several planes at a time, which changes nothing but the time it takes. Raises
+    as `restore` does, before the first plane.
+    """
+    started_ns = time.perf_counter_ns()
+    aims = [aim(float(z_um), frame.header, spec, optics) for z_um in planes_um]
+    together = max(1, _BATCH_PX // math.prod(spec.padded(frame.header.shape)))
+    # Batches of one size, where that needs no more of them: a network is compiled for each.
+    together = math.ceil(len(aims) / math.ceil(len(aims) / together))
+    for first in range(0, len(aims), together):
+        batch = aims[first : first + together]
+        yield from _restored(frame, spec, infer, camera, batch, runtime, started_ns)
+        started_ns = time.perf_counter_ns()
+
+
+def _restored(
+    frame: Frame,
+    spec: ModelSpec,
+    infer: Infer,
+    camera: CameraModel,
+    aims: Sequence[Aim | None],
+    runtime: str,
+    started_ns: int,
+) -> Iterator[Restored]:
+    """`frame` once for each of `aims` (None: an engine that takes none), as one batch."""
+    pixels, shape = frame.pixels, frame.header.shape
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise UserError(
             f"frame {frame.header.number} has NaN or infinite pixels; an engine needs numbers "
             "everywhere: replace them before restoring"
         )
-    shape = frame.header.shape
     padding = Padding(shape, spec.padded(shape))
     parameters: dict[str, float | int | str] = {}
     if spec.domain == "stabilised":
-        entering = camera.stabilise(pixels)
         parameters.update(camera.numbers())
-    else:
-        entering = pixels.astype(np.float32)
-    batch = padding.pad(entering)[None, None]
+    batch = _batch(frame, spec, camera, padding, aims)
     if shape[0] * shape[1] > _LARGEST_WHOLE_PX:
         result = infer_tiled(infer, batch, _TILE_PX, spec.halo_px, spec.divisor)
         parameters["tile_px"] = _TILE_PX
     else:
         result = infer(batch)
-    if result.shape != batch.shape:
+    if result.shape != (len(aims), 1, *padding.outer):
         raise Failure(
             f"engine '{spec.name}' gave an array of shape {result.shape} for {batch.shape}; "
             "its package does not match its weights"
         )
-    leaving = padding.crop(result[0, 0])
-    # The result may lie in a buffer of the engine, so it is copied in both branches.
-    counts = camera.unstabilise(leaving) if spec.domain == "stabilised" else leaving.copy()
-    out = as_pixels(counts, pixels.dtype)
+    warnings = _warnings(frame, spec, camera)
+    # All of them first: the result may lie in a buffer that the next call overwrites.
+    made = []
+    for target, picture in zip(aims, result[:, 0], strict=True):
+        leaving = padding.crop(picture)
+        counts = camera.unstabilise(leaving) if spec.domain == "stabilised" else leaving.copy()
+        made.append((target, as_pixels(counts, pixels.dtype)))
     finished_ns = time.perf_counter_ns()
-    return Restored(
-        out,
-        frame,
-        Provenance(
-            engine=spec.name,
-            version=spec.version,
-            sha256=spec.sha256,
-            runtime=runtime,
-            parameters=parameters,
-            started_ns=started_ns,
-            finished_ns=finished_ns,
-            warnings=_warnings(frame, spec, camera),
-        ),
-    )
+    for target, out in made:
+        yield Restored(
+            out,
+            frame,
+            Provenance(
+                engine=spec.name,
+                version=spec.version,
+                sha256=spec.sha256,
+                runtime=runtime,
+                parameters=parameters if target is None else {**parameters, **target.parameters},
+                started_ns=started_ns,
+                finished_ns=finished_ns,
+                warnings=warnings if target is None else warnings + target.warnings,
+            ),
+        )
+
+
+def _batch(
+    frame: Frame,
+    spec: ModelSpec,
+    camera: CameraModel,
+    padding: Padding,
+    aims: Sequence[Aim | None],
+) -> NDArray[np.float32]:
+    """What the network gets: (N, C, Y, X), the picture and, where it refocuses, the waves."""
+    stabilised = spec.domain == "stabilised"
+    if not spec.refocuses:
+        entering = camera.stabilise(frame.pixels) if stabilised else frame.pixels.astype(np.float32)
+        return padding.pad(entering)[None, None]
+    batch = np.empty((len(aims), spec.channels, *padding.outer), np.float32)
+    if padding.needed or not stabilised:
+        entering = camera.stabilise(frame.pixels) if stabilised else frame.pixels.astype(np.float32)
+        batch[0, 0] = padding.pad(entering)
+    else:
+        camera.stabilise(frame.pixels, out=batch[0, 0])
+    batch[1:, 0] = batch[0, 0]
+    for place, target in zip(batch, aims, strict=True):
+        assert target is not None, "a refocusing engine is aimed"
+        place[1] = padding.pad(target.waves)
+    return batch
 
 
 def _warnings(frame: Frame, spec: ModelSpec, camera: CameraModel) -> tuple[str, ...]:

@@ -58,7 +58,10 @@ def tiles(shape: tuple[int, int], tile_px: int, halo_px: int, divisor: int = 1) 
 def infer_tiled(
     infer: Infer, batch: NDArray[np.float32], tile_px: int, halo_px: int, divisor: int = 1
 ) -> NDArray[np.float32]:
-    """`infer` of a (1, C, Y, X) batch, tile by tile; a new (1, C', Y, X) array."""
+    """`infer` of an (N, C, Y, X) batch, tile by tile; a new (N, C', Y, X) array.
+
+    All channels are cut alike, so that a DPM stays with its pixels.
+    """
     out: NDArray[np.float32] | None = None
     shape = (batch.shape[2], batch.shape[3])
     for tile in tiles(shape, tile_px, halo_px, divisor):

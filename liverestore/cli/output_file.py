@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from liverestore.errors import UserError
 from liverestore.frame import Frame, FrameHeader, PixelDtype, Restored
 from liverestore.movie import Movie
+from liverestore.refocus import ZStack
 from liverestore.writer.layout import file_kind, layout_like
 from liverestore.writer.ome import OmeSink, free_name
 
-__all__ = ["as_dtype", "check_output", "frame_of", "open_output", "replace_old"]
+__all__ = ["Made", "as_dtype", "check_output", "frame_of", "open_output", "replace_old"]
 
 _WIDER: dict[str, tuple[str, ...]] = {
     "uint8": ("uint16", "float32"),
@@ -25,6 +26,15 @@ _WIDER: dict[str, tuple[str, ...]] = {
     "float32": (),
 }
 """What holds every value of a dtype."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Made:
+    """What a file says of its making besides the engine."""
+
+    words: dict[str, str] = dataclasses.field(default_factory=dict)
+    pixel_size_um: float | None = None
+    """Of the microscope, for movies that do not state their own."""
 
 
 def check_output(source: Path, out: Path, *, force: bool) -> None:
@@ -47,22 +57,52 @@ def check_output(source: Path, out: Path, *, force: bool) -> None:
         )
 
 
-def open_output(movie: Movie, out: Path, *, force: bool) -> tuple[OmeSink, NDArray[np.intp]]:
+def open_output(
+    movie: Movie, out: Path, *, force: bool, planes: ZStack | None = None, about: Made | None = None
+) -> tuple[OmeSink, NDArray[np.intp]]:
     """A sink for a file like `movie`, and the order in which it wants the frames.
 
-    Where `out` exists, and `force` allows to replace it, the new file gets a free name beside
-    it until `replace_old`. Raises `UserError` for axes that the kind of file cannot have.
+    With `planes` each frame becomes a stack, and Z the last axis before Y and X. Where `out`
+    exists, and `force` allows to replace it, the new file gets a free name beside it until
+    `replace_old`. Raises `UserError` for axes that the kind of file cannot have, and for
+    planes of a movie that has z already.
     """
-    layout, order = layout_like(movie.axes, movie.leading_shape, file_kind(out))
+    axes, sizes = movie.axes, movie.leading_shape
+    z_step_um, z_start_um = movie.z_step_um, None
+    if planes is not None:
+        axes, sizes = f"{_flat_axes(movie)}ZYX", (*sizes, planes.count)
+        z_step_um, z_start_um = planes.step_um, planes.start_um
+    layout, order = layout_like(axes, sizes, file_kind(out))
+    if planes is not None:
+        # Z comes last in both kinds of file, so the planes of a frame stay together.
+        order = order[:: planes.count] // planes.count
+    about = about or Made()
     sink = OmeSink(
         free_name(out) if force else out,
         layout=layout,
         on_existing="refuse",
-        pixel_size_um=movie.pixel_size_um,
-        z_step_um=movie.z_step_um,
+        pixel_size_um=movie.pixel_size_um or about.pixel_size_um,
+        z_step_um=z_step_um,
+        z_start_um=z_start_um,
+        about=about.words,
         interval_ms=movie.interval_ms,
     )
     return sink, order
+
+
+def _flat_axes(movie: Movie) -> str:
+    """The leading axes of a movie of single planes. Raises `UserError` where z is one."""
+    leading = list(movie.axes[:-2])
+    if movie.time_axis is not None and leading[movie.time_axis] == "Z":
+        # ImageJ calls every stack "slices"; without a spacing it counts as time.
+        leading[movie.time_axis] = "T"
+    if "Z" in leading:
+        size = movie.leading_shape[leading.index("Z")]
+        raise UserError(
+            f"{movie.path}: got a movie that has {size} planes of z already; --zstack takes frames "
+            "of one plane; save the plane in focus alone, or refocus every plane with --z or --dpm"
+        )
+    return "".join(leading)
 
 
 def replace_old(new: Path, out: Path) -> Path:

@@ -99,10 +99,10 @@ class OpenVinoRuntime:
 
     def warm_up(self, shape: tuple[int, int]) -> None:
         """Compile for frames of `shape` (Y, X) and run once."""
-        self.infer(np.zeros((1, 1, *self._spec.padded(shape)), np.float32))
+        self.infer(np.zeros((1, self._spec.channels, *self._spec.padded(shape)), np.float32))
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, C, Y, X) float32 to the same; the result lies in a buffer that is reused."""
+        """(N, C, Y, X) float32 to (N, 1, Y, X); the result lies in a buffer that is reused."""
         if batch.ndim != 4 or any(n % self._spec.divisor for n in batch.shape[2:]):
             raise Failure(
                 f"engine '{self._spec.name}' got a batch {batch.shape}; it takes (N, C, Y, X) "

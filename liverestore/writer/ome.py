@@ -61,11 +61,16 @@ class OmeSink:
         on_existing: Literal["number", "refuse"] = "number",
         pixel_size_um: float | None = None,
         z_step_um: float | None = None,
+        z_start_um: float | None = None,
+        about: dict[str, str] | None = None,
         interval_ms: float | None = None,
         expected_frames: int | None = None,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         """Sizes and interval not given here are taken from the frames' headers.
+
+        `z_start_um`, for virtual stacks, is where the first plane lies, as seen from the one
+        in focus; `about` is what the file says of its making beside the engine, by name.
 
         Raises `UserError` for an extension that is not .ome.tif, .tif or .ome.zarr.
         """
@@ -76,7 +81,9 @@ class OmeSink:
         self._on_existing = on_existing
         self._expected = layout.frame_count or expected_frames
         self._free_bytes = free_bytes
-        self._summary = RunSummary(pixel_size_um, z_step_um, interval_ms)
+        self._summary = RunSummary(
+            pixel_size_um, z_step_um, interval_ms, z_start_um, dict(about or {})
+        )
         self._store: _Store | None = None
         self._shape: tuple[int, ...] = ()
         self._dtype = ""
@@ -134,7 +141,7 @@ class OmeSink:
                 f"frame {header.number} could not be written to {self.path}: {why}; the "
                 f"{self.written} frames before it are kept; make room and start a new recording"
             ) from error
-        self._summary.add(header)
+        self._summary.add(item)
 
     def close(self) -> SinkReport:
         """See `FrameSink.close`. Raises `Failure` where the closing itself fails."""

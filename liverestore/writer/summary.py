@@ -27,6 +27,10 @@ class RunSummary:
     z_step_um: float | None = None
     interval_ms: float | None = None
     """Time between frames, if stated from outside; else `mean_interval_ms` counts."""
+    z_start_um: float | None = None
+    """Distance of the first plane of a virtual stack from the plane that was in focus."""
+    about: dict[str, str] = field(default_factory=dict)
+    """What else is to stand in `made_by`."""
     made_by: dict[str, str] = field(default_factory=dict)
     """Engine, version, sha256 and runtime of a restored file; empty for a raw one."""
     planes: list[PlaneTimes] = field(default_factory=list)
@@ -47,10 +51,18 @@ class RunSummary:
                 "version": made_by.version,
                 "sha256": made_by.sha256,
                 "runtime": made_by.runtime,
+                **self.about,
             }
 
-    def add(self, header: FrameHeader) -> None:
-        """Count a frame that is on disk."""
+    def add(self, item: Frame | Restored) -> None:
+        """Count a frame that is on disk.
+
+        In a virtual stack the z of a plane is its distance from the plane that was in focus;
+        where the stage was stays in the plane's own record.
+        """
+        header, z_um = _place(item)
+        if self.z_start_um is None:
+            z_um = header.z_um
         if self.first is None:
             self.first = header
         self.last = header
@@ -61,7 +73,7 @@ class RunSummary:
                 if header.captured_utc
                 else None,
                 header.exposure_ms * 1e-3 if header.exposure_ms is not None else None,
-                header.z_um,
+                z_um,
             )
         )
 
@@ -80,3 +92,11 @@ class RunSummary:
         steps = self.last.number - self.first.number
         elapsed_ns = self.last.captured_ns - self.first.captured_ns
         return elapsed_ns * 1e-6 / steps if steps > 0 and elapsed_ns > 0 else None
+
+
+def _place(item: Frame | Restored) -> tuple[FrameHeader, float | None]:
+    """The header, and the distance that the frame was refocused by."""
+    if isinstance(item, Frame):
+        return item.header, None
+    virtual = item.provenance.parameters.get("virtual_z_um")
+    return item.source.header, None if virtual is None else float(virtual)

@@ -140,15 +140,14 @@ class ZarrChunks:
                 unit, step = "micrometer", summary.pixel_size_um
             axes.append({"name": axis.lower(), "type": kind, **({"unit": unit} if unit else {})})
             scale.append(step)
+        transforms: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+        if "Z" in self._layout.axes and summary.z_start_um is not None:
+            place = [summary.z_start_um if axis == "Z" else 0.0 for axis in self._layout.axes]
+            transforms.append({"type": "translation", "translation": place})
         image = {
             "name": self.path.name.split(".")[0],
             "axes": axes,
-            "datasets": [
-                {
-                    "path": _ARRAY,
-                    "coordinateTransformations": [{"type": "scale", "scale": scale}],
-                }
-            ],
+            "datasets": [{"path": _ARRAY, "coordinateTransformations": transforms}],
         }
         own = {
             "software": self._software,

@@ -1,0 +1,237 @@
+"""What a refocusing engine is told of a frame: distances in waves, and what speaks against them.
+
+The network gets the distance of each pixel in waves of defocus at the rim of the pupil
+(`microscopes.defocus_waves_per_um`), so that one network serves several objectives. Distances
+beyond its reach are clipped, and said to be; optics outside of its training are said too.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverestore.dpm import Dpm
+from liverestore.errors import UserError
+from liverestore.frame import FrameHeader
+from liverestore.microscopes import defocus_waves_per_um
+from liverestore.model_spec import ModelSpec
+from liverestore.optics import Optics
+
+__all__ = ["OPTICS_NEEDED", "Aim", "ZStack", "aim", "parse_zstack", "tells_sign"]
+
+OPTICS_NEEDED = (
+    "optics.numerical_aperture, wavelength_nm, immersion_index, sample_index and pixel_size_um "
+    "(depth_um too, where it is not 0)"
+)
+"""For messages: the fields of a rig without which nothing can be refocused."""
+
+_MOST_PLANES = 1000
+_LEAST_PATH_UM = 0.3
+"""Index mismatch times depth below which the pictures above and below focus are alike."""
+_LEAST_WAVES = 0.02
+_PIXEL_SIZES_AGREE = 0.05
+_WORDS = {
+    "numerical_aperture": ("a numerical aperture of", ""),
+    "wavelength_nm": ("a wavelength of", " nm"),
+    "immersion_index": ("an immersion of index", ""),
+    "sample_index": ("a sample of index", ""),
+    "depth_um": ("a depth of", " um"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aim:
+    """Where to refocus one frame."""
+
+    waves: NDArray[np.float32]
+    """(Y, X) float32, waves of defocus, positive deeper into the sample; read-only."""
+    parameters: dict[str, float | int | str]
+    """For the provenance: the DPM, the reach, and the optics in whose waves it is."""
+    warnings: tuple[str, ...]
+    """What speaks against the result, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZStack:
+    """Planes at even distances from the one in focus, in um, the shallowest first."""
+
+    start_um: float
+    step_um: float
+    count: int
+
+    @property
+    def planes_um(self) -> tuple[float, ...]:
+        """Distance of each plane."""
+        # Rounded to a picometre, so that 3 x 0.1 is 0.3 in the file.
+        return tuple(round(self.start_um + n * self.step_um, 6) for n in range(self.count))
+
+    def __str__(self) -> str:
+        first, last = self.planes_um[0], self.planes_um[-1]
+        return f"{self.count} planes from {first:g} to {last:g} um in steps of {self.step_um:g} um"
+
+
+def parse_zstack(text: str) -> ZStack:
+    """START:STOP:STEP in um, STOP included where the steps reach it.
+
+    Raises `UserError` for anything else, a step of 0 or below, and START not below STOP.
+
+    >>> parse_zstack("-1:1:0.5").planes_um
+    (-1.0, -0.5, 0.0, 0.5, 1.0)
+    """
+    form = "START:STOP:STEP in um, such as -5:5:0.5"
+    try:
+        start, stop, step = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise UserError(f"--zstack: got {text!r}; allowed is {form}") from None
+    if not all(map(math.isfinite, (start, stop, step))):
+        raise UserError(f"--zstack: got {text!r}; allowed are finite numbers: {form}")
+    if step <= 0:
+        raise UserError(
+            f"--zstack: got a step of {step:g} um in {text!r}; allowed is a step above 0: {form}"
+        )
+    if start >= stop:
+        raise UserError(
+            f"--zstack: got {text!r}, which ends where or before it starts; allowed is START "
+            f"below STOP: {form}; for one plane use --z"
+        )
+    steps = (stop - start) / step
+    if steps >= _MOST_PLANES:
+        raise UserError(
+            f"--zstack: got {text!r}, which is {steps:.3g} planes; allowed are up to "
+            f"{_MOST_PLANES}; take a larger step"
+        )
+    count = math.floor(steps + 1e-6) + 1
+    if count < 2:
+        raise UserError(
+            f"--zstack: got {text!r}, whose step is longer than the way; allowed are two planes "
+            "or more; take a smaller step, or --z for one plane"
+        )
+    return ZStack(start, step, count)
+
+
+def tells_sign(optics: Optics) -> bool:
+    """Whether a picture holds the sign of its defocus, so that +z and -z differ.
+
+    An ideal objective blurs alike above and below its focus. Spherical aberration (index
+    mismatch times depth) and aberrations that are even in the pupil, such as astigmatism,
+    break that; odd ones, such as coma, only turn the picture over together with the sign.
+    """
+    path_um = abs(optics.sample_index - optics.immersion_index) * optics.depth_um
+    even = sum(
+        abs(waves)
+        for noll, waves in optics.zernike_waves
+        if noll not in (1, 4) and math.ceil((math.sqrt(1 + 8 * noll) - 3) / 2) % 2 == 0
+    )
+    return path_um >= _LEAST_PATH_UM or even >= _LEAST_WAVES
+
+
+def aim(
+    dpm: Dpm | NDArray[np.float32] | float | None,
+    header: FrameHeader,
+    spec: ModelSpec,
+    optics: Optics | None,
+) -> Aim:
+    """Prepare the second channel of `spec` for frames like `header`.
+
+    `dpm` is in um. The surface is placed with the frame's pixel size, or with that of `optics`
+    where the frame states none. Raises `UserError` for an engine that does not refocus,
+    without a DPM or optics, and for a DPM that does not fit the frame.
+    """
+    if not spec.refocuses:
+        raise UserError(f"engine '{spec.name}' does not refocus; leave out the DPM")
+    if dpm is None:
+        raise UserError(
+            f"engine '{spec.name}' refocuses and was not told where to; give a distance in um, "
+            "positive deeper into the sample, or a surface (--z, --zstack or --dpm)"
+        )
+    if optics is None:
+        raise UserError(
+            f"engine '{spec.name}' needs the optics, to give distances in waves; name a rig with "
+            f"{OPTICS_NEEDED}"
+        )
+    if not isinstance(dpm, Dpm):
+        dpm = Dpm.uniform(float(dpm)) if np.ndim(dpm) == 0 else Dpm.from_array(np.asarray(dpm))
+    make = _aim if dpm.uniform_um is None else _aim.__wrapped__
+    return make(dpm, header.shape, header.pixel_size_um, spec, optics)
+
+
+@functools.lru_cache(maxsize=2)
+def _aim(
+    dpm: Dpm, shape: tuple[int, int], pixel_size_um: float | None, spec: ModelSpec, optics: Optics
+) -> Aim:
+    """Kept for the frames of a movie: for a surface it takes some milliseconds."""
+    assert spec.reach_um is not None, "a package that refocuses states its reach"
+    surface = dpm.surface_um(shape, pixel_size_um or optics.pixel_size_um)
+    if dpm.uniform_um is not None:
+        surface = surface[:1, :1]
+    reach = np.float32(spec.reach_um)
+    beyond = int(np.count_nonzero(np.abs(surface) > reach))
+    per_um = defocus_waves_per_um(optics)
+    waves = np.clip(surface, -reach, reach) if beyond else surface.astype(np.float32)
+    waves *= np.float32(per_um)
+    parameters: dict[str, float | int | str] = {
+        "dpm": str(dpm),
+        "dpm_min_um": round(float(surface.min()), 4),
+        "dpm_max_um": round(float(surface.max()), 4),
+        "dpm_mean_um": round(float(surface.mean(dtype=np.float64)), 4),
+        "reach_um": spec.reach_um,
+        "waves_per_um": round(per_um, 6),
+        "numerical_aperture": optics.numerical_aperture,
+        "wavelength_nm": optics.wavelength_nm,
+        "immersion_index": optics.immersion_index,
+        "sample_index": optics.sample_index,
+        "depth_um": optics.depth_um,
+        "pixel_size_um": pixel_size_um or optics.pixel_size_um,
+    }
+    if dpm.uniform_um is not None:
+        parameters["virtual_z_um"] = dpm.uniform_um
+    if optics.zernike_waves:
+        parameters["zernike_waves"] = ", ".join(f"{n}: {w:g}" for n, w in optics.zernike_waves)
+    warnings = list(_about_optics(pixel_size_um, spec, optics))
+    if beyond:
+        beyond *= shape[0] * shape[1] // surface.size
+        parameters["dpm_clipped_px"] = beyond
+        warnings.insert(
+            0,
+            f"{beyond} of {shape[0] * shape[1]} pixels are wanted farther than engine "
+            f"'{spec.name}' reaches, from {surface.min():.3g} to {surface.max():.3g} um: clipped "
+            f"to -{spec.reach_um:g} to {spec.reach_um:g} um",
+        )
+    waves = np.broadcast_to(waves, shape)
+    return Aim(waves, parameters, tuple(warnings))
+
+
+def _about_optics(pixel_size_um: float | None, spec: ModelSpec, optics: Optics) -> list[str]:
+    words = []
+    for name, (low, high) in (spec.optics.ranges() if spec.optics else {}).items():
+        value = getattr(optics, name)
+        # A card is rounded.
+        slack = 1e-6 * max(abs(low), abs(high))
+        if not low - slack <= value <= high + slack:
+            what, unit = _WORDS[name]
+            span = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+            words.append(
+                f"{what} {value:g}{unit}: engine '{spec.name}' was trained for {span}{unit}"
+            )
+    size, sizes = optics.pixel_size_um, spec.pixel_size_range_um
+    # A size that the frame itself states is judged for every engine (`warnings_for`).
+    if pixel_size_um is None and sizes is not None and not sizes[0] <= size <= sizes[1]:
+        words.append(
+            f"pixels of {size:g} um: engine '{spec.name}' was trained for {sizes[0]:g} to "
+            f"{sizes[1]:g} um"
+        )
+    if pixel_size_um is not None and abs(pixel_size_um / size - 1) > _PIXEL_SIZES_AGREE:
+        words.append(
+            f"pixels of {pixel_size_um:g} um where the rig says {size:g} um: is it the right rig?"
+        )
+    if not tells_sign(optics):
+        words.append(
+            f"these optics (immersion {optics.immersion_index:g}, sample {optics.sample_index:g}, "
+            f"depth {optics.depth_um:g} um) look the same above and below focus: +z and -z cannot "
+            "be told apart"
+        )
+    return words
