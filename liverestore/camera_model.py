@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from liverestore.camera_estimate import estimate_from_frame, estimate_from_movie
+from liverestore.camera_maps import CameraMaps
 from liverestore.camera_stabilise import CameraModel, expected_stabilised
 
-__all__ = ["CameraModel", "estimate_from_frame", "estimate_from_movie", "expected_stabilised"]
+__all__ = [
+    "CameraMaps",
+    "CameraModel",
+    "estimate_from_frame",
+    "estimate_from_movie",
+    "expected_stabilised",
+]

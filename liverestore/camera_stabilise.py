@@ -5,17 +5,23 @@ light plus Gaussian read noise. The generalised Anscombe transform (Starck, Murt
 1998) gives such a pixel a variance of about one; going back after denoising needs the *exact
 unbiased* inverse (Makitalo & Foi, IEEE TIP 22, 91, 2013), because the plain algebraic one
 loses up to half an electron at low light.
+
+Fixed pattern is noise that does not change: with maps of the chip, `stabilise` and
+`to_electrons` take it out, and going back to counts does not put it in again. What comes back
+are the counts of a camera whose pixels are all alike and have the mean offset of the chip.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liverestore.camera_maps import CameraMaps
 from liverestore.errors import UserError
+from liverestore.frame import FrameHeader
 
 __all__ = ["CameraModel", "expected_stabilised"]
 
@@ -99,10 +105,18 @@ class CameraModel:
     gain_e_per_count: float
     """Photoelectrons per count."""
     read_noise_e: float
-    """Standard deviation of a dark frame, in photoelectrons."""
+    """Standard deviation of a dark pixel over time, in photoelectrons; the row noise and the
+    rounding to whole counts are parts of it."""
     origin: str = "rig"
-    """Where the numbers are from: "rig", "movie", "frame", or "assumed" (a frame that
-    tells nothing, such as an empty one)."""
+    """Where the numbers are from: "rig", "calibration", "movie", "frame", or "assumed" (a
+    frame that tells nothing, such as an empty one)."""
+    row_noise_e: float | None = None
+    """Standard deviation of what a whole row has in common in one frame, in photoelectrons;
+    None where unknown. For records and for choosing a training: it enters no formula."""
+    fixed_pattern_counts: float | None = None
+    """Standard deviation of the offset from pixel to pixel; None where unknown. Likewise."""
+    maps: CameraMaps | None = None
+    """Of the whole chip or, after `for_frame`, of the part that a frame shows."""
 
     def __post_init__(self) -> None:
         numbers = (self.offset_counts, self.gain_e_per_count, self.read_noise_e)
@@ -113,16 +127,51 @@ class CameraModel:
                 "must be above 0, the read noise at least 0 and all of them finite"
             )
 
-    def to_electrons(self, counts: NDArray[np.generic]) -> FloatArray:
-        """Counts of any real dtype and shape to photoelectrons, float32."""
+    def for_frame(self, header: FrameHeader) -> CameraModel:
+        """The model with its maps cut to what the frame shows (see `CameraMaps.for_frame`)."""
+        if self.maps is None:
+            return self
+        maps = self.maps.for_frame(header)
+        return self if maps is self.maps else replace(self, maps=maps)
+
+    def without_maps(self) -> CameraModel:
+        """The numbers alone, for pixels whose place on the chip is not known."""
+        return self if self.maps is None else replace(self, maps=None)
+
+    def elementwise(self) -> tuple[FloatArray, FloatArray, np.float32]:
+        """Offset, scale and shift of `stabilise`: 2 sqrt(max((counts - offset) scale + shift, 0)).
+
+        Offset and scale are float32 of shape () or, with maps, (Y, X); read-only. A graph on
+        a GPU takes them as its inputs.
+        """
+        shift = np.float32(0.375 + self.read_noise_e**2)
+        offset, scale = _offset_and_scale(self.offset_counts, self.gain_e_per_count, self.maps)
+        return offset, scale, shift
+
+    def _above_offset(
+        self, counts: NDArray[np.generic], out: FloatArray | None = None
+    ) -> FloatArray:
+        """Photoelectrons, float32."""
+        if self.maps is not None and counts.shape[-2:] != self.maps.shape:
+            raise UserError(
+                f"camera model: got pixels of shape {counts.shape}, its maps are "
+                f"{self.maps.shape}; cut them with for_frame, or use without_maps"
+            )
+        offset, scale, _ = self.elementwise()
         # In float32 throughout: uint16 minus a float would be float64 in NumPy.
-        e = counts.astype(np.float32)
-        e -= np.float32(self.offset_counts)
-        e *= np.float32(self.gain_e_per_count)
+        e: FloatArray = np.subtract(counts, offset, out=out, dtype=np.float32)
+        e *= scale
         return e
 
+    def to_electrons(self, counts: NDArray[np.generic]) -> FloatArray:
+        """Counts of any real dtype to photoelectrons, float32, fixed pattern taken out.
+
+        Of any shape; with maps (..., Y, X) of their size, else `UserError`.
+        """
+        return self._above_offset(counts)
+
     def to_counts(self, electrons: FloatArray) -> FloatArray:
-        """Photoelectrons to counts, float32, not rounded."""
+        """Photoelectrons to counts, float32, not rounded, without fixed pattern."""
         counts = electrons.astype(np.float32) / np.float32(self.gain_e_per_count)
         counts += np.float32(self.offset_counts)
         return counts
@@ -130,20 +179,19 @@ class CameraModel:
     def stabilise(self, counts: NDArray[np.generic], out: FloatArray | None = None) -> FloatArray:
         """Counts to 2 sqrt(e + 3/8 + sigma^2), float32, with a noise of about one.
 
-        Integer counts go through a table. Values below zero under the root count as zero.
-        `out` (same shape, float32) is written when given.
+        Without maps, integer counts of 8 and 16 bits go through a table. With maps, which
+        must have the size of the last two axes (else `UserError`), fixed pattern is taken
+        out. Values below zero under the root count as zero. `out` (same shape, float32) is
+        written when given.
         """
-        if counts.dtype == np.uint8 or counts.dtype == np.uint16:
+        if self.maps is None and counts.dtype in (np.uint8, np.uint16):
             table = _stabilising_table(self, counts.dtype.str)
             # mode="clip" skips the buffering that "raise" needs with `out`.
             where: NDArray[np.unsignedinteger] = np.asarray(counts)
             taken: FloatArray = table.take(where, out=out, mode="clip")
             return taken
-        z: FloatArray = np.subtract(
-            counts, np.float32(self.offset_counts), out=out, dtype=np.float32
-        )
-        z *= np.float32(self.gain_e_per_count)
-        z += np.float32(0.375 + self.read_noise_e**2)
+        z = self._above_offset(counts, out)
+        z += self.elementwise()[2]
         np.maximum(z, 0, out=z)
         np.sqrt(z, out=z)
         z *= np.float32(2)
@@ -167,20 +215,41 @@ class CameraModel:
         return electrons
 
     def unstabilise(self, z: FloatArray) -> FloatArray:
-        """Exact unbiased inverse in counts, float32, not rounded."""
+        """Exact unbiased inverse in counts, float32, not rounded, without fixed pattern."""
         counts = self.unstabilise_electrons(z)
         counts *= np.float32(1 / self.gain_e_per_count)
         counts += np.float32(self.offset_counts)
         return counts
 
     def numbers(self) -> dict[str, float | int | str]:
-        """For provenance."""
-        return {
+        """For provenance; what is unknown is left out."""
+        out: dict[str, float | int | str] = {
             "offset_counts": round(self.offset_counts, 4),
             "gain_e_per_count": round(self.gain_e_per_count, 6),
             "read_noise_e": round(self.read_noise_e, 4),
             "camera_model_origin": self.origin,
         }
+        if self.row_noise_e is not None:
+            out["row_noise_e"] = round(self.row_noise_e, 4)
+        if self.fixed_pattern_counts is not None:
+            out["fixed_pattern_counts"] = round(self.fixed_pattern_counts, 4)
+        if self.maps is not None:
+            out["camera_maps"] = self.maps.origin or "given"
+        return out
+
+
+@functools.lru_cache(maxsize=8)
+def _offset_and_scale(
+    offset_counts: float, gain_e_per_count: float, maps: CameraMaps | None
+) -> tuple[FloatArray, FloatArray]:
+    offset, scale = np.array(offset_counts, np.float32), np.array(gain_e_per_count, np.float32)
+    if maps is not None:
+        offset = maps.offset_counts + np.float32(offset_counts)
+        if maps.relative_gain is not None:
+            scale = np.float32(gain_e_per_count) / maps.relative_gain
+    offset.setflags(write=False)
+    scale.setflags(write=False)
+    return offset, scale
 
 
 @functools.lru_cache(maxsize=16)

@@ -10,7 +10,7 @@ import difflib
 import math
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -35,6 +35,7 @@ PositiveFloat = Annotated[float, Meta(gt=0)]
 NonNegativeFloat = Annotated[float, Meta(ge=0)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
 ChipSize = Annotated[int, Meta(ge=64, le=2048)]
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +51,11 @@ class CameraConfig(_Section, frozen=True):
     """Photoelectrons per count (the "conversion factor"; 1/K of EMVA 1288)."""
     read_noise_e: NonNegativeFloat | None = None
     """Standard deviation of a dark frame, in photoelectrons."""
+    row_noise_e: NonNegativeFloat | None = None
+    """Part of the read noise that a whole row has in common, in photoelectrons."""
+    maps: str | None = None
+    """TIFF with the offset and the response of each pixel (see `camera_maps`), relative to
+    the rig file."""
     bit_depth: Annotated[int, Meta(ge=8, le=16)] | None = None
     exposure_ms: PositiveFloat | None = None
     """Exposure set at the start; None leaves the camera as it is."""
@@ -159,7 +165,12 @@ def load_rig(name_or_path: str | Path) -> RigConfig:
         rig = msgspec.convert(data, RigConfig)
     except msgspec.ValidationError as error:
         raise UserError(f"rig {file}: {wrong_value(str(error), data, RigConfig)}") from None
-    rig = msgspec.structs.replace(rig, origin=str(file), source=_resolved(rig.source, file.parent))
+    rig = msgspec.structs.replace(
+        rig,
+        origin=str(file),
+        source=_resolved(rig.source, file.parent),
+        camera=_resolved(rig.camera, file.parent),
+    )
     problem = _inconsistency(rig)
     if problem:
         raise UserError(f"rig {file}: {problem}")
@@ -219,13 +230,13 @@ def _parse(file: Path) -> dict[str, Any]:
         raise UserError(f"rig {file}: is not valid TOML: {lines}{hint}") from None
 
 
-def _resolved(source: SourceConfig, folder: Path) -> SourceConfig:
+def _resolved(section: S, folder: Path) -> S:
     paths = {
         name: str((folder / Path(value).expanduser()).resolve())
-        for name in ("mm_app_path", "config_file", "path")
-        if (value := getattr(source, name))
+        for name in ("mm_app_path", "config_file", "path", "maps")
+        if (value := getattr(section, name, None))
     }
-    return msgspec.structs.replace(source, **paths)
+    return msgspec.structs.replace(section, **paths)
 
 
 _KEYS_OF_KIND = {
@@ -285,4 +296,18 @@ def _inconsistency(rig: RigConfig) -> str | None:
         value = getattr(source, name)
         if value and not Path(value).exists():
             return f"source.{name}: got {value}, which does not exist; {remedy}"
+    return _camera_inconsistency(rig.camera)
+
+
+def _camera_inconsistency(camera: CameraConfig) -> str | None:
+    if camera.maps is None:
+        return None
+    for name in ("offset_counts", "gain_e_per_count", "read_noise_e"):
+        if getattr(camera, name) is None:
+            return f"camera.{name}: is missing; camera.maps has no meaning without it"
+    if not Path(camera.maps).exists():
+        return (
+            f"camera.maps: got {camera.maps}, which does not exist; measure it with "
+            "`liverestore calibrate`, or leave it out"
+        )
     return None

@@ -11,7 +11,6 @@ from liverestore.movie import Movie
 __all__ = ["choose_camera"]
 
 _FRAMES_FOR_ESTIMATE = 32
-_NEEDED = ("offset_counts", "gain_e_per_count", "read_noise_e")
 _BYTES_FOR_ESTIMATE = 256 * 2**20
 
 
@@ -29,15 +28,14 @@ def choose_camera(movie: Movie, rig: str | None, spec: ModelSpec) -> tuple[Camer
     lacks = ""
     if rig is not None:
         from liverestore.rig import load_rig
+        from liverestore.rig_camera import camera_of, missing_camera_numbers
 
         config = load_rig(rig)
-        camera = config.camera
-        offset, gain, noise = camera.offset_counts, camera.gain_e_per_count, camera.read_noise_e
-        if offset is not None and gain is not None and noise is not None:
-            model = CameraModel(offset, gain, noise)
-            return model, f"{_numbers(model)} (rig {config.name})"
-        missing = [name for name in _NEEDED if getattr(camera, name) is None]
-        lacks = f"; the rig has no {', '.join(missing)}"
+        measured = camera_of(config.camera)
+        if measured is not None:
+            return measured, f"{_numbers(measured)} (rig {config.name})"
+        offset = config.camera.offset_counts
+        lacks = f"; the rig has no {', '.join(missing_camera_numbers(config.camera))}"
     if spec.domain == "counts":
         return CameraModel(0.0, 1.0, 0.0, "assumed"), f"not needed, {spec.name} works on counts"
     model, how = _estimated(movie, offset)

@@ -54,15 +54,11 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def rig_camera(rig: RigConfig | None) -> CameraModel | None:
     """The rig's measured camera numbers, or None where they are not complete."""
-    from liverestore.camera_model import CameraModel
+    from liverestore.rig_camera import camera_of
 
-    if rig is None:
-        return None
-    camera = rig.camera
-    offset, gain, noise = camera.offset_counts, camera.gain_e_per_count, camera.read_noise_e
-    if offset is None or gain is None or noise is None:
-        return None
-    return CameraModel(offset, gain, noise)
+    camera = None if rig is None else camera_of(rig.camera)
+    # Files to learn from may show any part of the chip, so its maps cannot be laid on them.
+    return None if camera is None else camera.without_maps()
 
 
 def with_bar(train: Callable[[Report], FitReport | AdversarialReport], out: Path) -> None:

@@ -17,6 +17,7 @@ from liverestore.meters import AgeMeter, RateMeter
 from liverestore.model_spec import find_engine
 from liverestore.restore import restore
 from liverestore.rig import CameraConfig
+from liverestore.rig_camera import camera_of
 from liverestore.runtime.base import InferenceRuntime
 from liverestore.runtime.table import open_runtime
 from liverestore.service.child import orphaned, run_child
@@ -53,12 +54,8 @@ class CameraKnowledge:
         """`tell` gets one line for the person when the numbers had to be estimated."""
         self._tell = tell
         self._frames: list[Frame] = []
-        self._known: CameraModel | None = None
-        self.estimated = True
-        offset, gain, noise = config.offset_counts, config.gain_e_per_count, config.read_noise_e
-        if offset is not None and gain is not None and noise is not None:
-            self._known = CameraModel(offset, gain, noise)
-            self.estimated = False
+        self._known = camera_of(config)
+        self.estimated = self._known is None
         self._first: CameraModel | None = None
 
     def model_for(self, frame: Frame) -> CameraModel:
