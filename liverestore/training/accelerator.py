@@ -8,11 +8,21 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from liverestore.errors import UserError
 
-__all__ = ["DeviceName", "choose_device", "hardware_words", "moved", "products", "spare_workers"]
+__all__ = [
+    "DeviceName",
+    "choose_device",
+    "device_of",
+    "exact_products",
+    "fast_products",
+    "hardware_words",
+    "in_bfloat16",
+    "moved",
+    "spare_workers",
+]
 
 DeviceName = Literal["cpu", "cuda", "auto"]
 
@@ -33,6 +43,11 @@ def choose_device(name: str) -> torch.device:
     if name == "cpu" or not seen:
         return torch.device("cpu")
     return torch.device("cuda", torch.cuda.current_device())
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where the weights of a network are."""
+    return next(network.parameters()).device
 
 
 def hardware_words(device: torch.device | None = None) -> str:
@@ -61,15 +76,29 @@ def spare_workers(device: torch.device) -> int:
 
 
 @contextlib.contextmanager
-def products(device: torch.device, *, bf16: bool, tf32: bool) -> Iterator[None]:
-    """Precision of matrix products and convolutions: bfloat16, and on a GPU TensorFloat-32.
-
-    With neither they are float32 to the last bit.
+def fast_products(device: torch.device) -> Iterator[None]:
+    """Let a GPU try which convolution is fastest for the sizes of this training; the setting,
+    and that of `exact_products`, is put back at the end.
     """
-    with contextlib.ExitStack() as stack:
-        if device.type == "cuda":
-            flags = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=tf32)
-            stack.enter_context(flags)
-        if bf16:
-            stack.enter_context(torch.autocast(device.type, torch.bfloat16))
+    if device.type != "cuda":
         yield
+        return
+    before = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before
+
+
+def exact_products(device: torch.device, *, exact: bool) -> None:
+    """Let a GPU multiply float32 in float32 to the last bit, or in TensorFloat-32."""
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = not exact
+
+
+def in_bfloat16(device: torch.device, *, enabled: bool) -> contextlib.AbstractContextManager[None]:
+    """Forward passes inside multiply in bfloat16."""
+    if not enabled:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)

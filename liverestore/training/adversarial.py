@@ -19,8 +19,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from liverestore.errors import Failure, UserError
-from liverestore.training.fit import load_checkpoint
+from liverestore.errors import UserError
+from liverestore.training.accelerator import device_of, fast_products, in_bfloat16
+from liverestore.training.ahead import PairSource
+from liverestore.training.fit import LossLog, load_checkpoint, save_checkpoint, update_average
 from liverestore.training.gan_losses import (
     AdversarialWeight,
     least_squares_discriminator,
@@ -29,7 +31,6 @@ from liverestore.training.gan_losses import (
     non_saturating_generator,
     similarity_loss,
 )
-from liverestore.training.simulate import PairSource
 
 __all__ = ["AdversarialReport", "AdversarialSettings", "sharpen"]
 
@@ -50,6 +51,8 @@ class AdversarialSettings:
     share: float = 0.03
     """Adversarial part of the generator's loss, relative to the rest."""
     ema_decay: float = 0.999
+    bf16: bool = False
+    """Multiply in bfloat16."""
     checkpoint_every_s: float = 120.0
 
     def __post_init__(self) -> None:
@@ -108,7 +111,8 @@ class _Job:
         self.tell = torch.optim.Adam(discriminator.parameters(), settings.discriminator_rate)
         self.weight = AdversarialWeight(settings.share)
         self.iteration, self.before_s = 0, 0.0
-        self.last_told = math.nan
+        self.device = device_of(generator)
+        self.last_told = torch.tensor(math.nan, device=self.device)
         self._started = time.monotonic()
 
     @property
@@ -132,15 +136,12 @@ class _Job:
             "make": self.make.state_dict(),
             "tell": self.tell.state_dict(),
             "weight": self.weight.state,
-            "last_told": self.last_told,
+            "last_told": float(self.last_told),
             "iteration": self.iteration,
             "seconds": self.seconds,
             "settings": asdict(self.settings),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(path)
+        save_checkpoint(path, state)
 
     def load(self, path: Path) -> None:
         state = load_checkpoint(path)
@@ -154,38 +155,41 @@ class _Job:
         self.discriminator.load_state_dict(state["discriminator"])
         self.make.load_state_dict(state["make"])
         self.tell.load_state_dict(state["tell"])
-        self.weight.state = dict(state["weight"])
-        self.last_told = float(state["last_told"])
+        self.weight.state = state["weight"]
+        self.last_told = torch.tensor(float(state["last_told"]), device=self.device)
         self.iteration, self.before_s = int(state["iteration"]), float(state["seconds"])
 
-    def step(self, seen: Tensor, truth: Tensor) -> tuple[float, float, float]:
-        """One iteration; returns pixel, adversarial and discriminator loss."""
-        recipe = self.settings.recipe
-        made = self.generator(seen)
+    def step(self, seen: Tensor, truth: Tensor) -> Tensor:
+        """One iteration; pixel, adversarial and discriminator loss, (3,), not waited for."""
+        recipe, bf16 = self.settings.recipe, self.settings.bf16
+
+        def judged(image: Tensor) -> Tensor:
+            with in_bfloat16(self.device, enabled=bf16):
+                verdict: Tensor = self.discriminator(image)
+            return verdict.float()
+
+        with in_bfloat16(self.device, enabled=bf16):
+            made = self.generator(seen.contiguous(memory_format=torch.channels_last)).float()
         if self.iteration % self.settings.discriminator_every == 0:
             self.discriminator.requires_grad_(True)
-            told = _TELL[recipe](self.discriminator(made.detach()), self.discriminator(truth))
+            told = _TELL[recipe](judged(made.detach()), judged(truth))
             self.tell.zero_grad(set_to_none=True)
             told.backward()  # type: ignore[no-untyped-call]
             self.tell.step()
-            self.last_told = float(told.detach())
+            self.last_told = told.detach()
         # The generator's gradient passes through the discriminator, not into its weights.
         self.discriminator.requires_grad_(False)
         pixel = _PIXEL[recipe](made, truth)
-        deceive = _DECEIVE[recipe](self.discriminator(made))
+        deceive = _DECEIVE[recipe](judged(made))
         loss = pixel + self.weight(pixel, deceive) * deceive
         self.make.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
         self.make.step()
         decay = min(self.settings.ema_decay, self.iteration / (self.iteration + 10))
-        with torch.no_grad():
-            for slow, fast in zip(
-                self.average.parameters(), self.generator.parameters(), strict=True
-            ):
-                slow.lerp_(fast, 1 - decay)
+        update_average(self.average, self.generator, decay)
         self.iteration += 1
-        return float(pixel.detach()), float(deceive.detach()), self.last_told
+        return torch.stack([pixel.detach(), deceive.detach(), self.last_told])
 
 
 def sharpen(
@@ -198,39 +202,39 @@ def sharpen(
     resume: bool = False,
     on_iteration: Callable[[int, float, float], None] | None = None,
 ) -> AdversarialReport:
-    """Train both networks in place; at the end `generator` holds its averaged weights.
+    """Train both networks in place, where they are; at the end `generator` holds its averaged
+    weights.
 
     `generator` comes from a finished pixel training. `on_iteration` gets (iteration, pixel
     loss, progress 0..1). The state goes to `checkpoint` now and then and at the end; Ctrl-C
     saves and returns; with `resume` it is taken up again. Raises `Failure` when a loss is no
     longer finite.
     """
+    for network in (generator, discriminator):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     job = _Job(generator, discriminator, settings)
     if resume:
         job.load(checkpoint)
     generator.train()
     discriminator.train()
     saved = job.seconds
-    records: list[tuple[float, float, float]] = []
+    log = LossLog(job.device, "pixel, adversarial and discriminator loss", on_iteration)
     interrupted = False
-    try:
-        while (progress := job.progress) < 1:
-            records.append(job.step(*source.pair(job.iteration)))
-            if not all(math.isfinite(value) for value in records[-1]):
-                raise Failure(
-                    f"adversarial training diverged at iteration {job.iteration} (losses "
-                    f"{records[-1]}); take smaller learning rates"
-                )
-            if on_iteration is not None:
-                on_iteration(job.iteration, records[-1][0], progress)
-            if job.seconds - saved > settings.checkpoint_every_s:
-                job.save(checkpoint)
-                saved = job.seconds
-    except KeyboardInterrupt:
-        interrupted = True
+    with fast_products(job.device):
+        try:
+            while (progress := job.progress) < 1:
+                losses = job.step(*source.pair(job.iteration))
+                log.add(job.iteration, progress, losses)
+                if job.seconds - saved > settings.checkpoint_every_s:
+                    log.fetch()
+                    job.save(checkpoint)
+                    saved = job.seconds
+            log.fetch()
+        except KeyboardInterrupt:
+            interrupted = True
     discriminator.requires_grad_(True)
     job.save(checkpoint)
     generator.load_state_dict(job.average.state_dict())
     generator.eval()
-    pixel, adversarial, told = (tuple(record[k] for record in records) for k in range(3))
+    pixel, adversarial, told = (tuple(row[k] for row in log.rows) for k in range(3))
     return AdversarialReport(job.iteration, job.seconds, pixel, adversarial, told, interrupted)

@@ -19,10 +19,25 @@ import torch
 from torch import Tensor, nn
 
 from liverestore.errors import Failure, UserError
-from liverestore.training.losses import LOSSES
-from liverestore.training.simulate import PairSource
+from liverestore.training.accelerator import (
+    device_of,
+    exact_products,
+    fast_products,
+    in_bfloat16,
+)
+from liverestore.training.ahead import PairSource
+from liverestore.training.losses import LOSSES, Loss
 
-__all__ = ["FitReport", "FitSettings", "fit", "load_checkpoint"]
+__all__ = [
+    "FitReport",
+    "FitSettings",
+    "LossLog",
+    "fit",
+    "fit_step",
+    "load_checkpoint",
+    "save_checkpoint",
+    "update_average",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +53,9 @@ class FitSettings:
     """Share of the job before the learning rate begins to fall."""
     ema_decay: float = 0.999
     bf16: bool = False
-    """Multiply in bfloat16 (twice as fast where the processor has it), but for the last
-    `exact_share`: weights that settled in bfloat16 leave a faint grid in float32."""
+    """Multiply in bfloat16 (twice as fast where the processor has it, many times on a GPU), but
+    for the last `exact_share`, which is float32 to the last bit: weights that settled in bfloat16
+    leave a faint grid in float32."""
     exact_share: float = 0.08
     checkpoint_every_s: float = 120.0
 
@@ -81,13 +97,16 @@ def _rate_factor(settings: FitSettings, iteration: int, progress: float) -> floa
     return rise * max(fall, 1e-3)
 
 
-def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the weights of `average` towards those of `network`, in place."""
     with torch.no_grad():
-        for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
-            slow.lerp_(fast, 1 - decay)
+        slow: list[Tensor] = list(average.parameters())
+        fast: list[Tensor] = list(network.parameters())
+        torch._foreach_lerp_(slow, fast, 1 - decay)
 
 
-def _save(path: Path, state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write the state of a training, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
@@ -101,10 +120,72 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; train without --resume first")
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        # To the CPU first: a training may go on where there is another device.
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise Failure(f"checkpoint {path} cannot be read: {error}") from error
     return state
+
+
+class LossLog:
+    """Losses of the iterations; those of a GPU are fetched by and by, because each fetch waits
+    for all work that is queued there.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        names: str,
+        on_iteration: Callable[[int, float, float], None] | None,
+    ) -> None:
+        self._block = 20 if device.type == "cuda" else 1
+        self._names, self._on_iteration = names, on_iteration
+        self._waiting: list[tuple[int, float, Tensor]] = []
+        self.rows: list[tuple[float, ...]] = []
+        """All losses of each iteration."""
+
+    def add(self, iteration: int, progress: float, losses: Tensor) -> None:
+        """The losses (K,) of this iteration, on any device; the first is the one to show."""
+        self._waiting.append((iteration, progress, losses.detach()))
+        if len(self._waiting) >= self._block:
+            self.fetch()
+
+    def fetch(self) -> None:
+        """Fetch what waits; raises `Failure` when a loss is not finite."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        fetched = torch.stack([losses for *_, losses in waiting]).tolist()
+        for (iteration, progress, _), row in zip(waiting, fetched, strict=True):
+            self.rows.append(tuple(row))
+            if not all(math.isfinite(loss) for loss in row):
+                raise Failure(
+                    f"training diverged at iteration {iteration} ({self._names} {row}); take a "
+                    "smaller learning rate"
+                )
+            if self._on_iteration is not None:
+                self._on_iteration(iteration, row[0], progress)
+
+
+def fit_step(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    pair: tuple[Tensor, Tensor],
+    loss_of: Loss,
+    progress: float,
+    *,
+    bf16: bool,
+) -> Tensor:
+    """One step of the optimiser; the loss, a scalar that nobody has waited for."""
+    noisy, target = pair
+    with in_bfloat16(noisy.device, enabled=bf16):
+        output: Tensor = network(noisy.contiguous(memory_format=torch.channels_last))
+    loss = loss_of(output, target, progress)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimiser.step()
+    return loss.detach()
 
 
 def fit(
@@ -116,13 +197,16 @@ def fit(
     resume: bool = False,
     on_iteration: Callable[[int, float, float], None] | None = None,
 ) -> FitReport:
-    """Train `network` in place; at the end it holds the averaged weights.
+    """Train `network` in place, where it is; at the end it holds the averaged weights.
 
-    `on_iteration` gets (iteration, loss, progress 0..1). The state goes to `checkpoint`
-    every `checkpoint_every_s` and at the end; Ctrl-C saves and returns. With `resume` the
-    state is taken up again, and a job counted in iterations gives the same weights as one
-    that was never stopped.
+    `source` gives pairs on the device of the network. `on_iteration` gets (iteration, loss,
+    progress 0..1), on a GPU some iterations late. The state goes to `checkpoint` every
+    `checkpoint_every_s` and at the end; Ctrl-C saves and returns. With `resume` the state is
+    taken up again, also on another device, and on the CPU a job counted in iterations gives the
+    same weights as one that was never stopped. (A GPU adds in an order of its own: its weights
+    are the same up to rounding, at first.) Raises `Failure` when the loss is no longer finite.
     """
+    device = device_of(network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
     average = copy.deepcopy(network)
@@ -134,13 +218,13 @@ def fit(
         optimiser.load_state_dict(state["optimiser"])
         iteration, before_s = int(state["iteration"]), float(state["seconds"])
     loss_of = LOSSES[settings.loss]
+    log = LossLog(device, "loss", on_iteration)
     started = time.monotonic()
     saved = started
-    losses: list[float] = []
     interrupted = False
 
     def keep() -> None:
-        _save(
+        save_checkpoint(
             checkpoint,
             {
                 "network": network.state_dict(),
@@ -153,41 +237,35 @@ def fit(
         )
 
     network.train()
-    try:
-        while True:
-            now = time.monotonic()
-            progress = _progress(settings, iteration, before_s + now - started)
-            if progress >= 1:
-                break
-            if now - saved > settings.checkpoint_every_s:
-                keep()
-                saved = now
-            for group in optimiser.param_groups:
-                factor = _rate_factor(settings, iteration, progress)
-                group["lr"] = settings.learning_rate * factor
-            noisy, target = source.pair(iteration)
-            coarse = settings.bf16 and progress < 1 - settings.exact_share
-            with torch.autocast("cpu", torch.bfloat16, enabled=coarse):
-                output: Tensor = network(noisy.contiguous(memory_format=torch.channels_last))
-            loss = loss_of(output, target, progress)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            # The average forgets the first steps sooner than its decay says.
-            _update_average(average, network, min(settings.ema_decay, iteration / (iteration + 10)))
-            iteration += 1
-            losses.append(float(loss.detach()))
-            if not math.isfinite(losses[-1]):
-                raise Failure(
-                    f"training diverged at iteration {iteration} (loss {losses[-1]}); "
-                    "take a smaller learning rate"
-                )
-            if on_iteration is not None:
-                on_iteration(iteration, losses[-1], progress)
-    except KeyboardInterrupt:
-        interrupted = True
+    with fast_products(device):
+        try:
+            while True:
+                now = time.monotonic()
+                progress = _progress(settings, iteration, before_s + now - started)
+                if progress >= 1:
+                    break
+                if now - saved > settings.checkpoint_every_s:
+                    log.fetch()
+                    keep()
+                    saved = now
+                for group in optimiser.param_groups:
+                    factor = _rate_factor(settings, iteration, progress)
+                    group["lr"] = settings.learning_rate * factor
+                exact = progress >= 1 - settings.exact_share
+                exact_products(device, exact=exact)
+                pair = source.pair(iteration)
+                bf16 = settings.bf16 and not exact
+                loss = fit_step(network, optimiser, pair, loss_of, progress, bf16=bf16)
+                # The average forgets the first steps sooner than its decay says.
+                decay = min(settings.ema_decay, iteration / (iteration + 10))
+                update_average(average, network, decay)
+                iteration += 1
+                log.add(iteration, progress, loss[None])
+            log.fetch()
+        except KeyboardInterrupt:
+            interrupted = True
     keep()
     network.load_state_dict(average.state_dict())
     network.eval()
-    return FitReport(iteration, before_s + time.monotonic() - started, tuple(losses), interrupted)
+    losses = tuple(row[0] for row in log.rows)
+    return FitReport(iteration, before_s + time.monotonic() - started, losses, interrupted)

@@ -89,12 +89,21 @@ class AdversarialWeight:
 
     def __init__(self, share: float = 0.03, memory: float = 0.99) -> None:
         self.share, self.memory = share, memory
-        self.state: dict[str, float] = {}
+        self._means: dict[str, Tensor] = {}
 
-    def __call__(self, rest: Tensor, adversarial: Tensor) -> float:
-        """Factor for the adversarial part in this iteration."""
+    @property
+    def state(self) -> dict[str, float]:
+        """Running means of both parts, empty before the first call."""
+        return {name: float(mean) for name, mean in self._means.items()}
+
+    @state.setter
+    def state(self, state: dict[str, float]) -> None:
+        self._means = {name: torch.tensor(mean) for name, mean in state.items()}
+
+    def __call__(self, rest: Tensor, adversarial: Tensor) -> Tensor:
+        """Factor for the adversarial part in this iteration, on the device of the losses."""
         for name, value in (("rest", rest), ("adversarial", adversarial)):
-            new = abs(float(value.detach()))
-            old = self.state.get(name, new)
-            self.state[name] = self.memory * old + (1 - self.memory) * new
-        return self.share * self.state["rest"] / max(self.state["adversarial"], 1e-8)
+            new = value.detach().float().abs()
+            old = self._means.get(name, new).to(new.device)
+            self._means[name] = self.memory * old + (1 - self.memory) * new
+        return self.share * self._means["rest"] / self._means["adversarial"].clamp_min(1e-8)
