@@ -47,8 +47,8 @@ def restore(
     Counts are variance-stabilised with `camera`, padded by mirroring to what the network
     takes, inferred, cut back and inverted exactly: the result has the shape and dtype of the
     frame and its numbers are counts, rounded and clipped for integer pixels. An engine whose
-    domain is "counts" gets the counts as they are. `runtime` is what runs `infer`, for the
-    record.
+    domain is "counts" gets the counts as they are. Fixed pattern that `camera` has maps of is
+    taken out and stays out. `runtime` is what runs `infer`, for the record.
 
     An engine that refocuses needs `dpm`, the distance from the plane in focus to the plane
     wanted: one number, a (Y, X) array, or a `Dpm`, in um, positive deeper into the sample;
@@ -56,8 +56,9 @@ def restore(
     that, and optics it was not trained for, stand in the warnings of the provenance.
 
     Raises `UserError` for NaN or infinite pixels, for a `dpm` or optics that are missing, do
-    not fit or are given to an engine that does not refocus, and `Failure` when the engine
-    gives something that is no picture of that size.
+    not fit or are given to an engine that does not refocus, for maps that are not of this
+    frame's chip and binning, and `Failure` when the engine gives something that is no picture
+    of that size.
     """
     started_ns = time.perf_counter_ns()
     aims = (aim(dpm, frame.header, spec, optics),) if spec.refocuses or dpm is not None else (None,)
@@ -110,6 +111,7 @@ def _restored(
     padding = Padding(shape, spec.padded(shape))
     parameters: dict[str, float | int | str] = {}
     if spec.domain == "stabilised":
+        camera = camera.for_frame(frame.header)
         parameters.update(camera.numbers())
     batch = _batch(frame, spec, camera, padding, aims)
     if shape[0] * shape[1] > _LARGEST_WHOLE_PX:
