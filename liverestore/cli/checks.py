@@ -203,8 +203,11 @@ def _engines() -> list[Finding]:
                 essential=False,
             )
         )
-    packages = [s.name for s in list_engines() if s.name not in BUILT_IN]
-    good = [name for name in packages if name not in problems]
+    packages = [s for s in list_engines() if s.name not in BUILT_IN and s.name not in problems]
+    good = [
+        s.name if s.reach_um is None else f"{s.name} (refocuses by up to {s.reach_um:g} um)"
+        for s in packages
+    ]
     if good:
         text = f"{', '.join(good)}: weights have the right sha256"
         return [Finding(name="engines", state="ok", text=text), *bad]

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from liverestore.errors import LiverestoreError
+from liverestore.optics import Optics
 
 if TYPE_CHECKING:
     from liverestore.model_spec import ModelSpec
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["EngineInfo", "engines", "installed"]
 
 _TRIAL_SHAPE = (512, 512)
+_TRIAL_OPTICS = Optics(0.8, 550.0, 1.0, 1.33, 0.325)
+"""Any will do: they change no time."""
 _TRIAL_S = 0.5
 _TRIAL_RUNS = 15
 
@@ -34,6 +37,13 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     photon_range_e: tuple[float, float] | None
     """Photoelectrons at the brightest place that it was trained for."""
+    pixel_size_range_um: tuple[float, float] | None
+    """Edge of a pixel in the sample that it was trained for."""
+    reach_um: float | None
+    """How far it refocuses to either side; None where it does not."""
+    optics: dict[str, tuple[float, float]] | None
+    """Microscopes that it was trained for, lowest and highest value of each field; None where
+    it depends on none or its card does not say."""
     size_bytes: int
     """Of the weights; 0 for a filter."""
     sha256: str
@@ -91,6 +101,9 @@ def _info(spec: ModelSpec) -> EngineInfo:
         version=spec.version,
         description=spec.description,
         photon_range_e=spec.photon_range_e,
+        pixel_size_range_um=spec.pixel_size_range_um,
+        reach_um=spec.reach_um,
+        optics=None if spec.optics is None else spec.optics.ranges(),
         size_bytes=weights.stat().st_size if weights is not None and weights.is_file() else 0,
         sha256=spec.sha256,
         folder=None if spec.folder is None else str(spec.folder),
@@ -121,13 +134,14 @@ def _time(spec: ModelSpec) -> tuple[str, float]:
     frame = Frame((light / 0.5 + 100).astype(np.uint16), header)
     # As `live` runs it.
     runtime = open_runtime(spec, precision="fast")
+    dpm = 0.0 if spec.refocuses else None
     try:
         runtime.warm_up(_TRIAL_SHAPE)
-        restore(frame, spec, runtime.infer, camera)
+        restore(frame, spec, runtime.infer, camera, dpm, optics=_TRIAL_OPTICS)
         took: list[float] = []
         while len(took) < _TRIAL_RUNS and sum(took) < _TRIAL_S:
             started = time.perf_counter()
-            restore(frame, spec, runtime.infer, camera)
+            restore(frame, spec, runtime.infer, camera, dpm, optics=_TRIAL_OPTICS)
             took.append(time.perf_counter() - started)
         return runtime.description, round(1e3 * statistics.median(took), 2)
     finally:
@@ -147,7 +161,7 @@ def _show(answer: _Answer) -> None:
     for info in answer.engines:
         table.add_row(
             Text(info.name),
-            Text(info.task),
+            Text(info.task if info.reach_um is None else f"{info.task} \u00b1{info.reach_um:g} um"),
             "-" if info.photon_range_e is None else "{:g}-{:g}".format(*info.photon_range_e),
             Text(info.version),
             _readable(info.size_bytes),
@@ -156,6 +170,9 @@ def _show(answer: _Answer) -> None:
         )
     console.print(table)
     console.print("ms: one frame of 512x512, counts to counts, on this machine", style="dim")
+    for info in answer.engines:
+        if info.reach_um is not None:
+            console.print(Text(_made_for(info), style="dim"))
     for info in answer.engines:
         if info.runtime is None:
             reasons = "; ".join(f"{name}: {why}" for name, why in info.why.items())
@@ -167,6 +184,32 @@ def _show(answer: _Answer) -> None:
 
         folders = " or ".join(map(str, engine_folders()))
         console.print(Text(f"no engine package in {folders}", style="yellow"))
+
+
+_FIELDS = {
+    "numerical_aperture": "NA {}",
+    "wavelength_nm": "{} nm",
+    "immersion_index": "immersion {}",
+    "sample_index": "sample {}",
+    "depth_um": "depth {} um",
+}
+
+
+def _made_for(info: EngineInfo) -> str:
+    """The microscopes that a refocusing engine was trained for, in one line."""
+    parts = [
+        text.format(_span(info.optics[name]))
+        for name, text in _FIELDS.items()
+        if info.optics is not None and name in info.optics
+    ]
+    if info.pixel_size_range_um is not None:
+        parts.append(f"pixels {_span(info.pixel_size_range_um)} um")
+    return f"{info.name}: made for {', '.join(parts) or 'one microscope, see its card'}"
+
+
+def _span(limits: tuple[float, float]) -> str:
+    low, high = limits
+    return f"{low:g}" if low == high else f"{low:g}-{high:g}"
 
 
 def _readable(size_bytes: int) -> str:

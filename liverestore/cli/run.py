@@ -63,9 +63,12 @@ def run_plan(
 ) -> tuple[RunPlan, RunResult]:
     """Run to the end, with a line of progress on `console` where there is no window.
 
-    Raises `UserError` for an engine that is not installed, before anything starts.
+    Raises `UserError` for an engine that is not installed or cannot run live, before anything
+    starts.
     """
-    find_engine(engine)
+    reason = find_engine(engine).why_not_live()
+    if reason is not None:
+        raise UserError(reason)
     with PrivateEndpoints() as endpoint:
         plan = RunPlan(
             rig=rig,

@@ -27,7 +27,7 @@ def view_process(plan: RunPlan) -> None:
             show_window(
                 feed,
                 title=_title(plan),
-                engines=[spec.name for spec in list_engines()],
+                engines=[s.name for s in list_engines() if s.why_not_live() is None],
                 camera=plan.rig.camera,
                 ended=lambda: stop.is_set() or feed.ended.is_set() or orphaned(),
                 report_rate=feed.report_rate,
@@ -69,7 +69,7 @@ def offscreen_view_process(plan: RunPlan, *, png: Path) -> None:
                 newest,
                 status,
                 png,
-                engines=[spec.name for spec in list_engines()],
+                engines=[s.name for s in list_engines() if s.why_not_live() is None],
                 camera=plan.rig.camera,
                 title=_title(plan),
             )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.camera_model import CameraModel, estimate_from_frame, estimate_from_movie
-from liverestore.errors import LiverestoreError
+from liverestore.errors import LiverestoreError, UserError
 from liverestore.frame import Frame, Restored
 from liverestore.meters import AgeMeter, RateMeter
 from liverestore.model_spec import find_engine
@@ -203,13 +203,21 @@ def engine_process(plan: RunPlan) -> None:
     run_child("engine", plan.endpoints.control, body)
 
 
+def _open_live(name: str, threads: int | None) -> InferenceRuntime:
+    spec = find_engine(name)
+    reason = spec.why_not_live()
+    if reason is not None:
+        raise UserError(reason)
+    return open_runtime(spec, threads=threads, precision="fast")
+
+
 def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     inlet = Inlet(plan.endpoints.raw.for_client(), "engine")
     outlet = Outlet(plan.endpoints.restored)
     sink = None if plan.restored_path is None else QueuedSink(OmeSink(plan.restored_path))
 
     def open_engine(name: str) -> InferenceRuntime:
-        return open_runtime(find_engine(name), threads=plan.engine_threads, precision="fast")
+        return _open_live(name, plan.engine_threads)
 
     def tell(line: str) -> None:
         link.send(Notice(text=line))
