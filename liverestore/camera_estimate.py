@@ -14,13 +14,18 @@ allows, up to 3 electrons.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.camera_stabilise import CameraModel
 from liverestore.errors import UserError
+from liverestore.pattern_estimate import (
+    fixed_pattern_counts,
+    row_noise_counts,
+    row_noise_counts_of_frame,
+)
 
 __all__ = ["estimate_from_frame", "estimate_from_movie"]
 
@@ -46,7 +51,8 @@ def estimate_from_movie(
     Uses at most 64 pairs of neighbouring frames. Their differences are high-pass filtered, so
     that things that move add little; where noise is correlated between pixels, what that
     takes away from it is measured in the dark and put back. `offset_counts`: the measured
-    offset, where known. Raises `UserError` for another shape.
+    offset, where known. Row noise and fixed pattern are those of `pattern_estimate`, with its
+    limits. Raises `UserError` for another shape.
     """
     if movie.ndim != 3 or movie.shape[0] < 2 or min(movie.shape[1:]) < 16:
         raise UserError(
@@ -74,7 +80,8 @@ def estimate_from_movie(
     simple = _model(_Samples.joined(plain), offset_counts, "movie")
     levels = np.quantile(samples.smooth, [0.05, 0.5, 0.999])
     ratio = _noise_counts(simple, levels) / np.maximum(_noise_counts(careful, levels), 1e-9)
-    return simple if np.abs(ratio - 1).max() < _AGREE else careful
+    model = simple if np.abs(ratio - 1).max() < _AGREE else careful
+    return _with_pattern(model, row_noise_counts(movie), fixed_pattern_counts(movie))
 
 
 def estimate_from_frame(
@@ -84,7 +91,8 @@ def estimate_from_frame(
 
     Structure as fine as a pixel cannot be told from noise; only the smoother half of the
     pixels of each brightness is used. A frame without any noise or any range of brightness
-    gives a model whose origin is "assumed". Raises `UserError` for another shape.
+    gives a model whose origin is "assumed". Its row noise holds lines of the specimen that run
+    along the rows, its fixed pattern is not known. Raises `UserError` for another shape.
     """
     if frame.ndim != 2 or min(frame.shape) < 16:
         raise UserError(
@@ -97,7 +105,18 @@ def estimate_from_frame(
         bad = ~np.isfinite(window) | (window >= _saturation(frame))
         x = _without(window, bad)
         parts.append(_fine_samples(x, x, bad))
-    return _model(_Samples.joined(parts), offset_counts, "frame")
+    model = _model(_Samples.joined(parts), offset_counts, "frame")
+    return _with_pattern(model, row_noise_counts_of_frame(frame), None)
+
+
+def _with_pattern(
+    model: CameraModel, row_counts: float | None, pattern_counts: float | None
+) -> CameraModel:
+    row_noise_e = None
+    # An assumed gain makes no electrons.
+    if row_counts is not None and model.origin != "assumed":
+        row_noise_e = row_counts * model.gain_e_per_count
+    return replace(model, row_noise_e=row_noise_e, fixed_pattern_counts=pattern_counts)
 
 
 def _window(shape: tuple[int, ...], pixels: int, number: int) -> tuple[slice, slice]:

@@ -19,6 +19,8 @@ darkest quarter of the picture is used, so that it is little.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,15 +48,17 @@ def row_noise_counts(movie: NDArray[np.generic]) -> float | None:
     """
     count = movie.shape[0]
     starts = np.unique(np.linspace(0, count - 2, min(count - 1, _PAIRS)).astype(int))
+    part = _middle(movie)
     pairs = (
-        (movie[t + 1].astype(np.float64) - movie[t].astype(np.float64)) / np.sqrt(2) for t in starts
+        _finite((part[t + 1].astype(np.float64) - part[t].astype(np.float64)) / np.sqrt(2))
+        for t in starts
     )
-    return _from_pictures([_finite(d) for d in pairs])
+    return _from_pictures(pairs)
 
 
 def row_noise_counts_of_frame(frame: NDArray[np.generic]) -> float | None:
     """The same from a single (Y, X) frame: an upper bound, see the limits above."""
-    return _from_pictures([_finite(frame.astype(np.float64))])
+    return _from_pictures([_finite(_middle(frame).astype(np.float64))])
 
 
 def fixed_pattern_counts(movie: NDArray[np.generic]) -> float | None:
@@ -69,16 +73,25 @@ def fixed_pattern_counts(movie: NDArray[np.generic]) -> float | None:
     # Frames in turn, so that both means show the same specimen however it moves.
     first, second = (
         _finite(sum(frame.astype(np.float64) for frame in frames) / len(frames))
-        for frames in (movie[0::2], movie[1::2])
+        for frames in (_middle(movie)[0::2], _middle(movie)[1::2])
     )
     single = _single_pixel_variance(first, second)
     if single is None:
         return None
-    lines = 0.0
-    for a, b in ((first, second), (first.T, second.T)):
-        _, variance = _line_variance([(a, b)])
-        lines += variance
+    lines = sum(
+        _believed(_common(_block_means(a), _block_means(b))[None])
+        for a, b in ((first, second), (first.T, second.T))
+    )
     return float(np.sqrt(single + lines))
+
+
+def _middle(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The middle of large frames, which tells enough; the last two axes are (Y, X)."""
+    rows, columns = (
+        slice(max(0, (size - most) // 2), (size + most) // 2)
+        for size, most in zip(pixels.shape[-2:], (512, 1024), strict=True)
+    )
+    return pixels[..., rows, columns]
 
 
 def _finite(picture: FloatArray) -> FloatArray:
@@ -88,31 +101,31 @@ def _finite(picture: FloatArray) -> FloatArray:
     return np.where(good, picture, np.median(picture[good]) if good.any() else 0.0)
 
 
-def _from_pictures(pictures: list[FloatArray]) -> float | None:
-    height, width = pictures[0].shape
-    if width < _BLOCKS * _LEAST_BLOCK_PX or height < 16:
-        return None
-    _, variance = _line_variance([(p, p) for p in pictures])
-    return float(np.sqrt(variance))
+def _from_pictures(pictures: Iterable[FloatArray]) -> float | None:
+    values = []
+    for picture in pictures:
+        if picture.shape[0] < 16 or picture.shape[1] < _BLOCKS * _LEAST_BLOCK_PX:
+            return None
+        means = _block_means(picture)
+        values.append(_common(means, means))
+    return float(np.sqrt(_believed(np.array(values))))
 
 
-def _line_variance(pairs: list[tuple[FloatArray, FloatArray]]) -> tuple[float, float]:
-    """Variance that rows have in common in both pictures of each pair: as found, as believed."""
-    products = []
-    for a, b in pairs:
-        one = _block_means(a)
-        two = one if a is b else _block_means(b)
-        blocks = one.shape[1]
-        across = one.sum(axis=1) * two.sum(axis=1) - (one * two).sum(axis=1)
-        products.append(across / (blocks * (blocks - 1)))
-    values = np.array(products)
-    # Second differences of three rows each: neighbouring values are not independent.
-    step = 3
-    usable = values[:, : values.shape[1] // step * step]
-    groups = usable.reshape(values.shape[0], -1, step).mean(axis=2).ravel()
+def _common(one: FloatArray, two: FloatArray) -> FloatArray:
+    """(rows,) mean product of different blocks of the same row in two pictures."""
+    blocks = one.shape[1]
+    products = one.sum(axis=1) * two.sum(axis=1) - (one * two).sum(axis=1)
+    return np.asarray(products / (blocks * (blocks - 1)))
+
+
+def _believed(values: FloatArray) -> float:
+    """Mean of (pictures, rows) values, or 0.0 where chance explains it."""
+    # A second difference reaches over three rows: neighbouring values are not independent.
+    usable = values[:, : values.shape[1] // 3 * 3]
+    groups = usable.reshape(values.shape[0], -1, 3).mean(axis=2).ravel()
     found = float(values.mean())
     uncertainty = float(groups.std(ddof=1) / np.sqrt(groups.size))
-    return found, found if found > _LEAST_SIGMA * uncertainty else 0.0
+    return found if found > _LEAST_SIGMA * uncertainty else 0.0
 
 
 def _block_means(picture: FloatArray) -> FloatArray:

@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from liverestore.photon_series import SeriesSums
-
-__all__ = ["Measured", "Tiles", "jackknife", "line_variance", "relative_response"]
+__all__ = ["Measured", "Tiles", "jackknife", "line_variance", "relative_response", "shrunk"]
 
 FloatMap = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -155,14 +153,3 @@ def shrunk(deviation: FloatMap, noise_variance: FloatMap, true_variance: float) 
     """
     weight = true_variance / np.maximum(true_variance + noise_variance, 1e-30)
     return np.asarray(np.where(np.isfinite(noise_variance), weight * deviation, 0.0))
-
-
-def effective(series: SeriesSums, dark: SeriesSums) -> tuple[FloatMap, FloatMap]:
-    """What `series.variance` holds besides noise of light: (signal, readout variance) maps.
-
-    `series.variance` = signal / gain + readout, with both scaled by the flicker alike.
-    """
-    return (
-        (series.mean - dark.mean) * series.signal_factor,
-        dark.variance * series.readout_factor,
-    )
