@@ -279,16 +279,22 @@ def engine_problems() -> dict[str, str]:
 
 
 def find_engine(name: str) -> ModelSpec:
-    """The engine called `name`, its weights checked against their sha256.
+    """The engine called `name`, or the package in the folder `name`, its weights checked.
 
-    Raises `UserError` when it is not installed, malformed or damaged.
+    An installed engine comes before a folder of the same name. Raises `UserError` when there
+    is none, or it is malformed or damaged (its sha256 is another).
     """
     folder = _folders().get(name)
+    if folder is None and name in BUILT_IN:
+        return BUILT_IN[name]
+    if folder is None and (Path(name).expanduser() / "rdf.yaml").is_file():
+        folder = Path(name).expanduser().resolve()
     if folder is not None:
         spec = _read(folder)
         spec.check_weights()
         return spec
-    if name in BUILT_IN:
-        return BUILT_IN[name]
     known = [spec.name for spec in list_engines()]
-    raise UserError(f"engine '{name}' is not installed; installed: {', '.join(known)}")
+    raise UserError(
+        f"engine '{name}' is not installed and is no folder of a package; installed: "
+        f"{', '.join(known)}"
+    )

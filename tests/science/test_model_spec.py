@@ -60,7 +60,7 @@ def test_filters_are_engines_and_the_test_engine_is_not_listed(home):
 
 def test_an_unknown_name_lists_the_known_ones(home):
     package(home)
-    with pytest.raises(UserError, match=r"'x' is not installed; installed: .*mean5.*median5") as e:
+    with pytest.raises(UserError, match=r"'x' is not installed.*; installed: .*mean5.*median5") as e:
         find_engine("x")
     assert "mine" in str(e.value)
     assert e.value.exit_code == 2
@@ -110,3 +110,13 @@ def test_frames_that_do_not_fit_are_told_why():
     assert spec.mismatch(header((5, 5), "uint16")) is None
     assert "float64" in spec.mismatch(header((5, 5), "float64"))
     assert "empty" in spec.mismatch(header((0, 5), "uint16"))
+
+
+def test_a_folder_is_an_engine_too(home, tmp_path, monkeypatch):
+    folder = package(tmp_path / "elsewhere", "own")
+    assert find_engine(str(folder)).name == "own"
+    monkeypatch.chdir(folder.parent)
+    assert find_engine("own").folder == folder
+    assert find_engine("./own").folder == folder
+    package(home, "own", divisor=4)
+    assert find_engine("own").divisor == 4, "an installed engine comes first"
