@@ -8,9 +8,16 @@ from typing import Annotated, Literal
 import typer
 
 from liverestore.cli.train_options import (
+    Batch,
     Bf16,
+    Crop,
+    Device,
     Force,
+    From,
+    HalfWeights,
     Iterations,
+    LearningRate,
+    Out,
     Resume,
     Seconds,
     Seed,
@@ -20,6 +27,8 @@ from liverestore.cli.train_options import (
 __all__ = ["cross_modality"]
 
 _DEFAULT_SECONDS = 3600.0
+_SIZES = {"cpu": (12, 64), "cuda": (24, 128)}
+"""Pictures in one step and their edge in pixels."""
 
 
 def cross_modality(
@@ -37,19 +46,19 @@ def cross_modality(
     registered: Annotated[
         bool, typer.Option("--registered", help="They fit already, pixel by pixel.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder of the new engine.")] = Path(
-        "engines/my-cross-modality"
-    ),
+    out: Out = Path("engines/my-cross-modality"),
     rig: Annotated[
         str | None, typer.Option(help="Rig whose camera numbers to use; else they are estimated.")
     ] = None,
     width: Annotated[
         float, typer.Option(min=0.05, max=1.0, help="Width of the network, 1 as published.")
     ] = 1.0,
+    start: From = None,
     seconds: Seconds = None,
     iterations: Iterations = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures in one step.")] = 12,
-    crop: Annotated[int, typer.Option(min=64, help="Edge of each, in pixels.")] = 64,
+    batch: Batch = None,
+    crop: Crop = None,
+    learning_rate: LearningRate = None,
     adversarial: Annotated[
         bool,
         typer.Option(
@@ -60,7 +69,9 @@ def cross_modality(
     seed: Seed = 1,
     resume: Resume = False,
     force: Force = False,
-    bf16: Bf16 = False,
+    device: Device = "auto",
+    bf16: Bf16 = None,
+    half_weights: HalfWeights = None,
     threads: Threads = None,
 ) -> None:
     """Train a network from one modality to a better one.
@@ -68,7 +79,12 @@ def cross_modality(
     From simulation, or from pairs of your own, which are registered first. Without --seconds
     and --iterations it takes an hour.
     """
-    from liverestore.cli.train_progress import need_training_packages, rig_camera, with_bar
+    from liverestore.cli.train_progress import (
+        chosen_device,
+        need_training_packages,
+        rig_camera,
+        with_bar,
+    )
     from liverestore.rig import load_rig
 
     need_training_packages()
@@ -77,10 +93,16 @@ def cross_modality(
 
     if seconds is None and iterations is None:
         seconds = _DEFAULT_SECONDS
+    where = chosen_device(device)
+    usual_batch, usual_crop = _SIZES[where]
     job = CrossModalityJob(
         out=out,
         settings=FitSettings(
-            iterations=iterations, seconds=seconds, loss="l2", learning_rate=3e-4, bf16=bf16
+            iterations=iterations,
+            seconds=seconds,
+            loss="l2",
+            learning_rate=learning_rate or 3e-4,
+            bf16=where == "cuda" if bf16 is None else bf16,
         ),
         modality=to,
         adversarial=adversarial,
@@ -89,11 +111,15 @@ def cross_modality(
         inputs=inputs,
         targets=targets,
         registered=registered,
+        rig=rig,
         camera=rig_camera(None if rig is None else load_rig(rig)),
         resume=resume,
         replace=force,
-        batch=batch,
-        crop_px=crop,
+        start=start,
+        batch=batch or usual_batch,
+        crop_px=crop or usual_crop,
+        device=where,
+        half_weights=half_weights,
         threads=threads,
     )
     with_bar(lambda show: train_cross_modality(job, show), out)

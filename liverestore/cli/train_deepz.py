@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from liverestore.cli.train_options import (
+    Batch,
     Bf16,
+    Crop,
+    Device,
     Force,
+    From,
+    HalfWeights,
     Iterations,
+    LearningRate,
+    Out,
     Resume,
     Seconds,
     Seed,
@@ -19,6 +26,8 @@ from liverestore.cli.train_options import (
 
 __all__ = ["deepz", "deepz_plus"]
 
+_SIZES = {"cpu": (8, 128), "cuda": (20, 256)}
+"""Pictures in one step and their edge in pixels."""
 _DEFAULT_SECONDS = 3600.0
 
 Stacks = Annotated[
@@ -36,7 +45,6 @@ ZStep = Annotated[
     float | None, typer.Option("--z-step", help="um between planes, if the files do not say it.")
 ]
 Reach = Annotated[float, typer.Option(min=0.5, help="Farthest distance to refocus, in um.")]
-Batch = Annotated[int, typer.Option(min=1, help="Pictures in one step.")]
 Adversarial = Annotated[
     bool,
     typer.Option(
@@ -48,21 +56,24 @@ Adversarial = Annotated[
 
 def deepz(
     stacks: Stacks = None,
-    out: Annotated[Path, typer.Option(help="Folder of the new engine.")] = Path(
-        "engines/my-refocus"
-    ),
+    out: Out = Path("engines/my-refocus"),
     rig: Rig = None,
     width: Width = 0.25,
     z_step: ZStep = None,
     reach: Reach = 10.0,
+    start: From = None,
     seconds: Seconds = None,
     iterations: Iterations = None,
-    batch: Batch = 8,
+    batch: Batch = None,
+    crop: Crop = None,
+    learning_rate: LearningRate = None,
     adversarial: Adversarial = False,
     seed: Seed = 1,
     resume: Resume = False,
     force: Force = False,
-    bf16: Bf16 = False,
+    device: Device = "auto",
+    bf16: Bf16 = None,
+    half_weights: HalfWeights = None,
     threads: Threads = None,
 ) -> None:
     """Train Deep-Z: one widefield frame refocused to any plane near it.
@@ -79,13 +90,17 @@ def deepz(
         width=width,
         z_step=z_step,
         reach=reach,
+        start=start,
         length=(seconds, iterations),
-        batch=batch,
+        size=(batch, crop),
+        learning_rate=learning_rate,
         adversarial=adversarial,
         seed=seed,
         resume=resume,
         force=force,
+        device=device,
         bf16=bf16,
+        half_weights=half_weights,
         threads=threads,
     )
 
@@ -96,21 +111,24 @@ def deepz_plus(
         list[Path] | None,
         typer.Option(help="Confocal stack of the same field, one for each widefield stack."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the new engine.")] = Path(
-        "engines/my-confocal-refocus"
-    ),
+    out: Out = Path("engines/my-confocal-refocus"),
     rig: Rig = None,
     width: Width = 0.25,
     z_step: ZStep = None,
     reach: Reach = 10.0,
+    start: From = None,
     seconds: Seconds = None,
     iterations: Iterations = None,
-    batch: Batch = 8,
+    batch: Batch = None,
+    crop: Crop = None,
+    learning_rate: LearningRate = None,
     adversarial: Adversarial = False,
     seed: Seed = 1,
     resume: Resume = False,
     force: Force = False,
-    bf16: Bf16 = False,
+    device: Device = "auto",
+    bf16: Bf16 = None,
+    half_weights: HalfWeights = None,
     threads: Threads = None,
 ) -> None:
     """Train Deep-Z+: one widefield frame to a confocal picture of any plane near it.
@@ -128,13 +146,17 @@ def deepz_plus(
         width=width,
         z_step=z_step,
         reach=reach,
+        start=start,
         length=(seconds, iterations),
-        batch=batch,
+        size=(batch, crop),
+        learning_rate=learning_rate,
         adversarial=adversarial,
         seed=seed,
         resume=resume,
         force=force,
+        device=device,
         bf16=bf16,
+        half_weights=half_weights,
         threads=threads,
     )
 
@@ -149,16 +171,25 @@ def _train(
     width: float,
     z_step: float | None,
     reach: float,
+    start: str | None,
     length: tuple[float | None, int | None],
-    batch: int,
+    size: tuple[int | None, int | None],
+    learning_rate: float | None,
     adversarial: bool,
     seed: int,
     resume: bool,
     force: bool,
-    bf16: bool,
+    device: Literal["auto", "cpu", "cuda"],
+    bf16: bool | None,
+    half_weights: bool | None,
     threads: int | None,
 ) -> None:
-    from liverestore.cli.train_progress import need_training_packages, rig_camera, with_bar
+    from liverestore.cli.train_progress import (
+        chosen_device,
+        need_training_packages,
+        rig_camera,
+        with_bar,
+    )
     from liverestore.rig import load_rig
     from liverestore.rig_optics import optics_of
 
@@ -169,11 +200,17 @@ def _train(
     seconds, iterations = length
     if seconds is None and iterations is None:
         seconds = _DEFAULT_SECONDS
+    where = chosen_device(device)
+    batch, crop = (given or usual for given, usual in zip(size, _SIZES[where], strict=True))
     config = None if rig is None else load_rig(rig)
     job = RefocusJob(
         out=out,
         settings=FitSettings(
-            iterations=iterations, seconds=seconds, loss="l1", learning_rate=5e-4, bf16=bf16
+            iterations=iterations,
+            seconds=seconds,
+            loss="l1",
+            learning_rate=learning_rate or 5e-4,
+            bf16=where == "cuda" if bf16 is None else bf16,
         ),
         confocal=confocal,
         adversarial=adversarial,
@@ -181,13 +218,18 @@ def _train(
         seed=seed,
         stacks=tuple(stacks or ()),
         confocal_stacks=tuple(targets or ()),
+        rig=rig,
         optics=None if config is None else optics_of(config),
         camera=rig_camera(config),
         z_step_um=z_step,
         reach_um=reach,
         resume=resume,
         replace=force,
+        start=start,
         batch=batch,
+        crop_px=crop,
+        device=where,
+        half_weights=half_weights,
         threads=threads,
     )
     with_bar(lambda show: train_refocusing(job, show), out)

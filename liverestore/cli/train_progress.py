@@ -16,10 +16,11 @@ from liverestore.errors import UserError
 if TYPE_CHECKING:
     from liverestore.camera_model import CameraModel
     from liverestore.rig import RigConfig
+    from liverestore.training.accelerator import DeviceName
     from liverestore.training.adversarial import AdversarialReport
     from liverestore.training.fit import FitReport
 
-__all__ = ["need_training_packages", "rig_camera", "with_bar"]
+__all__ = ["chosen_device", "need_training_packages", "rig_camera", "with_bar"]
 
 Report = Callable[[int, float, float], None]
 
@@ -50,6 +51,15 @@ def _installed(name: str) -> bool:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+def chosen_device(name: str) -> DeviceName:
+    """The device that `name` stands for here, said in one line on stdout."""
+    from liverestore.training.accelerator import choose_device, hardware_words
+
+    device = choose_device(name)
+    Console(highlight=False, soft_wrap=True).print(f"training on: {hardware_words(device)}")
+    return "cuda" if device.type == "cuda" else "cpu"
 
 
 def rig_camera(rig: RigConfig | None) -> CameraModel | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,21 @@ from torch import Tensor
 
 from liverestore.camera_model import CameraModel
 from liverestore.errors import UserError
-from liverestore.training.adversarial import AdversarialReport, AdversarialSettings, sharpen
+from liverestore.training.accelerator import spare_workers
+from liverestore.training.adversarial import AdversarialReport, AdversarialSettings
+from liverestore.training.ahead import PairSource
 from liverestore.training.cross_modality_networks import (
     CrossModalityDiscriminator,
     CrossModalityGenerator,
 )
 from liverestore.training.cross_modality_pairs import Modality, PairFiles, SimulatedModalities
-from liverestore.training.export import Card, export_engine
-from liverestore.training.fit import FitReport, FitSettings, fit, load_checkpoint
+from liverestore.training.export import Card
+from liverestore.training.fit import FitReport, FitSettings
 from liverestore.training.gan_losses import ssim
+from liverestore.training.job import Course, OnIteration, TrainingOptions, checkpoint_of, shown
 from liverestore.training.photographs import LightRanges
 from liverestore.training.recorded_volumes import level_and_scale, read_pairs
 from liverestore.training.score import affine_psnr
-from liverestore.training.simulate import Ahead, PairSource
 
 __all__ = ["HALO_PX", "CrossModalityJob", "modality_scores", "train_cross_modality"]
 
@@ -47,52 +47,68 @@ _LIMITS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CrossModalityJob:
+@dataclass(frozen=True)
+class CrossModalityJob(TrainingOptions):
     """One training: what, how long, where to."""
 
     out: Path
     """Folder of the engine package; checkpoints lie beside it in `NAME.training`."""
     settings: FitSettings
-    modality: Modality = "confocal"
-    adversarial: bool = False
+    modality: Modality = field(default="confocal", kw_only=True)
+    adversarial: bool = field(default=False, kw_only=True)
     """The second job, from the checkpoint of the first."""
-    width: float = 1.0
-    seed: int = 1
-    inputs: Path | None = None
+    width: float = field(default=1.0, kw_only=True)
+    inputs: Path | None = field(default=None, kw_only=True)
     """The user's own pictures of the worse instrument, file or folder; None: simulation."""
-    targets: Path | None = None
+    targets: Path | None = field(default=None, kw_only=True)
     """Those of the better one, in the same order."""
-    registered: bool = False
+    registered: bool = field(default=False, kw_only=True)
     """The user's pairs fit already, pixel by pixel."""
-    camera: CameraModel | None = None
-    resume: bool = False
-    replace: bool = False
-    batch: int = 12
-    crop_px: int = 64
-    pool_size: int = 128
-    score_fields: int = 8
-    threads: int | None = None
+    rig: str | None = field(default=None, kw_only=True)
+    """Where `camera` comes from, for the record."""
+    camera: CameraModel | None = field(default=None, kw_only=True)
+    batch: int = field(default=12, kw_only=True)
+    crop_px: int = field(default=64, kw_only=True)
+    pool_size: int | None = field(default=None, kw_only=True)
+    """Simulated fields at hand; None: 128, on a GPU 512."""
+    score_fields: int = field(default=8, kw_only=True)
 
     @property
     def checkpoint(self) -> Path:
         """State of the training with the pixel loss."""
-        return self.out.with_name(self.out.name + ".training") / "checkpoint.pt"
+        return checkpoint_of(self.out)
 
     @property
     def adversarial_checkpoint(self) -> Path:
         """State of the second job."""
-        return self.checkpoint.with_name("adversarial.pt")
+        return checkpoint_of(self.out, "adversarial")
+
+    @property
+    def words(self) -> list[str]:
+        """The part of the command line that is this method's own."""
+        words = ["cross-modality", "--to", self.modality]
+        for name, path in (("--inputs", self.inputs), ("--targets", self.targets)):
+            if path is not None:
+                words += [name, shown(path)]
+        if self.registered:
+            words.append("--registered")
+        if self.rig is not None:
+            words += ["--rig", shown(Path(self.rig)) if Path(self.rig).is_file() else self.rig]
+        return [*words, "--width", f"{self.width:g}"]
 
 
-def _source(job: CrossModalityJob) -> tuple[PairSource, str, dict[str, float]]:
+def _source(
+    job: CrossModalityJob, device: torch.device
+) -> tuple[PairSource, str, dict[str, float]]:
     if job.inputs is None and job.targets is None:
         source = SimulatedModalities(
             job.seed,
             job.modality,
             batch=job.batch,
             crop_px=job.crop_px,
-            pool_size=job.pool_size,
+            pool_size=job.pool_size or (128 if device.type == "cpu" else 512),
+            device=device,
+            workers=spare_workers(device),
         )
         return source, "simulated specimens, microscopes and cameras only", {}
     if job.inputs is None or job.targets is None:
@@ -137,82 +153,54 @@ def golden_input(modality: Modality) -> NDArray[np.float32]:
 
 
 def train_cross_modality(
-    job: CrossModalityJob, on_iteration: Callable[[int, float, float], None] | None = None
+    job: CrossModalityJob, on_iteration: OnIteration | None = None
 ) -> FitReport | AdversarialReport:
     """Train, score and export; an interrupted training exports what it has.
 
-    Raises `UserError` before any work when the package exists already, the pairs cannot be
-    used, or there is nothing to resume or to sharpen.
+    Raises `UserError` before any work when the package exists already, the pairs or the engine
+    to start from cannot be used, or there is nothing to resume or to sharpen.
     """
-    if job.out.exists() and not job.replace:
-        raise UserError(f"{job.out} exists already; choose another --out or give --force")
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
-    torch.manual_seed(job.seed)
-    source, data, span = _source(job)
+    course = Course(job.out, job)
+    source, data, span = _source(job, course.device)
     network = CrossModalityGenerator(job.width, **span)
     report: FitReport | AdversarialReport
-    with Ahead(source) as ahead:
-        if job.adversarial:
-            network.load_state_dict(load_checkpoint(job.checkpoint)["average"])
-            report = sharpen(
-                network,
-                CrossModalityDiscriminator(job.width, **span),
-                ahead,
-                AdversarialSettings(
-                    "cross-modality",
-                    iterations=job.settings.iterations,
-                    seconds=job.settings.seconds,
-                    discriminator_rate=1e-5,
-                    discriminator_every=1,
-                ),
-                job.adversarial_checkpoint,
-                resume=job.resume,
-                on_iteration=on_iteration,
-            )
-        else:
-            report = fit(
-                network,
-                ahead,
-                job.settings,
-                job.checkpoint,
-                resume=job.resume,
-                on_iteration=on_iteration,
-            )
+    if job.adversarial:
+        settings = AdversarialSettings(
+            "cross-modality",
+            iterations=job.settings.iterations,
+            seconds=job.settings.seconds,
+            discriminator_rate=1e-5,
+            discriminator_every=1,
+            bf16=job.settings.bf16,
+        )
+        discriminator = CrossModalityDiscriminator(job.width, **span)
+        report = course.sharpen(network, discriminator, source, settings, on_iteration)
+    else:
+        report = course.run(network, source, job.settings, on_iteration)
     scores: dict[str, Any] = {}
     if job.inputs is None and job.score_fields > 0:
         scores["simulated, 200 e"] = modality_scores(network, job.modality, job.score_fields)
-    export_engine(
+    sharpened = "adversarial part of 3 % on top of the squared error and SSIM"
+    training = course.record(
+        job.words,
+        job.settings,
+        report,
         network,
-        job.out,
-        _card(job, data, report, scores),
-        golden_input(job.modality),
-        divisor=network.divisor,
-        replace=job.replace,
+        f"cross-modality generator, width {job.width:g}",
+        method="cross-modality (Wang et al. 2019)",
+        data=data,
+        loss=sharpened if job.adversarial else f"{job.settings.loss} (pixels only)",
+    )
+    course.export(
+        network, _card(job, data, training, scores), golden_input(job.modality), network.divisor
     )
     return report
 
 
 def _card(
-    job: CrossModalityJob,
-    data: str,
-    report: FitReport | AdversarialReport,
-    scores: dict[str, Any],
+    job: CrossModalityJob, data: str, training: dict[str, Any], scores: dict[str, Any]
 ) -> Card:
     worse, better = _NAMES[job.modality]
-    sharpened = "adversarial part of 3 % on top of the squared error and SSIM"
-    training = {
-        "method": "cross-modality (Wang et al. 2019)",
-        "data": data,
-        "loss": sharpened if job.adversarial else f"{job.settings.loss} (pixels only)",
-        "network": f"cross-modality generator, width {job.width:g}, "
-        f"{sum(p.numel() for p in CrossModalityGenerator(job.width).parameters())} parameters",
-        "seed": job.seed,
-        "iterations": report.iterations,
-        "batch": f"{job.batch} crops of {job.crop_px} px",
-        "seconds": round(report.seconds),
-        "hardware": f"{os.cpu_count()}-core CPU",
-    }
     return Card(
         name=job.out.name,
         version="0.1.0",

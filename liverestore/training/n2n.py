@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from liverestore.camera_model import CameraModel
 from liverestore.errors import UserError
-from liverestore.training.export import Card, export_engine
-from liverestore.training.fit import FitReport, FitSettings, fit
+from liverestore.training.accelerator import spare_workers
+from liverestore.training.ahead import PairSource
+from liverestore.training.export import Card
+from liverestore.training.fit import FitReport, FitSettings
+from liverestore.training.job import (
+    Course,
+    OnIteration,
+    TrainingOptions,
+    checkpoint_of,
+    infer_with,
+    shown,
+)
 from liverestore.training.networks import LiveUNet
+from liverestore.training.noise2noise_unet import Noise2NoiseUNet
 from liverestore.training.recordings import RecordedPairs, read_recordings
 from liverestore.training.score import simulated_scores
-from liverestore.training.simulate import Ahead, PairSource, SimulatedPairs
+from liverestore.training.simulate import SimulatedPairs
 from liverestore.training.specimens import scene
 
-__all__ = ["LIMITS", "N2nJob", "golden_input", "hardware_words", "package_card", "train_n2n"]
+__all__ = [
+    "LIMITS",
+    "NETWORKS",
+    "N2nJob",
+    "NetworkName",
+    "golden_input",
+    "package_card",
+    "train_n2n",
+]
 
 HALO_PX = 80
 """Reach of `LiveUNet` in its usual size, rounded up to its grid; a test measures it."""
@@ -38,27 +54,49 @@ LIMITS = (
 )
 
 
+NetworkName = Literal["live", "noise2noise"]
+
+
 @dataclass(frozen=True, slots=True)
-class N2nJob:
+class _Choice:
+    make: Callable[[], LiveUNet | Noise2NoiseUNet]
+    halo_px: int
+    words: str
+    """For the card, after "Denoises fluorescence frames one by one"."""
+
+
+NETWORKS: dict[NetworkName, _Choice] = {
+    "live": _Choice(
+        LiveUNet,
+        HALO_PX,
+        ", fast enough for the live view on a CPU: a small U-Net at half resolution",
+    ),
+    "noise2noise": _Choice(
+        Noise2NoiseUNet,
+        160,
+        " with the U-Net of the Noise2Noise paper, whose work is eight times that of a live "
+        "network: for a GPU, or after the acquisition",
+    ),
+}
+"""What can be trained, each with its reach, rounded up to its grid; a test measures it."""
+
+
+@dataclass(frozen=True)
+class N2nJob(TrainingOptions):
     """One training: what, how long, where to."""
 
     out: Path
     """Folder of the engine package; the checkpoint lies beside it in `NAME.training`."""
     settings: FitSettings
-    seed: int = 1
-    frames: Path | None = None
+    frames: Path | None = field(default=None, kw_only=True)
     """The user's movie or folder; None trains on simulated specimens."""
-    resume: bool = False
-    replace: bool = False
-    batch: int = 8
-    crop_px: int = 128
-    pool_size: int = 512
-    threads: int | None = None
+    network: NetworkName = field(default="live", kw_only=True)
+    pool_size: int = field(default=512, kw_only=True)
 
     @property
     def checkpoint(self) -> Path:
         """State of the training."""
-        return self.out.with_name(self.out.name + ".training") / "checkpoint.pt"
+        return checkpoint_of(self.out)
 
 
 def golden_input() -> NDArray[np.float32]:
@@ -70,62 +108,55 @@ def golden_input() -> NDArray[np.float32]:
     return camera.stabilise(electrons.astype(np.float32))[None, None]
 
 
-def network_infer(network: nn.Module) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """A torch network as a function of arrays (N, 1, Y, X)."""
-
-    def infer(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.no_grad():
-            out: NDArray[np.float32] = network(torch.from_numpy(batch)).numpy()
-        return out
-
-    return infer
-
-
-def hardware_words() -> str:
-    """The machine in words, for cards."""
-    return f"{os.cpu_count()}-core CPU"
-
-
 def package_card(
-    name: str, training: dict[str, Any], scores: dict[str, Any], *, simulated: bool
+    name: str,
+    training: dict[str, Any],
+    scores: dict[str, Any],
+    *,
+    simulated: bool,
+    network: NetworkName = "live",
 ) -> Card:
     """The model card of a denoiser made by `train_n2n`."""
     return Card(
         name=name,
         version="0.1.0",
         description=(
-            "Denoises fluorescence frames one by one, fast enough for the live view on a CPU: a "
-            "small U-Net at half resolution, trained by Noise2Noise "
-            + ("on simulated specimens." if simulated else "on recorded frames.")
+            f"Denoises fluorescence frames one by one{NETWORKS[network].words}, trained by "
+            "Noise2Noise " + ("on simulated specimens." if simulated else "on recorded frames.")
         ),
         task="denoise",
         photon_range_e=(3.0, 1000.0),
         pixel_size_range_um=(0.05, 0.65) if simulated else None,
-        halo_px=HALO_PX,
+        halo_px=NETWORKS[network].halo_px,
         training=training,
         scores=scores,
         limits=LIMITS,
     )
 
 
-def train_n2n(
-    job: N2nJob, on_iteration: Callable[[int, float, float], None] | None = None
-) -> FitReport:
+def train_n2n(job: N2nJob, on_iteration: OnIteration | None = None) -> FitReport:
     """Train, score and export; an interrupted training exports what it has.
 
-    Raises `UserError` before any work when the package exists already, the frames cannot be
-    used or there is nothing to resume.
+    Raises `UserError` before any work when the package exists already, the frames or the engine
+    to start from cannot be used, or there is nothing to resume.
     """
-    if job.out.exists() and not job.replace:
-        raise UserError(f"{job.out} exists already; choose another --out or give --force")
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
-    torch.manual_seed(job.seed)
-    network = LiveUNet()
+    course = Course(job.out, job)
+    network = NETWORKS[job.network].make()
+    if job.crop_px % network.divisor:
+        raise UserError(
+            f"crop: got {job.crop_px} px; the network '{job.network}' takes multiples of "
+            f"{network.divisor}"
+        )
     source: PairSource
     if job.frames is None:
         source = SimulatedPairs(
-            job.seed, batch=job.batch, crop_px=job.crop_px, pool_size=job.pool_size
+            job.seed,
+            batch=job.batch,
+            crop_px=job.crop_px,
+            pool_size=job.pool_size,
+            scene_px=max(256, job.crop_px * 3 // 2),
+            device=course.device,
+            workers=spare_workers(course.device),
         )
         data = "simulated specimens and cameras, drawn anew all the time"
     else:
@@ -137,41 +168,32 @@ def train_n2n(
             divisor=network.divisor,
         )
         data = f"neighbouring frames of {job.frames.name}"
-    with Ahead(source) as ahead:
-        report = fit(
-            network,
-            ahead,
-            job.settings,
-            job.checkpoint,
-            resume=job.resume,
-            on_iteration=on_iteration,
-        )
-    training = training_record(job, report, network, data)
+    report = course.run(network, source, job.settings, on_iteration)
+    words = ["n2n", *([] if job.frames is None else [shown(job.frames)]), "--network", job.network]
+    training = course.record(
+        words,
+        job.settings,
+        report,
+        network,
+        _words(network),
+        method="Noise2Noise in the variance-stabilised domain",
+        data=data,
+        loss=job.settings.loss,
+    )
     scores: dict[str, Any] = {}
     if job.frames is None:
-        scores["simulated frames, 8 to 120 e"] = simulated_scores(network_infer(network))
-    card = package_card(job.out.name, training, scores, simulated=job.frames is None)
-    export_engine(
-        network, job.out, card, golden_input(), divisor=network.divisor, replace=job.replace
+        scores["simulated frames, 8 to 120 e"] = simulated_scores(infer_with(network))
+    card = package_card(
+        job.out.name, training, scores, simulated=job.frames is None, network=job.network
     )
+    course.export(network, card, golden_input(), network.divisor)
     return report
 
 
-def training_record(job: N2nJob, report: FitReport, network: LiveUNet, data: str) -> dict[str, Any]:
-    """The recipe, for the card."""
-    return {
-        "method": "Noise2Noise in the variance-stabilised domain",
-        "data": data,
-        "loss": job.settings.loss,
-        "network": f"LiveUNet widths {list(network.widths)}, blocks "
-        f"{list(network.down_blocks)} down and {list(network.up_blocks)} up, "
-        f"{sum(p.numel() for p in network.parameters())} parameters",
-        "seed": job.seed,
-        "iterations": report.iterations,
-        "batch": f"{job.batch} crops of {job.crop_px} px",
-        "learning_rate": job.settings.learning_rate,
-        "ema_decay": job.settings.ema_decay,
-        "seconds": round(report.seconds),
-        "hardware": hardware_words(),
-        "precision": "bfloat16, float32 at the end" if job.settings.bf16 else "float32",
-    }
+def _words(network: LiveUNet | Noise2NoiseUNet) -> str:
+    if isinstance(network, Noise2NoiseUNet):
+        return "U-Net of Noise2Noise (Lehtinen et al. 2018), five levels"
+    return (
+        f"LiveUNet widths {list(network.widths)}, blocks {list(network.down_blocks)} down and "
+        f"{list(network.up_blocks)} up"
+    )

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from liverestore.camera_model import CameraModel, estimate_from_frame, estimate_from_movie
-from liverestore.errors import UserError
+from liverestore.training.ahead import PairSource
 from liverestore.training.blind_spots import BlindSpotPairs
-from liverestore.training.export import Card, export_engine
-from liverestore.training.fit import FitReport, FitSettings, fit
-from liverestore.training.n2n import LIMITS, golden_input, hardware_words
+from liverestore.training.export import Card
+from liverestore.training.fit import FitReport, FitSettings
+from liverestore.training.job import Course, OnIteration, TrainingOptions, checkpoint_of, shown
+from liverestore.training.n2n import LIMITS, golden_input
 from liverestore.training.n2v2_unet import N2V2UNet
 from liverestore.training.noise_diagnosis import NoiseDiagnosis, diagnose
 from liverestore.training.recordings import RecordedPairs, read_recordings
-from liverestore.training.simulate import Ahead, PairSource
 
 __all__ = ["N2vJob", "train_n2v"]
 
@@ -28,33 +27,30 @@ HALO_PX = 40
 """Reach of `N2V2UNet` with two levels, rounded up to its grid; a test measures it."""
 
 
-@dataclass(frozen=True, slots=True)
-class N2vJob:
+@dataclass(frozen=True)
+class N2vJob(TrainingOptions):
     """One training: which frames, how long, where to."""
 
     frames: Path
     """Movie, image or folder of them."""
     out: Path
     """Folder of the engine package; the checkpoint lies beside it in `NAME.training`."""
-    seconds: float | None = None
-    iterations: int | None = None
-    seed: int = 1
-    resume: bool = False
-    replace: bool = False
-    bf16: bool = False
-    channels: int = 16
-    threads: int | None = None
-    """Processor cores to take; None leaves torch its own choice."""
+    seconds: float | None = field(default=None, kw_only=True)
+    iterations: int | None = field(default=None, kw_only=True)
+    learning_rate: float = field(default=1e-3, kw_only=True)
+    bf16: bool = field(default=False, kw_only=True)
+    channels: int = field(default=16, kw_only=True)
+    crop_px: int = field(default=96, kw_only=True)
 
     @property
     def checkpoint(self) -> Path:
         """State of the training."""
-        return self.out.with_name(self.out.name + ".training") / "checkpoint.pt"
+        return checkpoint_of(self.out)
 
 
 def train_n2v(
     job: N2vJob,
-    on_iteration: Callable[[int, float, float], None] | None = None,
+    on_iteration: OnIteration | None = None,
     on_diagnosis: Callable[[NoiseDiagnosis], None] | None = None,
 ) -> FitReport:
     """Look at the noise, choose the remedy, train, export.
@@ -63,10 +59,7 @@ def train_n2v(
     columns: pairs of neighbouring frames. Raises `UserError` when the package exists already
     or the frames cannot be used.
     """
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
-    if job.out.exists() and not job.replace:
-        raise UserError(f"{job.out} exists already; choose another --out or give --force")
+    course = Course(job.out, job)
     movies = read_recordings(job.frames, least_frames=1)
     cameras = [_camera(movie) for movie in movies]
     stabilised = [
@@ -77,7 +70,6 @@ def train_n2v(
     diagnosis = diagnose(longest)
     if on_diagnosis is not None:
         on_diagnosis(diagnosis)
-    torch.manual_seed(job.seed)
     network = N2V2UNet(
         job.channels,
         level=float(np.mean([z.mean() for z in stabilised])),
@@ -87,19 +79,25 @@ def train_n2v(
     settings = FitSettings(
         iterations=job.iterations,
         seconds=job.seconds,
+        learning_rate=job.learning_rate,
         loss=loss,
         bf16=job.bf16,
         warm_up_iterations=50,
         ema_decay=0.995,
     )
-    with Ahead(source) as ahead:
-        report = fit(
-            network, ahead, settings, job.checkpoint, resume=job.resume, on_iteration=on_iteration
-        )
-    card = _card(job, report, diagnosis, method, cameras, movies)
-    export_engine(
-        network, job.out, card, golden_input(), divisor=network.divisor, replace=job.replace
+    report = course.run(network, source, settings, on_iteration)
+    training = course.record(
+        ["n2v", shown(job.frames)],
+        settings,
+        report,
+        network,
+        f"N2V2 U-Net, {job.channels} channels",
+        method=method,
+        data=f"recorded frames, {job.frames.name}",
+        noise=diagnosis.words,
     )
+    card = _card(job, training, cameras, movies)
+    course.export(network, card, golden_input(), network.divisor)
     return report
 
 
@@ -119,12 +117,16 @@ def _source(
     """Pairs, loss and the method's name for what was diagnosed."""
     if diagnosis.kind in ("rows", "columns"):
         several = [movie for movie in movies if movie.shape[0] > 1]
-        pairs = RecordedPairs(several, job.seed, crop_px=96, divisor=divisor)
+        pairs = RecordedPairs(
+            several, job.seed, batch=job.batch, crop_px=job.crop_px, divisor=divisor
+        )
         return pairs, "l2", "Noise2Noise between neighbouring frames"
     if diagnosis.kind in ("along_x", "along_y"):
         spots = BlindSpotPairs(
             stabilised,
             job.seed,
+            batch=job.batch,
+            crop_px=job.crop_px,
             direction="x" if diagnosis.kind == "along_x" else "y",
             reach_px=diagnosis.reach_px,
             # Longer spots lie farther apart.
@@ -132,14 +134,15 @@ def _source(
             divisor=divisor,
         )
         return spots, "l2_known", f"structN2V over {2 * diagnosis.reach_px + 1} px"
-    return BlindSpotPairs(stabilised, job.seed, divisor=divisor), "l2_known", "N2V2"
+    pairs_of_spots = BlindSpotPairs(
+        stabilised, job.seed, batch=job.batch, crop_px=job.crop_px, divisor=divisor
+    )
+    return pairs_of_spots, "l2_known", "N2V2"
 
 
 def _card(
     job: N2vJob,
-    report: FitReport,
-    diagnosis: NoiseDiagnosis,
-    method: str,
+    training: dict[str, Any],
     cameras: list[CameraModel],
     movies: list[NDArray[np.generic]],
 ) -> Card:
@@ -147,15 +150,6 @@ def _card(
         np.quantile(camera.to_electrons(movie), [0.5, 0.9999])
         for camera, movie in zip(cameras, movies, strict=True)
     ]
-    training: dict[str, Any] = {
-        "method": method,
-        "data": f"recorded frames, {job.frames.name}",
-        "noise": diagnosis.words,
-        "seed": job.seed,
-        "iterations": report.iterations,
-        "seconds": round(report.seconds),
-        "hardware": hardware_words(),
-    }
     return Card(
         name=job.out.name,
         version="0.1.0",

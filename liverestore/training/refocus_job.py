@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from liverestore.camera_model import CameraModel
 from liverestore.errors import UserError
 from liverestore.microscopes import defocus_waves_per_um
 from liverestore.optics import Optics
-from liverestore.training.adversarial import AdversarialReport, AdversarialSettings, sharpen
+from liverestore.training.accelerator import spare_workers
+from liverestore.training.adversarial import AdversarialReport, AdversarialSettings
+from liverestore.training.ahead import PairSource
 from liverestore.training.deepz_networks import DeepZDiscriminator, DeepZGenerator
 from liverestore.training.deepz_pairs import (
     OpticsRanges,
@@ -25,15 +24,22 @@ from liverestore.training.deepz_pairs import (
     StackFiles,
     with_dpm,
 )
-from liverestore.training.export import Card, export_engine
-from liverestore.training.fit import FitReport, FitSettings, fit, load_checkpoint
+from liverestore.training.export import Card
+from liverestore.training.fit import FitReport, FitSettings
+from liverestore.training.job import (
+    Course,
+    OnIteration,
+    TrainingOptions,
+    checkpoint_of,
+    infer_with,
+    shown,
+)
 from liverestore.training.photographs import LightRanges, photographed
 from liverestore.training.recorded_volumes import level_and_scale, read_stacks
 from liverestore.training.refocus_score import RefocusScore, refocus_scores
-from liverestore.training.simulate import Ahead, PairSource
 from liverestore.training.volumes import Grid, random_volume
 
-__all__ = ["HALO_PX", "PATENT", "RefocusJob", "train_refocusing"]
+__all__ = ["HALO_PX", "PATENT", "RefocusJob", "around", "train_refocusing"]
 
 HALO_PX = 112
 """Reach of `DeepZGenerator`, rounded up to its grid; a test measures it."""
@@ -55,45 +61,54 @@ _LIMITS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RefocusJob:
+@dataclass(frozen=True)
+class RefocusJob(TrainingOptions):
     """One training: what, how long, where to."""
 
     out: Path
     """Folder of the engine package; checkpoints lie beside it in `NAME.training`."""
     settings: FitSettings
-    confocal: bool = False
+    confocal: bool = field(default=False, kw_only=True)
     """Deep-Z+: the target is the confocal plane."""
-    adversarial: bool = False
+    adversarial: bool = field(default=False, kw_only=True)
     """The second job, from the checkpoint of the first."""
-    width: float = 0.25
-    seed: int = 1
-    stacks: tuple[Path, ...] = ()
+    width: float = field(default=0.25, kw_only=True)
+    stacks: tuple[Path, ...] = field(default=(), kw_only=True)
     """The user's widefield z-stacks; empty: simulation."""
-    confocal_stacks: tuple[Path, ...] = ()
+    confocal_stacks: tuple[Path, ...] = field(default=(), kw_only=True)
     """One for each of `stacks` (Deep-Z+ only)."""
-    optics: Optics | None = None
+    rig: str | None = field(default=None, kw_only=True)
+    """Where `optics` and `camera` come from, for the record."""
+    optics: Optics | None = field(default=None, kw_only=True)
     """The user's microscope; with it a simulation is made for this one alone."""
-    camera: CameraModel | None = None
-    z_step_um: float | None = None
-    reach_um: float = 10.0
-    resume: bool = False
-    replace: bool = False
-    batch: int = 8
-    crop_px: int = 128
-    pool_size: int = 48
-    score_stacks: int = 8
-    threads: int | None = None
+    camera: CameraModel | None = field(default=None, kw_only=True)
+    z_step_um: float | None = field(default=None, kw_only=True)
+    reach_um: float = field(default=10.0, kw_only=True)
+    pool_size: int | None = field(default=None, kw_only=True)
+    """Simulated stacks at hand; None: 48, on a GPU 128."""
+    score_stacks: int = field(default=8, kw_only=True)
 
     @property
     def checkpoint(self) -> Path:
         """State of the training with the pixel loss."""
-        return self.out.with_name(self.out.name + ".training") / "checkpoint.pt"
+        return checkpoint_of(self.out)
 
     @property
     def adversarial_checkpoint(self) -> Path:
         """State of the second job."""
-        return self.checkpoint.with_name("adversarial.pt")
+        return checkpoint_of(self.out, "adversarial")
+
+    @property
+    def words(self) -> list[str]:
+        """The part of the command line that is this method's own."""
+        words = ["deepz-plus" if self.confocal else "deepz", *map(shown, self.stacks)]
+        for path in self.confocal_stacks:
+            words += ["--confocal", shown(path)]
+        if self.rig is not None:
+            words += ["--rig", shown(Path(self.rig)) if Path(self.rig).is_file() else self.rig]
+        if self.z_step_um is not None:
+            words += ["--z-step", f"{self.z_step_um:g}"]
+        return [*words, "--width", f"{self.width:g}", "--reach", f"{self.reach_um:g}"]
 
 
 def around(optics: Optics) -> OpticsRanges:
@@ -121,7 +136,7 @@ def around(optics: Optics) -> OpticsRanges:
 
 
 def _source(
-    job: RefocusJob,
+    job: RefocusJob, device: torch.device
 ) -> tuple[PairSource, str, OpticsRanges | None, dict[str, float]]:
     if not job.stacks:
         ranges = OpticsRanges() if job.optics is None else around(job.optics)
@@ -132,7 +147,9 @@ def _source(
             batch=job.batch,
             crop_px=job.crop_px,
             reach_um=job.reach_um,
-            pool_size=job.pool_size,
+            pool_size=job.pool_size or (48 if device.type == "cpu" else 128),
+            device=device,
+            workers=spare_workers(device),
         )
         return source, "simulated specimens, microscopes and cameras only", ranges, {}
     if job.optics is None:
@@ -163,70 +180,49 @@ def _source(
 
 
 def train_refocusing(
-    job: RefocusJob, on_iteration: Callable[[int, float, float], None] | None = None
+    job: RefocusJob, on_iteration: OnIteration | None = None
 ) -> FitReport | AdversarialReport:
     """Train, score and export; an interrupted training exports what it has.
 
-    Raises `UserError` before any work when the package exists already, the stacks cannot be
-    used, or there is nothing to resume or to sharpen.
+    Raises `UserError` before any work when the package exists already, the stacks or the engine
+    to start from cannot be used, or there is nothing to resume or to sharpen.
     """
-    if job.out.exists() and not job.replace:
-        raise UserError(f"{job.out} exists already; choose another --out or give --force")
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
-    torch.manual_seed(job.seed)
-    source, data, ranges, span = _source(job)
+    course = Course(job.out, job)
+    source, data, ranges, span = _source(job, course.device)
     network = DeepZGenerator(job.width, **span)
     report: FitReport | AdversarialReport
-    with Ahead(source) as ahead:
-        if job.adversarial:
-            network.load_state_dict(load_checkpoint(job.checkpoint)["average"])
-            report = sharpen(
-                network,
-                DeepZDiscriminator(job.width, **span),
-                ahead,
-                AdversarialSettings(
-                    "deepz", iterations=job.settings.iterations, seconds=job.settings.seconds
-                ),
-                job.adversarial_checkpoint,
-                resume=job.resume,
-                on_iteration=on_iteration,
-            )
-        else:
-            report = fit(
-                network,
-                ahead,
-                job.settings,
-                job.checkpoint,
-                resume=job.resume,
-                on_iteration=on_iteration,
-            )
+    if job.adversarial:
+        settings = AdversarialSettings(
+            "deepz",
+            iterations=job.settings.iterations,
+            seconds=job.settings.seconds,
+            bf16=job.settings.bf16,
+        )
+        discriminator = DeepZDiscriminator(job.width, **span)
+        report = course.sharpen(network, discriminator, source, settings, on_iteration)
+    else:
+        report = course.run(network, source, job.settings, on_iteration)
     scores = (
         refocus_scores(
-            _infer(network), optics=ranges, confocal=job.confocal, stacks=job.score_stacks
+            infer_with(network), optics=ranges, confocal=job.confocal, stacks=job.score_stacks
         )
         if ranges is not None and job.score_stacks > 0
         else []
     )
-    card = _card(job, data, ranges, training_record(job, report, data), scores)
-    export_engine(
+    sharpened = "least-squares adversarial part of 3 % on top of the mean absolute error"
+    training = course.record(
+        job.words,
+        job.settings,
+        report,
         network,
-        job.out,
-        card,
-        golden_input(),
-        divisor=network.divisor,
-        replace=job.replace,
+        f"Deep-Z generator, width {job.width:g}",
+        method="Deep-Z+" if job.confocal else "Deep-Z",
+        data=data,
+        loss=sharpened if job.adversarial else f"{job.settings.loss} (pixels only)",
     )
+    card = _card(job, data, ranges, training, scores)
+    course.export(network, card, golden_input(), network.divisor)
     return report
-
-
-def _infer(network: nn.Module) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    def infer(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.no_grad():
-            out: NDArray[np.float32] = network(torch.from_numpy(batch)).numpy()
-        return out
-
-    return infer
 
 
 def golden_input() -> NDArray[np.float32]:
@@ -238,26 +234,6 @@ def golden_input() -> NDArray[np.float32]:
     taken = photographed(light, light, generator, exposure)
     tilt = torch.linspace(-4, 4, 128).expand(1, 1, 128, 128)
     return with_dpm(taken.noisy, tilt).contiguous().numpy()
-
-
-def training_record(
-    job: RefocusJob, report: FitReport | AdversarialReport, data: str
-) -> dict[str, Any]:
-    """The recipe, for the card."""
-    network = DeepZGenerator(job.width)
-    sharpened = "least-squares adversarial part of 3 % on top of the mean absolute error"
-    return {
-        "method": "Deep-Z+" if job.confocal else "Deep-Z",
-        "data": data,
-        "loss": sharpened if job.adversarial else f"{job.settings.loss} (pixels only)",
-        "network": f"Deep-Z generator, width {job.width:g}, "
-        f"{sum(p.numel() for p in network.parameters())} parameters",
-        "seed": job.seed,
-        "iterations": report.iterations,
-        "batch": f"{job.batch} crops of {job.crop_px} px",
-        "seconds": round(report.seconds),
-        "hardware": f"{os.cpu_count()}-core CPU",
-    }
 
 
 def _card(

@@ -1,0 +1,223 @@
+"""What all trainings share: their options, their course, and the record of it for the card."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from liverestore.errors import UserError
+from liverestore.training.accelerator import DeviceName, choose_device, hardware_words
+from liverestore.training.adversarial import AdversarialReport, AdversarialSettings, sharpen
+from liverestore.training.ahead import Ahead, PairSource
+from liverestore.training.export import Card, export_engine
+from liverestore.training.fit import FitReport, FitSettings, fit, load_checkpoint
+from liverestore.training.warm_start import Origin, take_weights
+
+__all__ = [
+    "Course",
+    "Infer",
+    "OnIteration",
+    "TrainingOptions",
+    "checkpoint_of",
+    "command_line",
+    "infer_with",
+    "shown",
+]
+
+OnIteration = Callable[[int, float, float], None]
+"""Gets (iteration, loss, progress 0..1)."""
+Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(N, C, Y, X) float32 to (N, 1, Y, X) float32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What every training can be told."""
+
+    seed: int = 1
+    resume: bool = False
+    replace: bool = False
+    """Replace the package if it exists."""
+    batch: int = 8
+    crop_px: int = 128
+    device: DeviceName = "cpu"
+    start: str | None = None
+    """Engine, by name or folder, whose weights are trained further; None: random weights."""
+    half_weights: bool | None = None
+    """Store the weights in float16; None: where they take more than 20 MB."""
+    threads: int | None = None
+    """Processor cores to take; None leaves torch its own choice."""
+
+
+def checkpoint_of(out: Path, name: str = "checkpoint") -> Path:
+    """State of the training of the package `out`, in the folder `NAME.training` beside it."""
+    return out.with_name(out.name + ".training") / f"{name}.pt"
+
+
+def shown(path: Path) -> str:
+    """A path as it may stand in a card: relative to where the command ran, else its name."""
+    here = Path.cwd()
+    full = path.resolve()
+    return full.relative_to(here).as_posix() if full.is_relative_to(here) else path.name
+
+
+def infer_with(network: nn.Module) -> Infer:
+    """A torch network on the CPU as a function of arrays."""
+
+    def infer(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            out: NDArray[np.float32] = network(torch.from_numpy(batch)).numpy()
+        return out
+
+    return infer
+
+
+def command_line(
+    method: list[str], out: Path, options: TrainingOptions, settings: FitSettings, steps: int
+) -> str:
+    """The command that trains this engine again, in `steps` iterations."""
+    words = ["liverestore", "train", *method, "--out", shown(out)]
+    if options.start is not None:
+        name = options.start
+        words += ["--from", shown(Path(name)) if Path(name).is_dir() else name]
+    words += ["--seed", f"{options.seed}", "--iterations", f"{steps}"]
+    words += ["--batch", f"{options.batch}", "--crop", f"{options.crop_px}"]
+    words += ["--learning-rate", f"{settings.learning_rate:g}", "--device", options.device]
+    words.append("--bf16" if settings.bf16 else "--no-bf16")
+    if options.half_weights is not None:
+        words.append("--half-weights" if options.half_weights else "--full-weights")
+    return shlex.join(words)
+
+
+class Course:
+    """One training from its options to its record; the trainers put networks and data in."""
+
+    def __init__(self, out: Path, options: TrainingOptions) -> None:
+        """Raises `UserError` when the package exists already or the device is not there."""
+        if out.exists() and not options.replace:
+            raise UserError(f"{out} exists already; choose another --out or give --force")
+        self.device = choose_device(options.device)
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+        torch.manual_seed(options.seed)
+        self.out, self.options = out, options
+        self.origin: Origin | None = None
+
+    def run(
+        self,
+        network: nn.Module,
+        source: PairSource,
+        settings: FitSettings,
+        on_iteration: OnIteration | None,
+    ) -> FitReport:
+        """Train `network` with the pairs of `source`; afterwards it is on the CPU.
+
+        Raises `UserError` when there is nothing to resume or to start from.
+        """
+        if self.options.start is not None:
+            self.origin = take_weights(network, self.options.start)
+        network.to(self.device)
+        with Ahead(source, device=self.device) as ahead:
+            report = fit(
+                network,
+                ahead,
+                settings,
+                checkpoint_of(self.out),
+                resume=self.options.resume,
+                on_iteration=on_iteration,
+            )
+        network.to("cpu")
+        return report
+
+    def sharpen(
+        self,
+        network: nn.Module,
+        discriminator: nn.Module,
+        source: PairSource,
+        settings: AdversarialSettings,
+        on_iteration: OnIteration | None,
+    ) -> AdversarialReport:
+        """The second job, from the weights that the first one left; then it is on the CPU.
+
+        Raises `UserError` when there is nothing to resume or to sharpen.
+        """
+        network.load_state_dict(load_checkpoint(checkpoint_of(self.out))["average"])
+        network.to(self.device)
+        with Ahead(source, device=self.device) as ahead:
+            report = sharpen(
+                network,
+                discriminator.to(self.device),
+                ahead,
+                settings,
+                checkpoint_of(self.out, "adversarial"),
+                resume=self.options.resume,
+                on_iteration=on_iteration,
+            )
+        network.to("cpu")
+        return report
+
+    def export(
+        self, network: nn.Module, card: Card, test_input: NDArray[np.float32], divisor: int
+    ) -> None:
+        """Write the package."""
+        export_engine(
+            network,
+            self.out,
+            card,
+            test_input,
+            divisor=divisor,
+            replace=self.options.replace,
+            half_weights=self.options.half_weights,
+        )
+
+    def record(
+        self,
+        words: list[str],
+        settings: FitSettings,
+        report: FitReport | AdversarialReport,
+        network: nn.Module,
+        network_words: str,
+        **recipe: Any,
+    ) -> dict[str, Any]:
+        """The recipe for the card; `words` are those of the command that say what this
+        training is, `recipe` what is the method's own.
+        """
+        options, origin = self.options, self.origin
+        steps = report.iterations
+        if settings.iterations is not None and not report.interrupted:
+            steps = settings.iterations
+        command = command_line(words, self.out, options, settings, steps)
+        if isinstance(report, AdversarialReport):
+            before = int(load_checkpoint(checkpoint_of(self.out))["iteration"])
+            first = command_line(words, self.out, options, settings, before)
+            command = f"{first} && {command} --adversarial --force"
+        record: dict[str, Any] = {
+            **recipe,
+            "network": f"{network_words}, {sum(p.numel() for p in network.parameters())} "
+            "parameters",
+            "seed": options.seed,
+            "iterations": report.iterations,
+            "batch": f"{options.batch} crops of {options.crop_px} px",
+            "learning_rate": settings.learning_rate,
+            "ema_decay": settings.ema_decay,
+            "seconds": round(report.seconds),
+            "hardware": hardware_words(self.device),
+            "precision": "bfloat16, float32 at the end" if settings.bf16 else "float32",
+        }
+        if isinstance(report, AdversarialReport):
+            del record["learning_rate"]
+            record["precision"] = "bfloat16" if settings.bf16 else "float32"
+        if origin is not None:
+            record["continued_from"] = origin.record()
+            record["total_iterations"] = origin.iterations + report.iterations
+            record["total_seconds"] = origin.seconds + round(report.seconds)
+        record["command"] = command
+        return record
