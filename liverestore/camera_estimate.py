@@ -14,13 +14,22 @@ allows, up to 3 electrons.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.camera_stabilise import CameraModel
 from liverestore.errors import UserError
+from liverestore.noise_samples import (
+    Samples,
+    fine_samples,
+    plain_samples,
+    saturation,
+    window,
+    without,
+    without_rows,
+)
 from liverestore.pattern_estimate import (
     fixed_pattern_counts,
     row_noise_counts,
@@ -31,9 +40,6 @@ __all__ = ["estimate_from_frame", "estimate_from_movie"]
 
 FloatArray = NDArray[np.float64]
 
-_HIGH_PASS = np.array([1.0, -2.0, 1.0])
-"""Second difference; applied along both axes it lets no plane and no straight edge along an
-axis through (Immerkaer, CVIU 64, 300, 1996)."""
 _LARGEST_GUESSED_READ_NOISE_E = 3.0
 _BINS = 48
 _LEAST_PIXELS = 64
@@ -60,28 +66,35 @@ def estimate_from_movie(
             "give (T, Y, X) with two frames of 16x16 pixels or more"
         )
     pairs = np.unique(np.linspace(0, movie.shape[0] - 2, min(movie.shape[0] - 1, 64)).astype(int))
+    row_noise = row_noise_counts(movie)
     fine, plain = [], []
     for number, t in enumerate(pairs):
-        where = _window(movie.shape[1:], _PIXELS // len(pairs), number)
+        where = window(movie.shape[1:], _PIXELS // len(pairs), number)
         first, second = movie[t][where].astype(np.float64), movie[t + 1][where].astype(np.float64)
         bad = ~np.isfinite(first) | ~np.isfinite(second)
-        bad |= np.maximum(first, second) >= _saturation(movie)
-        level = _without(0.5 * (first + second), bad)
-        difference = _without((second - first) / np.sqrt(2), bad)
+        bad |= np.maximum(first, second) >= saturation(movie)
+        level = without(0.5 * (first + second), bad)
+        difference = without((second - first) / np.sqrt(2), bad)
         # A lamp that flickers moves the whole frame.
         difference -= np.median(difference)
-        fine.append(_fine_samples(difference, level, bad))
-        plain.append(_plain_samples(difference, level, bad))
-    samples = _Samples.joined(fine)
+        if row_noise:
+            # It has the variance of no light, whatever the light is.
+            difference = without_rows(difference)
+        fine.append(fine_samples(difference, level, bad))
+        plain.append(plain_samples(difference, level, bad))
+    samples = Samples.joined(fine)
     careful = _model(samples, offset_counts, "movie")
     careful = _for_correlated_noise(careful, _kept_by_high_pass(samples), offset_counts)
     # Where nothing moves, the differences as they are tell more; they are believed when both
     # say the same.
-    simple = _model(_Samples.joined(plain), offset_counts, "movie")
+    simple = _model(Samples.joined(plain), offset_counts, "movie")
     levels = np.quantile(samples.smooth, [0.05, 0.5, 0.999])
     ratio = _noise_counts(simple, levels) / np.maximum(_noise_counts(careful, levels), 1e-9)
     model = simple if np.abs(ratio - 1).max() < _AGREE else careful
-    return _with_pattern(model, row_noise_counts(movie), fixed_pattern_counts(movie))
+    model = _with_pattern(model, row_noise, fixed_pattern_counts(movie))
+    # The read noise of a pixel over time holds that of its row.
+    read_noise_e = float(np.hypot(model.read_noise_e, model.row_noise_e or 0.0))
+    return replace(model, read_noise_e=read_noise_e)
 
 
 def estimate_from_frame(
@@ -92,7 +105,8 @@ def estimate_from_frame(
     Structure as fine as a pixel cannot be told from noise; only the smoother half of the
     pixels of each brightness is used. A frame without any noise or any range of brightness
     gives a model whose origin is "assumed". Its row noise holds lines of the specimen that run
-    along the rows, its fixed pattern is not known. Raises `UserError` for another shape.
+    along the rows and is no part of its read noise; its fixed pattern is not known. Raises
+    `UserError` for another shape.
     """
     if frame.ndim != 2 or min(frame.shape) < 16:
         raise UserError(
@@ -101,11 +115,11 @@ def estimate_from_frame(
     parts = []
     windows = 1 if frame.size <= _PIXELS else 4
     for number in range(windows):
-        window = frame[_window(frame.shape, _PIXELS // windows, number)].astype(np.float64)
-        bad = ~np.isfinite(window) | (window >= _saturation(frame))
-        x = _without(window, bad)
-        parts.append(_fine_samples(x, x, bad))
-    model = _model(_Samples.joined(parts), offset_counts, "frame")
+        part = frame[window(frame.shape, _PIXELS // windows, number)].astype(np.float64)
+        bad = ~np.isfinite(part) | (part >= saturation(frame))
+        x = without(part, bad)
+        parts.append(fine_samples(x, x, bad))
+    model = _model(Samples.joined(parts), offset_counts, "frame")
     return _with_pattern(model, row_noise_counts_of_frame(frame), None)
 
 
@@ -119,54 +133,10 @@ def _with_pattern(
     return replace(model, row_noise_e=row_noise_e, fixed_pattern_counts=pattern_counts)
 
 
-def _window(shape: tuple[int, ...], pixels: int, number: int) -> tuple[slice, slice]:
-    """The `number`-th of windows of at most so many pixels, spread over a frame (Y, X)."""
-    share = min(1.0, float(np.sqrt(pixels / (shape[0] * shape[1]))))
-    out = []
-    # Golden-ratio steps: any few windows lie far apart.
-    for length, step in zip(shape, (0.7549, 0.5698), strict=True):
-        size = min(length, max(int(length * share), 16))
-        start = round((0.5 + number * step) % 1 * (length - size))
-        out.append(slice(start, start + size))
-    return out[0], out[1]
-
-
 def _noise_counts(model: CameraModel, levels: FloatArray) -> FloatArray:
     """Standard deviation of a pixel at some mean counts."""
     electrons = np.maximum((levels - model.offset_counts) * model.gain_e_per_count, 0)
     return np.asarray(np.sqrt(electrons + model.read_noise_e**2) / model.gain_e_per_count)
-
-
-def _plain_samples(difference: FloatArray, level: FloatArray, bad: NDArray[np.bool_]) -> _Samples:
-    """Differences as they are, against the mean of both frames."""
-    three = _box(level, 1)
-    guide = (9 * three - level) / 8
-    use = ~bad
-    flat = np.zeros(int(use.sum()))
-    return _Samples(level[use], difference[use], guide[use], three[use], flat, difference[use])
-
-
-def _without(image: FloatArray, bad: NDArray[np.bool_]) -> FloatArray:
-    """Bad pixels replaced by the median of the good ones."""
-    if not bad.any():
-        return image
-    return np.where(bad, np.median(image[~bad]) if not bad.all() else 0.0, image)
-
-
-def _fine_samples(picture: FloatArray, level: FloatArray, bad: NDArray[np.bool_]) -> _Samples:
-    """High-passed `picture` against the (Y, X) `level` around it, where nothing is bad."""
-    residual = _separable(picture, _HIGH_PASS) / 6
-    three = _box(level, 1)
-    guide = (49 * _box(level, 3) - 9 * three) / 40
-    # Steepness from two blocks on either side, which the residual does not see.
-    block = _box(level, 2)
-    slope = np.hypot(
-        np.roll(block, -4, 0) - np.roll(block, 4, 0), np.roll(block, -4, 1) - np.roll(block, 4, 1)
-    )
-    use = _box(bad.astype(np.float64), 3) == 0
-    use[:6], use[-6:], use[:, :6], use[:, -6:] = False, False, False, False
-    own = _separable(level, _HIGH_PASS**2) / 36
-    return _Samples(own[use], residual[use], guide[use], three[use], slope[use], picture[use])
 
 
 def _robust_variance(values: FloatArray) -> float:
@@ -178,7 +148,7 @@ def _robust_variance(values: FloatArray) -> float:
     return variance
 
 
-def _kept_by_high_pass(samples: _Samples) -> float:
+def _kept_by_high_pass(samples: Samples) -> float:
     """Share of the variance of a pixel that its high-passed value has.
 
     1 for white noise, less where neighbours are correlated. Taken in the darkest quarter,
@@ -211,62 +181,7 @@ def _for_correlated_noise(
     return CameraModel(offset, gain, read, model.origin)
 
 
-@dataclass(frozen=True, slots=True)
-class _Samples:
-    """Pixels as columns: own `level`; `residual`, whose variance is that of one pixel; a
-    `guide` to the level that shares no noise with them, so that sorting by it favours
-    neither high nor low values; a `smooth` level; the steepness of the picture there.
-    """
-
-    level: FloatArray
-    residual: FloatArray
-    guide: FloatArray
-    smooth: FloatArray
-    slope: FloatArray
-    plain: FloatArray
-
-    @staticmethod
-    def joined(parts: list[_Samples]) -> _Samples:
-        return _Samples(
-            *(
-                np.concatenate([getattr(part, field.name) for part in parts])
-                for field in fields(_Samples)
-            )
-        )
-
-    def chosen(self, which: NDArray[np.bool_]) -> _Samples:
-        return _Samples(*(getattr(self, field.name)[which] for field in fields(self)))
-
-
-def _saturation(counts: NDArray[np.generic]) -> float:
-    """Counts from here on are clipped: the top of an integer type, else the highest value
-    when many pixels share it.
-    """
-    if counts.dtype.kind == "u":
-        return float(2 ** (8 * counts.dtype.itemsize) - 1)
-    return float("inf")
-
-
-def _box(image: FloatArray, radius: int) -> FloatArray:
-    """Mean of (2 radius + 1) squared pixels, borders mirrored."""
-    return _separable(image, np.full(2 * radius + 1, 1 / (2 * radius + 1)))
-
-
-def _separable(image: FloatArray, kernel: FloatArray) -> FloatArray:
-    """Odd symmetric kernel along both axes, borders mirrored."""
-    r = kernel.size // 2
-    for axis in (0, 1):
-        width = [(0, 0), (0, 0)]
-        width[axis] = (r, r)
-        padded = np.pad(image, width, mode="reflect")
-        n = image.shape[axis]
-        image = np.sum(
-            [w * padded.take(range(i, i + n), axis=axis) for i, w in enumerate(kernel)], axis=0
-        )
-    return image
-
-
-def _binned(samples: _Samples) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _binned(samples: Samples) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean, variance and number of pixels in bins of the guide, half of them of equal width
     and half of equal count.
     """
@@ -321,7 +236,7 @@ def _line(mean: FloatArray, variance: FloatArray, number: FloatArray) -> tuple[f
     return slope, intercept
 
 
-def _model(samples: _Samples, offset_counts: float | None, origin: str) -> CameraModel:
+def _model(samples: Samples, offset_counts: float | None, origin: str) -> CameraModel:
     if samples.level.size < 2 * _LEAST_PIXELS:
         return _assumed(0.0, offset_counts or 0.0)
     kept = samples
