@@ -26,6 +26,7 @@ __all__ = [
     "engine_problems",
     "find_engine",
     "list_engines",
+    "live_engines",
 ]
 
 Domain = Literal["stabilised", "counts"]
@@ -265,6 +266,11 @@ def list_engines() -> list[ModelSpec]:
             continue
     specs.sort(key=lambda spec: spec.name)
     return specs + [spec for name, spec in BUILT_IN.items() if name not in _HIDDEN]
+
+
+def live_engines() -> list[str]:
+    """Names of the installed engines that can restore a live view."""
+    return [spec.name for spec in list_engines() if spec.why_not_live() is None]
 
 
 def engine_problems() -> dict[str, str]:

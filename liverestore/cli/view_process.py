@@ -18,7 +18,7 @@ def view_process(plan: RunPlan) -> None:
     """Entry point of the view process: the live window until it is closed."""
 
     def body(link: ControlLink, stop: threading.Event) -> None:
-        from liverestore.model_spec import list_engines
+        from liverestore.model_spec import live_engines
         from liverestore.view.app import show_window
         from liverestore.view.live_feed import LiveFeed
 
@@ -27,7 +27,7 @@ def view_process(plan: RunPlan) -> None:
             show_window(
                 feed,
                 title=_title(plan),
-                engines=[s.name for s in list_engines() if s.why_not_live() is None],
+                engines=live_engines(),
                 camera=plan.rig.camera,
                 ended=lambda: stop.is_set() or feed.ended.is_set() or orphaned(),
                 report_rate=feed.report_rate,
@@ -47,7 +47,7 @@ def offscreen_view_process(plan: RunPlan, *, png: Path) -> None:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
     def body(link: ControlLink, stop: threading.Event) -> None:
-        from liverestore.model_spec import list_engines
+        from liverestore.model_spec import live_engines
         from liverestore.view.live_feed import LiveFeed
         from liverestore.view.offscreen import render_png
 
@@ -69,7 +69,7 @@ def offscreen_view_process(plan: RunPlan, *, png: Path) -> None:
                 newest,
                 status,
                 png,
-                engines=[s.name for s in list_engines() if s.why_not_live() is None],
+                engines=live_engines(),
                 camera=plan.rig.camera,
                 title=_title(plan),
             )

@@ -30,7 +30,7 @@ from liverestore.wire import End
 from liverestore.writer.ome import OmeSink
 from liverestore.writer.queue import QueuedSink
 
-__all__ = ["CameraKnowledge", "EngineLoop", "engine_process"]
+__all__ = ["CameraKnowledge", "EngineLoop", "engine_process", "open_live"]
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +203,12 @@ def engine_process(plan: RunPlan) -> None:
     run_child("engine", plan.endpoints.control, body)
 
 
-def _open_live(name: str, threads: int | None) -> InferenceRuntime:
+def open_live(name: str, threads: int | None) -> InferenceRuntime:
+    """A runtime for a live run, on at most so many cores.
+
+    Raises `UserError` for an engine that is not installed, that nothing here can run, or that
+    cannot restore a live view.
+    """
     spec = find_engine(name)
     reason = spec.why_not_live()
     if reason is not None:
@@ -217,7 +222,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     sink = None if plan.restored_path is None else QueuedSink(OmeSink(plan.restored_path))
 
     def open_engine(name: str) -> InferenceRuntime:
-        return _open_live(name, plan.engine_threads)
+        return open_live(name, plan.engine_threads)
 
     def tell(line: str) -> None:
         link.send(Notice(text=line))
