@@ -197,6 +197,14 @@ class CameraModel:
         z *= np.float32(2)
         return z
 
+    def inverse_correction(self) -> FloatArray:
+        """What the exact unbiased inverse adds to z^2/4 - 1/8 - sigma^2, in photoelectrons.
+
+        (32769,) float32, read-only, for z = 0, 1/512, ... 64; beyond, its last value. A graph
+        on a GPU takes it as its input.
+        """
+        return _inverse_correction(round(self.read_noise_e, 3))
+
     def unstabilise_electrons(self, z: FloatArray) -> FloatArray:
         """Exact unbiased inverse: the mean of stabilised values to expected photoelectrons.
 
@@ -204,7 +212,7 @@ class CameraModel:
         not the inverse of `stabilise` for a single noisy value. Slightly negative for values
         below those of no light at all.
         """
-        table = _inverse_correction(round(self.read_noise_e, 3))
+        table = self.inverse_correction()
         place = z * np.float32(1 / _TABLE_STEP)
         place += np.float32(0.5)
         index = np.clip(place, 0, table.size - 1, out=place).astype(np.int32)
