@@ -14,6 +14,7 @@ from liverestore.photon_transfer import Measured, Tiles, jackknife, line_varianc
 __all__ = ["Levels", "TransferPoint"]
 
 FloatMap = NDArray[np.float64]
+AnyMap = NDArray[np.float32] | NDArray[np.float64]
 
 CLIPPED_SHARE = 1e-3
 """Of the values of a series; more is no cosmic ray or hot pixel."""
@@ -74,11 +75,11 @@ class Levels:
         """Those that do not saturate."""
         return [self.all[i] for i in self._used]
 
-    def sums(self, values: FloatMap) -> FloatMap:
+    def sums(self, values: AnyMap) -> FloatMap:
         """Of a (Y, X) map, per tile, without defective pixels."""
         return self.tiles.sums(np.where(self.good, values, 0.0))
 
-    def mean(self, values: FloatMap) -> float:
+    def mean(self, values: AnyMap) -> float:
         """Of a (Y, X) map, without defective pixels."""
         return float(values[self.good].mean())
 

@@ -25,15 +25,15 @@ _LEAST_PX = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesSums:
-    """One series of `frames` frames. Maps are (Y, X) float64, in counts or counts squared."""
+    """One series of `frames` frames. Maps are (Y, X), in counts or counts squared."""
 
     frames: int
     mean: FloatMap
-    """Mean of each pixel, as recorded."""
-    variance: FloatMap
+    """Mean of each pixel, as recorded; float64."""
+    variance: NDArray[np.float32]
     """Temporal variance of each pixel without the part that its row shares, from successive
     differences; of light that was scaled to the mean of the first frame."""
-    slow_variance: FloatMap
+    slow_variance: NDArray[np.float32]
     """The same from the spread about the mean, so that drift counts in full."""
     frame_means: FloatMap
     """(T,) mean of each frame; above the dark offset for flats."""
@@ -189,8 +189,10 @@ class _Work:
         return SeriesSums(
             frames=t,
             mean=self._sum / t,
-            variance=self._steps * (whole / (2 * (t - 1))),
-            slow_variance=(self._squares - self._offsets**2 / t) * (whole / (t - 1)),
+            variance=(self._steps * (whole / (2 * (t - 1)))).astype(np.float32),
+            slow_variance=((self._squares - self._offsets**2 / t) * (whole / (t - 1))).astype(
+                np.float32
+            ),
             frame_means=np.array(self.frame_means),
             row_means=np.array(self._rows),
             column_means=np.array(self._columns),
