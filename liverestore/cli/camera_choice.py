@@ -33,7 +33,8 @@ def choose_camera(movie: Movie, rig: str | None, spec: ModelSpec) -> tuple[Camer
         config = load_rig(rig)
         measured = camera_of(config.camera)
         if measured is not None:
-            return measured, f"{_numbers(measured)} (rig {config.name})"
+            maps = "" if measured.maps is None else ", with its maps"
+            return measured, f"{_numbers(measured)} (rig {config.name}{maps})"
         offset = config.camera.offset_counts
         lacks = f"; the rig has no {', '.join(missing_camera_numbers(config.camera))}"
     if spec.domain == "counts":
