@@ -34,6 +34,9 @@ _LEAST_PATH_UM = 0.3
 """Index mismatch times depth below which the pictures above and below focus are alike."""
 _LEAST_WAVES = 0.02
 _PIXEL_SIZES_AGREE = 0.05
+_SLOWEST_PERIOD_PX = 100.0
+"""Networks see flat planes in training; surfaces that vary more slowly are as good as flat."""
+_LEAST_RELIEF_UM = 1.0
 _WORDS = {
     "numerical_aperture": ("a numerical aperture of", ""),
     "wavelength_nm": ("a wavelength of", " nm"),
@@ -203,8 +206,32 @@ def _aim(
             f"'{spec.name}' reaches, from {surface.min():.3g} to {surface.max():.3g} um: clipped "
             f"to -{spec.reach_um:g} to {spec.reach_um:g} um",
         )
+    period_px = _period_px(surface)
+    if period_px is not None and period_px < _SLOWEST_PERIOD_PX:
+        warnings.append(
+            f"the surface rises and falls within about {period_px:.0f} px: engines are trained on "
+            f"flat planes and follow what changes over {_SLOWEST_PERIOD_PX:g} px or more"
+        )
     waves = np.broadcast_to(waves, shape)
     return Aim(waves, parameters, tuple(warnings))
+
+
+def _period_px(surface: NDArray[np.float32]) -> float | None:
+    """How fast a surface varies about its mean plane, as the period of a sine as steep.
+
+    A sine of amplitude A and period P is as steep as 2 pi A / P. None where it is nearly flat.
+    """
+    if min(surface.shape) < 2:
+        return None
+    y, x = (np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in surface.shape)
+    along_x = float((surface.mean(0) @ x) / (x @ x))
+    along_y = float((surface.mean(1) @ y) / (y @ y))
+    relief = surface - np.float32(along_x) * x - np.float32(along_y) * y[:, None]
+    height = float(np.ptp(relief))
+    if height < _LEAST_RELIEF_UM:
+        return None
+    steepest = math.hypot(*(float(np.abs(np.diff(relief, axis=a)).max()) for a in (0, 1)))
+    return math.pi * height / steepest
 
 
 def _about_optics(pixel_size_um: float | None, spec: ModelSpec, optics: Optics) -> list[str]:

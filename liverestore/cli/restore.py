@@ -42,8 +42,8 @@ def restore(
         str | None,
         typer.Option(
             metavar="SPEC",
-            help="Refocus to a surface: plane:z0,dz/dx,dz/dy, sphere:z0,radius, sine:..., or a "
-            ".npy or .tif of um.",
+            help="Refocus to a surface: plane:z0,dz/dx,dz/dy, sphere:z0,radius, cylinder:..., "
+            "sine:..., their sum with +, or a .npy or .tif of um.",
         ),
     ] = None,
     dtype: Annotated[
@@ -53,9 +53,9 @@ def restore(
 ) -> None:
     """Restore each frame of IN and write OUT with the same axes and pixel size.
 
-    Counts in, counts out. OUT says in each frame what made it. An engine that refocuses
-    takes one of --z, --zstack and --dpm. Ctrl-C leaves the frames restored so far as a
-    readable file.
+    Counts in, counts out. OUT says in each frame what made it. An engine
+    that refocuses takes one of --z, --zstack (which adds the axis Z) and
+    --dpm. Ctrl-C leaves the frames restored so far as a readable file.
     """
     from liverestore.cli.camera_choice import choose_camera
     from liverestore.cli.output_file import Made, check_output, open_output

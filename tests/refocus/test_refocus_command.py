@@ -191,7 +191,9 @@ def test_axes_of_other_movies(liverestore, folder):
     tifffile.imwrite(folder / "single.tif", single)
     channels = np.stack([single, single + 50])
     tifffile.imwrite(folder / "tc.ome.tif", np.stack([channels] * 3), metadata={"axes": "TCYX"})
-    tifffile.imwrite(folder / "slices.tif", np.stack([single] * 2), imagej=True)
+    tifffile.imwrite(
+        folder / "slices.tif", np.stack([single] * 2), imagej=True, metadata={"axes": "ZYX"}
+    )
     arguments = ("--engine", "bend", "--rig", "air.toml", "--zstack", "0:9:9")
     for name, axes, leading in (
         ("single.tif", "ZYX", (2,)),

@@ -253,6 +253,28 @@ def test_the_psf_agrees_on_what_hides_the_sign(terms, alike):
     assert tells_sign(optics) is not alike
 
 
+@pytest.mark.parametrize(
+    ("text", "period_px"),
+    [
+        ("sine:0,3,15", 50),
+        ("sine:2,-3,15,45+plane:0,0.2,-0.1", 50),
+        ("sine:0,3,45", None),
+        ("sine:0,0.4,3", None),
+        ("plane:0,2,2", None),
+        ("sphere:0,60", None),
+    ],
+)
+def test_surfaces_that_change_fast_are_said(frame_of_pixels, air, text, period_px):
+    frame = frame_of_pixels(np.full((160, 192), 300, np.uint16), pixel_size_um=0.3)
+    words = restore(frame, SPEC, bend, CAMERA, parse_dpm(text), optics=air).provenance.warnings
+    said = [word for word in words if "rises and falls" in word]
+    if period_px is None:
+        assert said == []
+    else:
+        found = float(said[0].split("about ")[1].split(" px")[0])
+        assert found == pytest.approx(period_px, rel=0.15)
+
+
 def test_what_is_missing_is_said(frame, air):
     with pytest.raises(UserError, match="not told where to; give a distance in um"):
         restore(frame, SPEC, bend, CAMERA, optics=air)
