@@ -1,0 +1,238 @@
+"""`liverestore bench`: how well engines restore, beside the classical methods."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from liverestore.errors import UserError
+
+if TYPE_CHECKING:
+    from liverestore.quality.methods import Engine
+    from liverestore.quality.plan import Measured, Plan
+    from liverestore.quality.records import Score
+
+__all__ = ["bench"]
+
+_INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C ended (128 + SIGINT)."""
+
+
+class PartAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One test in the JSON."""
+
+    key: str
+    title: str
+    notes: tuple[str, ...]
+    seconds: float
+    steps_done: int
+    steps: int
+    """Fewer done than there are: the scores are means over what was measured."""
+    problem: str | None
+    scores: list[Score]
+
+
+class EngineAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One engine in the JSON."""
+
+    name: str
+    task: str
+    version: str
+    sha256: str
+    runtime: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` writes."""
+
+    liverestore: str
+    measured_utc: str
+    complete: bool
+    engines: list[EngineAnswer]
+    metrics: dict[str, str]
+    """Key -> what it means. An infinite width or period is null."""
+    left_out: list[str]
+    tests: list[PartAnswer]
+
+
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ENGINE]...", help="Installed names or package folders; else all."),
+    ] = None,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Measure how well engines restore.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of real test images.")
+    ] = None,
+) -> None:
+    """Compare engines with the classical methods, on simulated and on real images.
+
+    Ctrl-C shows and keeps what was measured so far.
+    """
+    if not quality:
+        raise UserError(
+            "bench measures quality only, so far; add --quality (for the time that a frame takes "
+            "see: liverestore engines)"
+        )
+    if json_file is not None:
+        _check_json(json_file)
+    if data is not None and not data.is_dir():
+        raise UserError(
+            f"--data {data}: there is no such folder; give one that is laid out as "
+            "docs/quality.md says, or leave it out"
+        )
+    from liverestore.quality.plan import FILTERS, default_data, plan
+
+    with ExitStack() as stack:
+        engines, skipped = _open(names or [], stack)
+        filters, _ = _open(list(FILTERS), stack)
+        made = plan(engines, filters, data or default_data())
+        made.left_out[:0] = skipped
+        _measure(made, [*engines, *filters], json_file)
+
+
+def _check_json(file: Path) -> None:
+    if file.is_dir():
+        raise UserError(f"--json {file}: got a folder; give the name of a file")
+    if not file.resolve().parent.is_dir():
+        raise UserError(
+            f"--json {file}: the folder {file.resolve().parent} is missing; make it, or give "
+            "another name"
+        )
+
+
+def _open(names: list[str], stack: ExitStack) -> tuple[list[Engine], list[str]]:
+    """Engines by name, or all that are installed but the filters; and why not the others."""
+    from liverestore.model_spec import BUILT_IN, engine_problems, find_engine, list_engines
+    from liverestore.quality.methods import Engine
+    from liverestore.quality.plan import FILTERS
+
+    skipped: list[str] = []
+    if not names:
+        problems = engine_problems()
+        specs = {s.name: s for s in list_engines() if s.name not in {*BUILT_IN, *problems}}
+        skipped += problems.values()
+    else:
+        specs = {}
+        wanted = names if list(FILTERS) == names else [n for n in names if n not in FILTERS]
+        for name in dict.fromkeys(wanted):
+            spec = find_engine(name)
+            specs[name if spec.name in specs else spec.name] = spec
+    engines = [stack.enter_context(Engine(spec, name)) for name, spec in specs.items()]
+    return engines, skipped
+
+
+def _measure(made: Plan, engines: list[Engine], json_file: Path | None) -> None:
+    from liverestore.cli.bench_tables import show_test
+    from liverestore.quality.plan import Measured
+    from liverestore.quality.records import Tally
+
+    console = Console(highlight=False)
+    results: list[tuple[Measured, float]] = []
+    interrupted = False
+    for number, test in enumerate(made.tests, start=1):
+        measured = Measured(test, Tally(test.key))
+        started = time.monotonic()
+        try:
+            _with_bar(measured, f"{number} of {len(made.tests)}")
+        except KeyboardInterrupt:
+            interrupted = True
+        results.append((measured, time.monotonic() - started))
+        show_test(measured, console)
+        if interrupted:
+            break
+    for reason in made.left_out:
+        console.print(Text(f"left out: {reason}", style="yellow"))
+    if json_file is not None:
+        _write(json_file, _answer(made, engines, results, interrupted))
+        console.print(Text(f"all figures: {json_file}"), soft_wrap=True)
+    if interrupted:
+        console.print("interrupted: the figures are means over what was measured")
+        raise typer.Exit(_INTERRUPTED)
+    failed = [m.test.title for m, _ in results if m.problem is not None]
+    if failed:
+        raise typer.Exit(1)
+
+
+def _with_bar(measured: Measured, place: str) -> None:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from liverestore.quality.plan import measure
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn(f"{place}, {measured.test.title}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("", total=measured.test.steps)
+        measure(measured, lambda: progress.advance(task))
+
+
+def _answer(
+    made: Plan,
+    engines: list[Engine],
+    results: list[tuple[Measured, float]],
+    interrupted: bool,
+) -> Answer:
+    from liverestore import __version__
+    from liverestore.quality.records import METRICS
+
+    return Answer(
+        liverestore=__version__,
+        measured_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        complete=not interrupted and all(m.problem is None for m, _ in results),
+        engines=[
+            EngineAnswer(
+                name=engine.name,
+                task=engine.spec.task,
+                version=engine.spec.version,
+                sha256=engine.spec.sha256,
+                runtime=engine.runtime,
+            )
+            for engine in engines
+        ],
+        metrics={key: metric.explained for key, metric in METRICS.items()},
+        left_out=made.left_out,
+        tests=[
+            PartAnswer(
+                key=measured.test.key,
+                title=measured.test.title,
+                notes=measured.test.notes,
+                seconds=round(seconds, 1),
+                steps_done=measured.done,
+                steps=measured.test.steps,
+                problem=measured.problem,
+                scores=measured.scores,
+            )
+            for measured, seconds in results
+        ],
+    )
+
+
+def _write(file: Path, answer: Answer) -> None:
+    part = file.with_name(f"{file.name}.part")
+    try:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")
+        part.replace(file)
+    except OSError as error:
+        raise UserError(
+            f"--json {file}: cannot be written: {error.strerror}; give another name"
+        ) from error

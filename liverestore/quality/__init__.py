@@ -1,0 +1,1 @@
+"""How well engines restore, measured beside the classical methods."""
