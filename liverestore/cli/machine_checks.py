@@ -21,34 +21,52 @@ _SCARCE_BYTES = 2**30
 
 def gpu() -> list[Finding]:
     """Is there an NVIDIA card, and what lets engines use it."""
-    tool = shutil.which("nvidia-smi")
-    query = ["--query-gpu=name,driver_version", "--format=csv,noheader"]
-    line = ""
-    if tool is not None:
-        try:
-            line = subprocess.run(
-                [tool, *query], capture_output=True, text=True, timeout=20, check=False
-            ).stdout.strip()
-        except subprocess.TimeoutExpired:
-            line = ""
-    card, _, driver = line.splitlines()[0].partition(", ") if line else ("", "", "")
+    from liverestore.runtime.tensorrt_library import CUDA_13_DRIVER, RTX_CAPABILITIES
+
+    rtx = version("tensorrt-rtx-cu13-libs") or version("tensorrt-rtx-cu12-libs")
+    full = version("tensorrt")
+    card, driver, capability = _card()
     if not driver.partition(".")[0].isdigit():
         text = "no NVIDIA GPU: engines run on the processor"
+        if rtx is not None:
+            text += f"; TensorRT-RTX {rtx} can build plans for other machines"
         return [Finding(name="gpu", state="note", text=text, essential=False)]
-    if any(map(version, ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu12-libs", "tensorrt"))):
-        text = f"{card}, driver {driver}, with TensorRT"
+    here = f"{card}, driver {driver}"
+    served = capability is None or capability in RTX_CAPABILITIES
+    if (rtx is not None and served) or full is not None:
+        name = f"TensorRT-RTX {rtx}" if rtx is not None and served else f"TensorRT {full}"
+        text = f"{here}, with {name}"
         return [Finding(name="gpu", state="ok", text=text, essential=False)]
-    # CUDA 13 needs a driver of the 580 series.
-    extra = "tensorrt-cu13" if int(driver.partition(".")[0]) >= 580 else "tensorrt-cu12"
-    return [
-        Finding(
-            name="gpu",
-            state="note",
-            text=f"{card}, driver {driver}, is not used: TensorRT is not installed",
-            remedy=f"pip install 'liverestore[{extra}]'",
-            essential=False,
-        )
-    ]
+    if not served:
+        major, minor = capability or (0, 0)
+        text = f"{here}, is not used: TensorRT-RTX does not serve sm{major}{minor}"
+        remedy = "pip install tensorrt"
+    else:
+        text = f"{here}, is not used: TensorRT is not installed"
+        # CUDA 13 needs a driver of its own series.
+        new = int(driver.partition(".")[0]) >= CUDA_13_DRIVER
+        remedy = f"pip install 'liverestore[{'tensorrt-cu13' if new else 'tensorrt-cu12'}]'"
+    return [Finding(name="gpu", state="note", text=text, remedy=remedy, essential=False)]
+
+
+def _card() -> tuple[str, str, tuple[int, int] | None]:
+    """Name, driver version and compute capability of the first card; empty without one."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return "", "", None
+    query = ["--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(
+            [tool, *query], capture_output=True, text=True, timeout=20, check=False
+        ).stdout.strip()
+    except subprocess.TimeoutExpired:
+        return "", "", None
+    words = [word.strip() for word in (answer.splitlines() or [""])[0].split(",")]
+    card, driver, capability = (*words, "", "", "")[:3]
+    numbers = capability.split(".")
+    if len(numbers) == 2 and all(number.isdigit() for number in numbers):
+        return card, driver, (int(numbers[0]), int(numbers[1]))
+    return card, driver, None
 
 
 def disk() -> list[Finding]:
