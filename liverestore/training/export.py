@@ -89,11 +89,19 @@ def export_engine(
         raise UserError(f"{folder} exists already; choose another name or replace it on purpose")
     folder.parent.mkdir(parents=True, exist_ok=True)
     network = network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-    half = is_large(network) if half_weights is None else half_weights
-    if half:
-        network = rounded(network)
+    block = _network_block(network)
     with torch.no_grad():
         expected = network(torch.from_numpy(test_input)).numpy()
+    half = is_large(network) if half_weights is None else half_weights
+    if half:
+        network, exact = rounded(network), expected
+        with torch.no_grad():
+            expected = network(torch.from_numpy(test_input)).numpy()
+        moved = float(np.abs(expected - exact).max())
+        block["weights"] = (
+            "float16, computed in float32; the rounding moves the golden output by at most "
+            f"{moved:.2g} of the noise"
+        )
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
         draft = Path(work) / folder.name
         draft.mkdir()
@@ -105,7 +113,7 @@ def export_engine(
         np.save(draft / "test_input.npy", test_input)
         np.save(draft / "test_output.npy", expected)
         (draft / "README.md").write_text(_readme(card, weights), encoding="utf-8")
-        description = _rdf(card, draft, divisor, _network_block(network, half=half))
+        description = _rdf(card, draft, divisor, block)
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=88)
         (draft / "rdf.yaml").write_text(text, encoding="utf-8")
         validate_package(draft)
@@ -114,13 +122,13 @@ def export_engine(
         draft.rename(folder)
 
 
-def _network_block(network: nn.Module, *, half: bool) -> dict[str, Any]:
+def _network_block(network: nn.Module) -> dict[str, Any]:
     """What is needed, beside the weights, to train the network further."""
     block: dict[str, Any] = {"class": type(network).__name__}
     for name in ("level", "scale"):
         if hasattr(network, name):
             block[name] = float(getattr(network, name))
-    block["weights"] = "float16, computed in float32" if half else "float32"
+    block["weights"] = "float32"
     return block
 
 
@@ -159,7 +167,7 @@ def _tensor(
     for axis in ("y", "x"):
         size: dict[str, Any]
         if source is None:
-            size = {"min": 8 * divisor, "step": divisor}
+            size = {"min": min(8 * divisor, 128), "step": divisor}
         else:
             size = {"tensor_id": source, "axis_id": axis}
         axes.append({"type": "space", "id": axis, "size": size})

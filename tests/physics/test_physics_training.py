@@ -30,7 +30,7 @@ from liverestore.training.cross_modality_networks import (
 from liverestore.training.cross_modality_pairs import SimulatedModalities
 from liverestore.training.deepz_networks import DeepZDiscriminator, DeepZGenerator
 from liverestore.training.deepz_pairs import SimulatedRefocusing
-from liverestore.training.fit import FitSettings, fit
+from liverestore.training.fit import FitSettings
 from liverestore.training.recorded_volumes import level_and_scale
 from liverestore.training.refocus_job import HALO_PX, RefocusJob, around, train_refocusing
 from liverestore.training.refocus_score import refocus_scores
@@ -54,36 +54,14 @@ class Repeated:
         return self._pairs[iteration % len(self._pairs)]
 
 
-def refocusing(*, confocal=False):
-    return Repeated(
-        SimulatedRefocusing(
-            3, confocal=confocal, batch=2, crop_px=48, pool_size=2, planes=9, margin_px=0
-        )
-    )
+def refocusing():
+    return Repeated(SimulatedRefocusing(3, batch=2, crop_px=48, pool_size=2, planes=9, margin_px=0))
 
 
 def settings(iterations, **changes):
     return FitSettings(
         iterations=iterations, learning_rate=1e-3, warm_up_iterations=2, ema_decay=0.8, **changes
     )
-
-
-@pytest.mark.parametrize("confocal", [False, True])
-def test_refocusing_loss_goes_down(confocal, tmp_path):
-    torch.manual_seed(1)
-    source = refocusing(confocal=confocal)
-    report = fit(DeepZGenerator(0.125), source, settings(30, loss="l1"), tmp_path / "c.pt")
-    assert np.mean(report.losses[-4:]) < 0.85 * np.mean(report.losses[:4])
-
-
-@pytest.mark.parametrize("modality", ["confocal", "sted"])
-def test_cross_modality_loss_goes_down(modality, tmp_path):
-    torch.manual_seed(1)
-    source = Repeated(
-        SimulatedModalities(3, modality, batch=2, crop_px=48, pool_size=2, planes=5, margin_px=0)
-    )
-    report = fit(CrossModalityGenerator(0.25), source, settings(30), tmp_path / "c.pt")
-    assert np.mean(report.losses[-4:]) < 0.6 * np.mean(report.losses[:4])
 
 
 @pytest.mark.parametrize("recipe", ["deepz", "cross-modality"])
