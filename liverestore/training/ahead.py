@@ -49,6 +49,8 @@ class Ahead:
         self._stream: torch.cuda.Stream | None = None
         if cuda:
             self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+            # What the source holds already may still be on its way.
+            self._stream.wait_stream(torch.cuda.current_stream(self._device))
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pairs")
         self._made: dict[int, Future[_Made]] = {}
 

@@ -137,7 +137,7 @@ class SimulatedPairs:
         self.seed, self.batch, self.crop_px, self.targets = seed, batch, crop_px, targets
         self.pool_size, self.renew_every, self.scene_px = pool_size, renew_every, scene_px
         self.device = device or torch.device("cpu")
-        self._pool = torch.zeros(pool_size, scene_px, scene_px, device=self.device)
+        self._pool = torch.empty(pool_size, scene_px, scene_px, device=self.device)
         self._held = np.full(pool_size, -1, np.int64)
         self._scenes = Prepared(functools.partial(numbered_scene, seed, scene_px), workers)
 

@@ -188,6 +188,32 @@ def test_half_weights_are_stored_small_and_computed_in_float32(tmp_path):
     assert "float16" in live["network"]["weights"]
 
 
+def test_a_machine_without_openvino_checks_with_the_reference(tmp_path, monkeypatch):
+    from importlib import util
+
+    find = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == "openvino" else find(name))
+    network = seeded(LiveUNet, (8, 16), (1, 1), (1,))
+    exported(network, tmp_path / "engine", half_weights=True)
+    live = yaml.safe_load((tmp_path / "engine" / "rdf.yaml").read_text())["config"]["liverestore"]
+    assert "reference of onnx" in live["network"]["checked_with"]
+
+
+def test_onnx_that_differs_from_torch_is_not_written(tmp_path, monkeypatch):
+    from liverestore.errors import Failure
+    from liverestore.training import export
+
+    network = seeded(LiveUNet, (8, 16), (1, 1), (1,))
+    right = export._onnx_output
+    for error in (3e-3, np.nan):
+        monkeypatch.setattr(
+            export, "_onnx_output", lambda w, x, e=error: (right(w, x)[0] + e, "a test")
+        )
+        with pytest.raises(Failure, match="torch and ONNX differ"):
+            exported(network, tmp_path / "engine")
+    assert not (tmp_path / "engine").exists()
+
+
 def test_the_widest_refocusing_network_stays_below_40_mb():
     from liverestore.training.onnx_file import is_large
 
