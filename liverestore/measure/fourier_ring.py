@@ -5,9 +5,9 @@ which the curve falls below 1/7 (Nieuwenhuizen et al., Nat. Methods 10, 557, 201
 image has no such halves: its pixels share the noise, so that neighbours are not independent, and
 splitting the counts before restoring judges a frame of half the light. Worse, what a network
 makes up in the same way each time would count as resolved. So here an image is correlated with
-the truth, and the curve is turned into the one of two such images: an image whose correlation
-with the truth is c correlates as F = c^2 / (2 - c^2) in the sense of Rosenthal and Henderson
-(J. Mol. Biol. 333, 721, 2003), where 1/7 stands for c = 1/2.
+the truth, and the curve is turned into the one that two halves of the image would give: if their
+mean correlates with the truth as c, they correlate with each other as F = c^2 / (2 - c^2)
+(Rosenthal & Henderson, J. Mol. Biol. 333, 721, 2003), so that 1/7 stands for c = 1/2.
 
 A linear filter leaves every ring as it is, so raw frame, mean and Gaussian have one FRC.
 """
@@ -65,7 +65,7 @@ def ring_correlation(
 
 
 def agreement_as_halves(curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The curve of two images like the one whose correlation with the truth is `curve`.
+    """The curve of two halves of an image whose correlation with the truth is `curve`.
 
     >>> float(agreement_as_halves(np.array([0.5]))[0]) == 1 / 7
     True

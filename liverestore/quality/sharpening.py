@@ -129,7 +129,7 @@ def _scanner() -> tuple[Picture, Picture]:
 
 
 def _bisected(falling: Callable[[float], float], low: float, high: float) -> float:
-    for _ in range(12):
+    for _ in range(9):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if falling(middle) > 0 else (low, middle)
     return 0.5 * (low + high)
