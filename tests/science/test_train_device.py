@@ -5,6 +5,7 @@ so fetching one raises, and so does mixing them with tensors of the CPU. A mode 
 operation refuses large tensors that are made on the CPU all the same.
 """
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -19,7 +20,13 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from liverestore.errors import UserError  # noqa: E402
 from liverestore.training import accelerator  # noqa: E402
-from liverestore.training.accelerator import choose_device, hardware_words, moved  # noqa: E402
+from liverestore.training.accelerator import (  # noqa: E402
+    choose_device,
+    exact_products,
+    fast_products,
+    hardware_words,
+    moved,
+)
 from liverestore.training.adversarial import AdversarialSettings, _Job  # noqa: E402
 from liverestore.training.ahead import Ahead  # noqa: E402
 from liverestore.training.cross_modality_networks import (  # noqa: E402
@@ -151,6 +158,72 @@ def test_an_adversarial_step_is_made_on_the_device(recipe, uploads):
             losses = job.step(*source.pair(iteration))
             assert losses.shape == (3,)
             assert losses.device == META
+
+
+def test_pairs_of_a_gpu_come_through_a_stream_of_their_own(monkeypatch):
+    """The order of what is asked of CUDA, with a stream that only takes notes."""
+    notes = []
+
+    class Stream:
+        def __init__(self, name="pairs"):
+            self.name = name
+
+        def wait_stream(self, other):
+            notes.append(f"{self.name} waits for {other.name}")
+
+        def record_event(self):
+            notes.append(f"{self.name} records")
+            return "ready"
+
+        def wait_event(self, event):
+            notes.append(f"{self.name} waits until {event}")
+
+    @contextlib.contextmanager
+    def inside(stream):
+        notes.append(f"in {stream.name}")
+        yield
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream("training"))
+    monkeypatch.setattr(torch.cuda, "stream", inside)
+    monkeypatch.setattr("liverestore.training.ahead.moved", lambda tensor, device: tensor)
+    monkeypatch.setattr(
+        torch.Tensor, "record_stream", lambda self, stream: notes.append(f"kept for {stream.name}")
+    )
+
+    class Source:
+        closed = 0
+
+        def pair(self, iteration):
+            return torch.full((1,), iteration), torch.full((1,), -iteration)
+
+        def close(self):
+            self.closed += 1
+
+    source = Source()
+    with Ahead(source, depth=1, device=torch.device("cuda", 0)) as ahead:
+        for iteration in range(2):
+            seen, target = ahead.pair(iteration)
+            assert (int(seen), int(target)) == (iteration, -iteration)
+    assert source.closed == 1
+    one = ["in pairs", "pairs records", "training waits until ready", *["kept for training"] * 2]
+    assert notes == ["pairs waits for training", *one, *one]
+
+
+def test_the_precision_of_a_gpu_is_put_back():
+    """These are settings of the process; they can be made without a GPU."""
+    gpu, flags = torch.device("cuda", 0), torch.backends.cudnn
+    before = flags.benchmark, flags.allow_tf32
+    with fast_products(gpu):
+        assert flags.benchmark
+        exact_products(gpu, exact=True)
+        assert not flags.allow_tf32
+        exact_products(gpu, exact=False)
+        assert flags.allow_tf32
+    assert (flags.benchmark, flags.allow_tf32) == before
+    with fast_products(torch.device("cpu")):
+        exact_products(torch.device("cpu"), exact=True)
+        assert (flags.benchmark, flags.allow_tf32) == before
 
 
 def test_losses_of_a_gpu_are_fetched_in_blocks_and_all_of_them():
