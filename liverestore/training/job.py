@@ -81,13 +81,17 @@ def infer_with(network: nn.Module) -> Infer:
 
 
 def command_line(
-    method: list[str], out: Path, options: TrainingOptions, settings: FitSettings, steps: int
+    method: list[str],
+    out: Path,
+    options: TrainingOptions,
+    settings: FitSettings,
+    steps: int,
+    start: str | None = None,
 ) -> str:
     """The command that trains this engine again, in `steps` iterations."""
     words = ["liverestore", "train", *method, "--out", shown(out)]
-    if options.start is not None:
-        name = options.start
-        words += ["--from", shown(Path(name)) if Path(name).is_dir() else name]
+    if start is not None:
+        words += ["--from", shown(Path(start)) if Path(start).is_dir() else start]
     words += ["--seed", f"{options.seed}", "--iterations", f"{steps}"]
     words += ["--batch", f"{options.batch}", "--crop", f"{options.crop_px}"]
     words += ["--learning-rate", f"{settings.learning_rate:g}", "--device", options.device]
@@ -122,8 +126,14 @@ class Course:
 
         Raises `UserError` when there is nothing to resume or to start from.
         """
+        noted = checkpoint_of(self.out).with_name("continued_from.json")
         if self.options.start is not None:
             self.origin = take_weights(network, self.options.start)
+            self.origin.save(noted)
+        elif self.options.resume:
+            self._recall(network)
+        else:
+            noted.unlink(missing_ok=True)
         network.to(self.device)
         with Ahead(source, device=self.device) as ahead:
             report = fit(
@@ -136,6 +146,12 @@ class Course:
             )
         network.to("cpu")
         return report
+
+    def _recall(self, network: nn.Module) -> None:
+        """Remember the engine that the training to go on with was continued from."""
+        self.origin = Origin.load(checkpoint_of(self.out).with_name("continued_from.json"))
+        if self.origin is not None:
+            self.origin.apply(network)
 
     def sharpen(
         self,
@@ -150,6 +166,7 @@ class Course:
         Raises `UserError` when there is nothing to resume or to sharpen.
         """
         network.load_state_dict(load_checkpoint(checkpoint_of(self.out))["average"])
+        self._recall(network)
         network.to(self.device)
         with Ahead(source, device=self.device) as ahead:
             report = sharpen(
@@ -194,10 +211,12 @@ class Course:
         steps = report.iterations
         if settings.iterations is not None and not report.interrupted:
             steps = settings.iterations
-        command = command_line(words, self.out, options, settings, steps)
+        start = options.start if origin is None else origin.engine
+        command = command_line(words, self.out, options, settings, steps, start)
         if isinstance(report, AdversarialReport):
             before = int(load_checkpoint(checkpoint_of(self.out))["iteration"])
-            first = command_line(words, self.out, options, settings, before)
+            first = command_line(words, self.out, options, settings, before, start)
+            command = command_line(words, self.out, options, settings, steps)
             command = f"{first} && {command} --adversarial --force"
         record: dict[str, Any] = {
             **recipe,

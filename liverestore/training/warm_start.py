@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 import yaml
 from torch import nn
 
-from liverestore.errors import UserError
+from liverestore.errors import Failure, UserError
 from liverestore.model_spec import find_engine
 from liverestore.training.onnx_file import read_parameters
 
@@ -27,6 +28,8 @@ the network with its weights: processors add in different orders, other networks
 class Origin:
     """Where weights came from, and the training that they had."""
 
+    engine: str
+    """As it was asked for: a name or a folder."""
     name: str
     version: str
     sha256: str
@@ -34,6 +37,30 @@ class Origin:
     iterations: int
     """In total, with what that engine was continued from in its turn."""
     seconds: int
+    span: dict[str, float]
+    """`level` and `scale` of the network, which its weights presuppose."""
+
+    def apply(self, network: nn.Module) -> None:
+        """Give `network` the range of values of the engine."""
+        for name, value in self.span.items():
+            setattr(network, name, value)
+
+    def save(self, file: Path) -> None:
+        """For a training that is taken up again."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path) -> Origin | None:
+        """What `save` wrote; None where nothing was. Raises `Failure` when it is damaged."""
+        if not file.is_file():
+            return None
+        try:
+            return cls(**json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise Failure(
+                f"{file} cannot be read: {error}; train again without --resume"
+            ) from error
 
     def record(self) -> dict[str, Any]:
         """For the card."""
@@ -97,9 +124,18 @@ def take_weights(network: nn.Module, engine: str) -> Origin:
         )
     network.load_state_dict({name: torch.from_numpy(found[name]) for name in wanted})
     block = live.get("network") or {}
-    for name in ("level", "scale"):
-        if name in block:
-            setattr(network, name, float(block[name]))
+    span = {name: float(block[name]) for name in ("level", "scale") if name in block}
+    training = live.get("training") or {}
+    origin = Origin(
+        engine,
+        folder.name,
+        str(card.get("version", "")),
+        digest,
+        int(training.get("total_iterations", training.get("iterations", 0))),
+        int(training.get("total_seconds", training.get("seconds", 0))),
+        span,
+    )
+    origin.apply(network)
     with torch.no_grad():
         made = network.eval()(torch.from_numpy(given)).numpy()
     if made.shape != expected.shape or not float(np.abs(made - expected).max()) <= _AGREEMENT:
@@ -107,11 +143,4 @@ def take_weights(network: nn.Module, engine: str) -> Origin:
             f"--from {engine}: with these weights the network to train does not give the golden "
             "output of the package; allowed is an engine of the same network"
         )
-    training = live.get("training") or {}
-    return Origin(
-        folder.name,
-        str(card.get("version", "")),
-        digest,
-        int(training.get("total_iterations", training.get("iterations", 0))),
-        int(training.get("total_seconds", training.get("seconds", 0))),
-    )
+    return origin

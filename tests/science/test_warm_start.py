@@ -264,6 +264,19 @@ def test_the_tabulated_network_trains_and_says_what_it_is(tmp_path, monkeypatch)
     assert record["total_seconds"] >= record["seconds"]
     assert record["continued_from"]["name"] == "engine"
     assert record["continued_from"]["sha256"] == rdf["weights"]["onnx"]["sha256"]
+    # Taken up again without --from, it still knows.
+    again = dataclasses.replace(
+        more, start=None, resume=True, replace=True, settings=FitSettings(iterations=3)
+    )
+    train_n2n(again)
+    record = yaml.safe_load((tmp_path / "more" / "rdf.yaml").read_text())["config"]["liverestore"][
+        "training"
+    ]
+    assert record["total_iterations"] == 5
+    assert "--from engine --seed" in record["command"]
+    # And one that begins anew does not.
+    train_n2n(dataclasses.replace(again, resume=False, settings=FitSettings(iterations=1)))
+    assert "continued_from" not in (tmp_path / "more" / "rdf.yaml").read_text()
     with pytest.raises(UserError, match="multiples of 32"):
         train_n2n(dataclasses.replace(job, out=tmp_path / "third", crop_px=72))
 
