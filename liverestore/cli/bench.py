@@ -66,7 +66,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ENGINE]...", help="Installed names or package folders; else all."),
+        typer.Argument(metavar="ENGINE", help="Installed names or package folders; else all."),
     ] = None,
     quality: Annotated[
         bool, typer.Option("--quality", help="Measure how well engines restore.")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft, ndimage, optimize
 
 from liverestore.camera_model import estimate_from_frame
 from liverestore.measure.deconvolve import Deconvolution
 from liverestore.measure.fidelity import correlation, ssim
 from liverestore.measure.opponents import best_gaussian, best_richardson_lucy
 from liverestore.measure.peak_width import fit_spot, line_fwhm_px
-from liverestore.microscopes import Confocal, confocal_psf, saturation_for, sted_psf
+from liverestore.microscopes import Confocal, confocal_psf, sted_psf
 from liverestore.optics import Optics, widefield_psf
 from liverestore.quality.methods import CAMERA, Engine, Result, among_filters, exposed, figures
 from liverestore.quality.records import QualityTest, Sample
@@ -117,22 +117,17 @@ def _scanner() -> tuple[Picture, Picture]:
         centre = _PSF_PX // 2
         return fit_spot(psf, centre, centre, _BEAD_REACH_PX).fwhm_px * _WIDTH_PIXEL_UM
 
-    aperture = _bisected(lambda na: width_um(wide(na)) - _WIDE_UM, 0.6, 1.3)
+    aperture = float(optimize.brentq(lambda na: width_um(wide(na)) - _WIDE_UM, 0.6, 1.3, xtol=1e-3))
     scanner = confocal(aperture)
 
-    def narrow(sharpness: float) -> Picture:
-        saturation = saturation_for(scanner, 775.0, _NARROW_UM / sharpness)
+    def narrow(log_saturation: float) -> Picture:
+        saturation = math.exp(log_saturation)
         return np.asarray(sted_psf(scanner, 775.0, saturation, [0.0], _PSF_PX)[0])
 
-    sharpness = _bisected(lambda s: width_um(narrow(s)) - _NARROW_UM, 0.7, 1.4)
-    return wide(aperture), narrow(sharpness)
-
-
-def _bisected(falling: Callable[[float], float], low: float, high: float) -> float:
-    for _ in range(9):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
-    return 0.5 * (low + high)
+    saturation = float(
+        optimize.brentq(lambda s: width_um(narrow(s)) - _NARROW_UM, 0.0, 5.0, xtol=5e-3)
+    )
+    return wide(aperture), narrow(saturation)
 
 
 def _seen(places: Picture, weights: Picture, psf: Picture) -> Picture:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from liverestore.measure.fidelity import affine_psnr
 from liverestore.training.deepz_pairs import OpticsRanges, SimulatedRefocusing, with_dpm
 from liverestore.training.photographs import LightRanges, photographed
-from liverestore.training.score import affine_psnr
 
 __all__ = ["RefocusScore", "refocus_scores"]
 

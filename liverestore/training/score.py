@@ -9,39 +9,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from liverestore.camera_model import CameraModel
+from liverestore.measure.fidelity import affine_psnr
+from liverestore.measure.opponents import best_gaussian
 from liverestore.training.specimens import scene
 
-__all__ = ["affine_psnr", "best_gaussian", "simulated_scores"]
+__all__ = ["affine_psnr", "simulated_scores"]
 
 _SEED = 915
 """Scenes of the test set; training seeds make other scenes, because a scene's seed is the
 pair of the run's seed and its number."""
 _LIGHT_E = (8.0, 30.0, 120.0)
-
-
-def affine_psnr(image: NDArray[np.generic], reference: NDArray[np.generic]) -> float:
-    """Peak signal-to-noise ratio in dB after the best a * image + b.
-
-    The peak is the range of the reference. Both (Y, X), any real dtype.
-    """
-    x = image.astype(np.float64).ravel()
-    y = reference.astype(np.float64).ravel()
-    xc, yc = x - x.mean(), y - y.mean()
-    power = float(xc @ xc)
-    slope = float(xc @ yc) / power if power > 0 else 0.0
-    error = float(np.square(slope * xc - yc).mean())
-    return float(10 * np.log10(np.ptp(y) ** 2 / max(error, 1e-300)))
-
-
-def best_gaussian(image: NDArray[np.generic], reference: NDArray[np.generic]) -> float:
-    """PSNR in dB of the Gaussian blur that is best for this very image, chosen by looking at
-    the reference: more than any user could get from a Gaussian.
-    """
-    x = image.astype(np.float64)
-    return max(
-        affine_psnr(ndimage.gaussian_filter(x, sigma), reference)
-        for sigma in (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3)
-    )
 
 
 def simulated_scores(
@@ -62,6 +39,6 @@ def simulated_scores(
         totals["raw"] += affine_psnr(frame, light)
         blurred = ndimage.uniform_filter(frame.astype(np.float32), 5)
         totals["mean5"] += affine_psnr(blurred, light)
-        totals["gaussian"] += best_gaussian(frame, light)
+        totals["gaussian"] += affine_psnr(best_gaussian(frame, light).image, light)
         totals["network"] += affine_psnr(restored, light)
     return {name: round(total / scenes, 2) for name, total in totals.items()}
