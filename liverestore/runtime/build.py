@@ -268,7 +268,9 @@ def _profile(builder: Any, network: Any, identity: PlanIdentity) -> Any:
         last = tuple(tensor.shape)[-1]
         shapes: list[tuple[int, ...]] = []
         for (y, x), planes in zip(identity.sizes, (1, 1, identity.planes), strict=True):
-            if tensor.name == "raw":
+            if tensor.name == "raw" and identity.pixels == "stabilised":
+                shapes.append((1, tuple(tensor.shape)[1], y, x))
+            elif tensor.name == "raw":
                 shapes.append((1, y, x, last))
             else:
                 shapes.append((planes if tensor.name == "waves" else 1, 1, y, x))

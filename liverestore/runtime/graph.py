@@ -37,7 +37,7 @@ __all__ = ["BYTES_PER_PIXEL", "GRAPH_VERSION", "GraphForm", "live_graph"]
 GRAPH_VERSION = 1
 """Changes whenever the graph around a network does, so that old plans are not taken for new."""
 
-Pixels = Literal["uint8", "uint16", "float32"]
+Pixels = Literal["uint8", "uint16", "float32", "stabilised"]
 GraphPrecision = Literal["fp32", "fp16"]
 
 BYTES_PER_PIXEL: dict[str, int] = {"uint8": 1, "uint16": 2, "float32": 4}
@@ -54,7 +54,8 @@ class GraphForm:
     """Which of the live graphs of an engine: they differ in inputs, types and precision."""
 
     pixels: Pixels = "uint16"
-    """Of the frames that come and of the pictures that leave."""
+    """Of the frames that come and of the pictures that leave; "stabilised": the network alone,
+    for pictures that were stabilised before."""
     precision: GraphPrecision = "fp32"
     """Of the network between its first and last convolution; all else is float32."""
     maps: bool = False
@@ -102,9 +103,10 @@ def live_graph(weights: Path | bytes, spec: ModelSpec, form: GraphForm) -> onnx.
       asymptote, at 512 places for each unit of noise;
     - `offset_map` and `scale_map`, where `form.maps`: float32 (1, 1, Y, X).
 
-    Output `restored`, of the type and last axis of `raw`: (N, Y, X, 2) or (N, Y, X, 1);
-    integers are rounded half to even and clipped to the range of their type. Raises
-    `Failure` for a network that is not of that shape.
+    The network alone ("stabilised") takes `raw` as float32 (1, C, Y, X) and gives `restored`
+    as float32 (1, 1, Y, X). Else the output `restored` is of the type and last axis of `raw`:
+    (N, Y, X, 2) or (N, Y, X, 1); integers are rounded half to even and clipped to the range of
+    their type. Raises `Failure` for a network that is not of that shape.
     """
     network = _network(weights, spec)
     if form.precision == "fp16":
@@ -112,6 +114,12 @@ def live_graph(weights: Path | bytes, spec: ModelSpec, form: GraphForm) -> onnx.
     network = compose.add_prefix(network, "network/")
     entry, leave = network.graph.input[0].name, network.graph.output[0].name
     g = _Nodes()
+    if form.pixels == "stabilised":
+        g.add("Identity", "raw", out=entry)
+        last = helper.make_node("Identity", [leave], ["restored"])
+        nodes = [*g.nodes, *network.graph.node, last]
+        result = helper.make_tensor_value_info("restored", TensorProto.FLOAT, [1, 1, "y", "x"])
+        return _model(nodes, [result], network, g, spec, form)
     stabilised = spec.domain == "stabilised"
     camera = g.split("camera", 5) if stabilised else []
     z = _counts(g, form.pixels)
@@ -128,13 +136,21 @@ def live_graph(weights: Path | bytes, spec: ModelSpec, form: GraphForm) -> onnx.
     before = len(g.nodes)
     counts = _unstabilised(g, leave, camera) if stabilised else leave
     _pixels(g, counts, form.pixels)
-    made = helper.make_graph(
-        [*g.nodes[:before], *network.graph.node, *g.nodes[before:]],
-        "live",
-        _inputs(spec, form),
-        [_frame("restored", form.pixels, "planes" if spec.refocuses else 1)],
-        [*network.graph.initializer, *g.constants],
-    )
+    nodes = [*g.nodes[:before], *network.graph.node, *g.nodes[before:]]
+    result = _frame("restored", form.pixels, "planes" if spec.refocuses else 1)
+    return _model(nodes, [result], network, g, spec, form)
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    outputs: list[onnx.ValueInfoProto],
+    network: onnx.ModelProto,
+    g: _Nodes,
+    spec: ModelSpec,
+    form: GraphForm,
+) -> onnx.ModelProto:
+    constants = [*network.graph.initializer, *g.constants]
+    made = helper.make_graph(nodes, "live", _inputs(spec, form), outputs, constants)
     model = helper.make_model(made, opset_imports=network.opset_import, producer_name="liverestore")
     model.ir_version = max(network.ir_version, 8)
     helper.set_model_props(
@@ -205,6 +221,8 @@ def _inputs(spec: ModelSpec, form: GraphForm) -> list[onnx.ValueInfoProto]:
         size: Sequence[int | str] = shape
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, size)
 
+    if form.pixels == "stabilised":
+        return [floats("raw", 1, spec.channels, "y", "x")]
     inputs = [_frame("raw", form.pixels, 1)]
     if spec.refocuses:
         inputs.append(floats("waves", "planes", 1, "y", "x"))
