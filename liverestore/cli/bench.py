@@ -32,6 +32,10 @@ class PartAnswer(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     title: str
     notes: tuple[str, ...]
+    columns: str
+    """What stands side by side in the table: "metrics" or "conditions"."""
+    shown: tuple[str, ...]
+    """Metrics that the table has; the scores have all."""
     seconds: float
     steps_done: int
     steps: int
@@ -216,6 +220,8 @@ def _answer(
                 key=measured.test.key,
                 title=measured.test.title,
                 notes=measured.test.notes,
+                columns=measured.test.columns,
+                shown=measured.test.shown,
                 seconds=round(seconds, 1),
                 steps_done=measured.done,
                 steps=measured.test.steps,

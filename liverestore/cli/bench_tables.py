@@ -19,6 +19,7 @@ _TRUTHS = ("truth", "bead in focus")
 """Rows that say what would be right."""
 _ASIDE = (*_TRUTHS, "the same without noise")
 """Rows that no method can be: never the best."""
+_ITERATED = ("Richardson-Lucy", "RL, reblurred")
 _NARROW = 100
 """Columns of the terminal below which padding goes."""
 
@@ -150,5 +151,5 @@ def _cell(values: Values, method: str, column: str, key: str, best: str | None) 
 def _setting(score: Score) -> Text:
     if score.setting is None:
         return Text("")
-    unit = "iterations" if score.method == "Richardson-Lucy" else "px"
+    unit = "iterations" if score.method in _ITERATED else "px"
     return Text(f"{score.setting:g} {unit}")

@@ -16,7 +16,7 @@ from scipy import ndimage, optimize
 from liverestore.measure.deconvolve import Deconvolution
 from liverestore.measure.fidelity import affine_psnr
 
-__all__ = ["ITERATIONS", "Chosen", "best_gaussian", "best_richardson_lucy"]
+__all__ = ["ITERATIONS", "Chosen", "best_gaussian", "best_lucy_as_shown_by", "best_richardson_lucy"]
 
 ITERATIONS = (1, 2, 3, 5, 8, 12, 18, 27, 40)
 """Numbers of Richardson-Lucy iterations that are tried."""
@@ -65,24 +65,47 @@ def best_richardson_lucy(
     truth: NDArray[np.generic],
     background: float,
     *,
-    shown_by: NDArray[np.floating] | None = None,
     iterations: Sequence[int] = ITERATIONS,
 ) -> Chosen:
     """The Richardson-Lucy estimate nearest to `truth`.
 
-    `image` (Y, X) and `background` as in `Deconvolution.iterate`, `psf` as there. With
-    `shown_by`, the PSF of the microscope that would have taken `truth`, each estimate is
-    also tried as that microscope shows it, which is nearer where the estimate is too sharp.
+    `image` (Y, X) and `background` as in `Deconvolution.iterate`, `psf` as there.
     """
+    return _lucy(image, psf, truth, background, None, iterations)[0]
+
+
+def best_lucy_as_shown_by(
+    shown_by: NDArray[np.floating],
+    image: NDArray[np.floating],
+    psf: NDArray[np.floating],
+    truth: NDArray[np.generic],
+    background: float,
+) -> tuple[Chosen, Chosen]:
+    """The estimate nearest to `truth`, and the nearest as another microscope shows it.
+
+    `shown_by` is the PSF of the microscope that would have taken `truth`: an estimate of the
+    light itself is sharper than any picture of it.
+    """
+    return _lucy(image, psf, truth, background, shown_by, ITERATIONS)
+
+
+def _lucy(
+    image: NDArray[np.floating],
+    psf: NDArray[np.floating],
+    truth: NDArray[np.generic],
+    background: float,
+    shown_by: NDArray[np.floating] | None,
+    iterations: Sequence[int],
+) -> tuple[Chosen, Chosen]:
     height, width = image.shape
     deconvolution = Deconvolution(psf, (height, width))
     target = None if shown_by is None else Deconvolution(shown_by, (height, width))
-    best: Chosen | None = None
-    best_db = -math.inf
+    best = [(-math.inf, Chosen(image, 0.0))] * 2
     for count, estimate in deconvolution.iterate(image, background, iterations):
-        for candidate in (estimate,) if target is None else (estimate, target.blur(estimate)):
+        for place, candidate in enumerate(
+            (estimate,) if target is None else (estimate, target.blur(estimate))
+        ):
             decibel = affine_psnr(candidate, truth)
-            if decibel > best_db:
-                best, best_db = Chosen(candidate, float(count)), decibel
-    assert best is not None
-    return best
+            if decibel > best[place][0]:
+                best[place] = decibel, Chosen(candidate, float(count))
+    return best[0][1], best[1][1]

@@ -14,7 +14,7 @@ from liverestore.measure.fidelity import affine_psnr
 from liverestore.model_spec import BUILT_IN, ModelSpec
 from liverestore.optics import Optics, widefield_psf
 from liverestore.quality import plan as planning
-from liverestore.quality import refocusing, sharpening
+from liverestore.quality import refocusing, refocusing_recorded, sharpening
 from liverestore.quality.denoising import recorded_denoising
 from liverestore.quality.methods import CAMERA, Engine, among_filters, exposed, figures
 from liverestore.quality.plan import Measured, measure, plan
@@ -253,11 +253,10 @@ def test_unseen_stacks_are_what_they_are_every_time():
 
 
 @needs_torch
-@pytest.mark.parametrize("sted", [False, True])
-def test_the_better_microscope_is_sharper(sted):
-    from liverestore.training.unseen_specimens import confocal_pairs, sted_pairs
+def test_the_better_microscope_is_sharper():
+    from liverestore.training.unseen_specimens import sted_pairs
 
-    pair = (sted_pairs if sted else confocal_pairs)(0, 1, 64)[0]
+    pair = sted_pairs(0, 1, 64)[0]
     assert pair.seen.shape == pair.wanted.shape == (64, 64)
     assert pair.seen_psf.max() / pair.seen_psf.sum() < pair.wanted_psf.max() / pair.wanted_psf.sum()
 
@@ -310,3 +309,51 @@ def test_an_engine_that_fails_ends_its_test_and_leaves_the_rest():
     assert measured.problem == "engine 'x': it broke"
     assert measured.done == 1
     assert measured.scores[0].metrics == {"ssim": 0.25}
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real images of ../shared/data are not here")
+def test_real_cell_is_worse_the_farther_it_is(monkeypatch):
+    monkeypatch.setattr(refocusing_recorded, "_TENTHS", (2, 7))
+    monkeypatch.setattr(refocusing_recorded, "_SHEET_PX", 128)
+    engine = FakeEngine("net", "refocus")
+    scores = run(refocusing_recorded.recorded_light_sheet([engine], DATA))
+    near, far = (
+        scores[where, "frame as recorded"].metrics["correlation"] for where in ("0.2 um", "0.7 um")
+    )
+    assert far < near < 1
+    # What gives back the frame correlates as the frame does.
+    assert scores["0.7 um", "net"].metrics["correlation"] == pytest.approx(far)
+    assert sorted({round(abs(z), 3) for z in engine.asked}) == [0.2, 0.7]
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real images of ../shared/data are not here")
+def test_deconvolution_comes_nearer_to_sim(monkeypatch):
+    monkeypatch.setattr(sharpening, "_SIM_PIXELS_UM", (0.0565,))
+    monkeypatch.setattr(sharpening, "_SIM_ITERATIONS", (5, 15))
+    engine = FakeEngine("net", "widefield-to-confocal")
+    scores = run(sharpening.recorded_sim_pairs([engine], DATA))
+    for name in ("factin", "microtubules"):
+        raw, lucy, net = (
+            scores[name, method].metrics["correlation"]
+            for method in ("frame as recorded", "Richardson-Lucy", "net")
+        )
+        assert raw == pytest.approx(net)
+        assert lucy > raw + 0.02
+
+
+@needs_torch
+def test_sharpening_is_judged_by_the_better_microscope(filters, monkeypatch):
+    monkeypatch.setattr(sharpening, "_OBJECTIVES", 1)
+    monkeypatch.setattr(sharpening, "_SPECIMENS", 1)
+    monkeypatch.setattr(sharpening, "_SIDE_PX", 64)
+    monkeypatch.setattr(sharpening, "_PEAKS_E", (300.0,))
+    engine = FakeEngine("net", "widefield-to-confocal")
+    scores = run(sharpening.simulated_sharpening([engine, *filters], sted=False))
+    conditions = {condition for condition, _ in scores}
+    assert conditions == {"10x / 0.40 air"}
+    for condition in conditions:
+        raw, lucy = (
+            scores[condition, method].metrics["psnr_db"]
+            for method in ("frame as recorded", "Richardson-Lucy")
+        )
+        assert lucy > raw
