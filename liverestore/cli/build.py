@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -14,7 +14,7 @@ from liverestore.errors import UserError
 
 if TYPE_CHECKING:
     from liverestore.runtime.build import BuiltPlan, PlanRequest, Sizes
-    from liverestore.runtime.tensorrt_library import TensorRt
+    from liverestore.runtime.tensorrt_library import Target, TensorRt
 
 __all__ = ["PlanInfo", "build"]
 
@@ -96,7 +96,7 @@ def build(
     trt = library()
 
     from liverestore.runtime.build import PlanRequest, plan_for
-    from liverestore.runtime.graph import GraphForm
+    from liverestore.runtime.graph_form import GraphForm
 
     request = PlanRequest(
         GraphForm(pixels.value, precision.value),
@@ -118,7 +118,7 @@ def build(
         _show(plan)
 
 
-def _target(wanted: TargetName | None, trt: TensorRt) -> Literal["default", "sm75", "this"]:
+def _target(wanted: TargetName | None, trt: TensorRt) -> Target:
     """The one asked for, else the one that this machine's GPU takes, else the default."""
     from liverestore.runtime.gpu import Gpu, find_gpu
 
@@ -128,7 +128,7 @@ def _target(wanted: TargetName | None, trt: TensorRt) -> Literal["default", "sm7
     found = trt.target_for(gpu) if isinstance(gpu, Gpu) else None
     if found is None:
         return "default" if trt.builds_ahead else "this"
-    return cast(Literal["default", "sm75", "this"], found)
+    return found
 
 
 def _sizes(usual: str, largest: str) -> Sizes:

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from liverestore.errors import Failure, UserError
 from liverestore.model_spec import ModelSpec
 from liverestore.runtime.gpu import Gpu, find_gpu
-from liverestore.runtime.graph import GRAPH_VERSION, GraphForm, live_graph
+from liverestore.runtime.graph import live_graph
+from liverestore.runtime.graph_form import GRAPH_VERSION, GraphForm
 from liverestore.runtime.plan_cache import (
     PlanIdentity,
     PlanRecord,
@@ -26,11 +27,10 @@ from liverestore.runtime.plan_cache import (
     plan_lock,
     write_plan,
 )
-from liverestore.runtime.tensorrt_library import TensorRt, library
+from liverestore.runtime.tensorrt_library import Target, TensorRt, library
 
-__all__ = ["BuiltPlan", "PlanRequest", "Progress", "Sizes", "Target", "identity_of", "plan_for"]
+__all__ = ["BuiltPlan", "PlanRequest", "Progress", "Sizes", "identity_of", "plan_for"]
 
-Target = Literal["default", "sm75", "this"]
 Progress = Callable[[str, float | None], None]
 """What is being done, and how far it is, 0 to 1; None where that is not known."""
 

@@ -19,8 +19,8 @@ from liverestore.camera_model import CameraModel
 from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
 from liverestore.normalise import Padding
-from liverestore.runtime.graph import GraphForm, GraphPrecision, Pixels
 from liverestore.runtime.graph_feed import camera_inputs, map_inputs, pixels_of, put_frame
+from liverestore.runtime.graph_form import GraphForm, GraphPrecision, Pixels
 
 __all__ = ["DeviceRuntime", "OpenSlots", "SlotEngine", "SlotLayout", "Ticket"]
 

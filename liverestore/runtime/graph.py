@@ -18,9 +18,8 @@ the transfer buffer anyway), so that sizes in the graph need no arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,36 +29,17 @@ from onnx import TensorProto, compose, helper, numpy_helper
 
 from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
+from liverestore.runtime.graph_form import GRAPH_VERSION, GraphForm, Pixels
 from liverestore.runtime.half_precision import with_half_middle
 
-__all__ = ["BYTES_PER_PIXEL", "GRAPH_VERSION", "GraphForm", "live_graph"]
+__all__ = ["GRAPH_VERSION", "GraphForm", "live_graph"]
 
-GRAPH_VERSION = 1
-"""Changes whenever the graph around a network does, so that old plans are not taken for new."""
-
-Pixels = Literal["uint8", "uint16", "float32", "stabilised"]
-GraphPrecision = Literal["fp32", "fp16"]
-
-BYTES_PER_PIXEL: dict[str, int] = {"uint8": 1, "uint16": 2, "float32": 4}
 _LAST_PLACE = {"uint8": 1, "uint16": 2, "float32": 1}
 """Length of the last axis of frames in the graph: bytes, or one float."""
 _LARGEST_COUNT = {"uint8": 255.0, "uint16": 65535.0}
 _TABLE_SIZE = 64 * 512 + 1
 _TABLE_PER_UNIT = 512.0
 _OLDEST_OPSET = 13
-
-
-@dataclass(frozen=True, slots=True)
-class GraphForm:
-    """Which of the live graphs of an engine: they differ in inputs, types and precision."""
-
-    pixels: Pixels = "uint16"
-    """Of the frames that come and of the pictures that leave; "stabilised": the network alone,
-    for pictures that were stabilised before."""
-    precision: GraphPrecision = "fp32"
-    """Of the network between its first and last convolution; all else is float32."""
-    maps: bool = False
-    """Whether offset and gain are maps of the chip instead of two numbers."""
 
 
 class _Nodes:

@@ -29,6 +29,7 @@ __all__ = [
     "find_plan",
     "plan_folder",
     "plan_lock",
+    "read_private",
     "write_plan",
 ]
 
@@ -121,7 +122,7 @@ def _not_private(found: os.stat_result) -> str:
     return ""
 
 
-def _read(path: Path) -> bytes | str | None:
+def read_private(path: Path) -> bytes | str | None:
     """A private file's bytes; why it is refused; None where there is none."""
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
@@ -141,7 +142,7 @@ def _read(path: Path) -> bytes | str | None:
 def find_plan(identity: PlanIdentity, folder: Path) -> tuple[bytes, PlanRecord] | str | None:
     """The plan of `identity` and its record; why it is refused; or None where there is none."""
     key = identity.key()
-    text, plan = _read(folder / f"{key}.json"), _read(folder / f"{key}.plan")
+    text, plan = read_private(folder / f"{key}.json"), read_private(folder / f"{key}.plan")
     if plan is None:
         return None
     if isinstance(plan, str):

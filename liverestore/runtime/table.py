@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from liverestore.errors import UserError
 from liverestore.model_spec import ModelSpec
 from liverestore.runtime.base import InferenceRuntime
+from liverestore.runtime.upgrade import UpgradingRuntime
 
 __all__ = ["BACKENDS", "Backend", "Choice", "choose", "open_runtime"]
 
-Precision = Literal["f32", "bf16"]
+Precision = Literal["f32", "bf16", "f16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,19 @@ class Backend:
     name: str
     module: str
     runtime: str
-    takes_precision: bool
+    precisions: tuple[Precision, ...] = ("f32",)
+    """What it computes in; exact first, then fast."""
+    gpu: bool = False
+    """Whether it runs on a graphics card."""
 
 
 BACKENDS: tuple[Backend, ...] = (
-    Backend("filter", "liverestore.runtime.filters", "FilterRuntime", False),
-    Backend("openvino", "liverestore.runtime.openvino", "OpenVinoRuntime", True),
+    Backend("filter", "liverestore.runtime.filters", "FilterRuntime"),
+    Backend(
+        "tensorrt", "liverestore.runtime.tensorrt", "TensorRtRuntime", ("f32", "f16"), gpu=True
+    ),
+    Backend("torch", "liverestore.runtime.torch_cuda", "TorchRuntime", ("f32", "f16"), gpu=True),
+    Backend("openvino", "liverestore.runtime.openvino", "OpenVinoRuntime", ("f32", "bf16")),
 )
 
 
@@ -40,10 +49,10 @@ class Choice:
     """Back end -> reason."""
 
 
-def choose(spec: ModelSpec) -> Choice:
-    """The first back end that can run `spec` on this machine."""
+def choose(spec: ModelSpec, backends: Sequence[Backend] = BACKENDS) -> Choice:
+    """The first of `backends` that can run `spec` on this machine."""
     refused: dict[str, str] = {}
-    for backend in BACKENDS:
+    for backend in backends:
         reason = importlib.import_module(backend.module).is_incompatible(spec)
         if not reason:
             return Choice(backend, refused)
@@ -56,31 +65,65 @@ def open_runtime(
     *,
     threads: int | None = None,
     precision: Precision | Literal["fast"] = "f32",
+    ready: bool = True,
+    tell: Callable[[str], None] = lambda _line: None,
 ) -> InferenceRuntime:
     """A runtime for `spec`, the best this machine has.
 
-    `threads` bounds the processor cores it takes; `precision` "bf16" is faster and less
-    exact, and is refused by back ends that have no such choice. "fast" means bf16 where the
-    processor has it and the engine only denoises, else f32: a denoiser adds a correction to
-    what it got, so that bf16 changes the result by 1 % of the noise (measured: 0.013 of its
-    standard deviation, 0.06 at most) at more than twice the rate. Raises `UserError` when
-    nothing here can run the engine, with each reason.
+    `threads` bounds the processor cores it takes; `precision` "bf16" or "f16" is faster and
+    less exact, and is refused by back ends that have no such choice. "fast" means, on a GPU,
+    f16 from the first to the last convolution; on the processor bf16 where it has that and the
+    engine only denoises, else f32: a denoiser adds a correction to what it got, so that bf16
+    changes the result by 1 % of the noise (measured: 0.013 of its standard deviation, 0.06 at
+    most) at more than twice the rate.
+
+    A GPU takes seconds to make ready. With `ready` False the processor restores meanwhile, and
+    the GPU takes over between two frames; `tell` gets a line when it does, or why it does not.
+    Raises `UserError` when nothing here can run the engine, with each reason.
     """
     choice = choose(spec)
-    if choice.backend is None:
+    backend = choice.backend
+    if backend is None:
         reasons = "; ".join(f"{name}: {why}" for name, why in choice.refused.items())
         raise UserError(f"engine '{spec.name}' cannot run here: {reasons}")
-    module = importlib.import_module(choice.backend.module)
+    if ready or not backend.gpu:
+        return _opened(spec, backend, threads, precision)
+    meanwhile = choose(spec, [other for other in BACKENDS if not other.gpu]).backend
+    if meanwhile is None:
+        return _opened(spec, backend, threads, precision)
+    word: Precision | Literal["fast"] = precision if precision in ("f32", "fast") else "fast"
+    return UpgradingRuntime(
+        _opened(spec, meanwhile, threads, word),
+        lambda: _opened(spec, backend, threads, precision),
+        tell,
+    )
+
+
+def _opened(
+    spec: ModelSpec,
+    backend: Backend,
+    threads: int | None,
+    precision: Precision | Literal["fast"],
+) -> InferenceRuntime:
+    module = importlib.import_module(backend.module)
     if precision == "fast":
-        fast = choice.backend.takes_precision and spec.task == "denoise" and module.has_bf16()
-        precision = "bf16" if fast else "f32"
-    options: dict[str, object] = {"threads": threads}
-    if choice.backend.takes_precision:
-        options["precision"] = precision
-    elif precision != "f32":
+        precision = _fast(spec, backend)
+    if precision not in backend.precisions:
         raise UserError(
-            f"engine '{spec.name}' got precision {precision}; {choice.backend.name} computes "
-            "in f32 only; leave it out"
+            f"engine '{spec.name}' got precision {precision}; {backend.name} computes in "
+            f"{' or '.join(backend.precisions)} only; leave it out"
         )
-    runtime: InferenceRuntime = getattr(module, choice.backend.runtime)(spec, **options)
+    options: dict[str, object] = {"threads": threads}
+    if len(backend.precisions) > 1:
+        options["precision"] = precision
+    runtime: InferenceRuntime = getattr(module, backend.runtime)(spec, **options)
     return runtime
+
+
+def _fast(spec: ModelSpec, backend: Backend) -> Precision:
+    """The fast precision of `backend`, where it is exact enough for `spec`."""
+    fast = backend.precisions[-1]
+    if fast == "bf16":
+        has_bf16 = importlib.import_module(backend.module).has_bf16
+        return "bf16" if spec.task == "denoise" and has_bf16() else "f32"
+    return fast

@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import logging
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from liverestore.errors import UserError
 from liverestore.runtime.gpu import Gpu, find_gpu
 
-__all__ = ["CUDA_13_DRIVER", "RTX_CAPABILITIES", "TensorRt", "extra_for", "library", "no_library"]
+__all__ = [
+    "CUDA_13_DRIVER",
+    "RTX_CAPABILITIES",
+    "Target",
+    "TensorRt",
+    "extra_for",
+    "library",
+    "no_library",
+]
 
 log = logging.getLogger(__name__)
+
+Target = Literal["default", "sm75", "this"]
+"""GPUs that a plan is for: all that TensorRT for RTX knows but Turing's; Turing's; or the one
+of this machine alone."""
 
 _MODULES = ("tensorrt_rtx", "tensorrt_rtx_bindings", "tensorrt")
 CUDA_13_DRIVER = 580
@@ -49,7 +62,7 @@ class TensorRt:
         """Whether it builds plans without a GPU, for many GPUs at once."""
         return self.name == "TensorRT-RTX"
 
-    def target_for(self, gpu: Gpu) -> str | None:
+    def target_for(self, gpu: Gpu) -> Target | None:
         """The build target that serves `gpu`; None where the library refuses such a GPU."""
         if not self.builds_ahead:
             return "this"
@@ -84,6 +97,8 @@ def library() -> TensorRt:
 
 @functools.cache
 def _load() -> TensorRt | str:
+    gpu = find_gpu()
+    install = f"pip install 'liverestore[{extra_for(gpu if isinstance(gpu, Gpu) else None)}]'"
     # Its error says which of its own libraries it lacks.
     broken = ""
     for name in _MODULES:
@@ -94,6 +109,8 @@ def _load() -> TensorRt | str:
         except (ImportError, OSError) as error:
             broken = f" ({name}: {' '.join(str(error).split())[:200]})"
             continue
+        if importlib.util.find_spec("onnx") is None:
+            return f"onnx, which plans are made with, is not installed; {install}"
         messages: deque[str] = deque(maxlen=_MESSAGES_KEPT)
         return TensorRt(
             module,
@@ -102,9 +119,7 @@ def _load() -> TensorRt | str:
             _logger(module, messages),
             messages,
         )
-    gpu = find_gpu()
-    extra = extra_for(gpu if isinstance(gpu, Gpu) else None)
-    return f"TensorRT is not installed{broken}; pip install 'liverestore[{extra}]'"
+    return f"TensorRT is not installed{broken}; {install}"
 
 
 def _logger(module: Any, messages: deque[str]) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
 from liverestore.runtime.device_slots import DeviceRuntime, SlotLayout
+from liverestore.runtime.gpu import find_gpu
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,10 @@ def is_incompatible(spec: ModelSpec) -> Literal[False] | str:
     """False when this back end can run `spec` here, else the reason."""
     if spec.weights is None:
         return "it has no ONNX weights"
+    gpu = find_gpu()
+    if isinstance(gpu, str):
+        # Asked first, because torch takes seconds to load.
+        return gpu
     for package in ("torch", "onnx"):
         if importlib.util.find_spec(package) is None:
             return f"{package} is not installed (pip install {package})"

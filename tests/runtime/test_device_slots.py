@@ -14,7 +14,9 @@ from liverestore.runtime.table import open_runtime
 
 torch = pytest.importorskip("torch", reason="torch is in the train extra")
 
+from liverestore.runtime import torch_cuda  # noqa: E402
 from liverestore.runtime.device_slots import DeviceRuntime  # noqa: E402
+from liverestore.runtime.gpu import Gpu  # noqa: E402
 from liverestore.runtime.half_precision import with_half_middle  # noqa: E402
 from liverestore.runtime.torch_cuda import TorchRuntime, is_incompatible  # noqa: E402
 from liverestore.runtime.torch_graph import TorchGraph, unsupported  # noqa: E402
@@ -192,6 +194,12 @@ def test_every_shipped_network_runs_in_both_precisions(engine):
         assert np.abs(got - expected).max() < bound
 
 
-def test_why_torch_does_not_serve(spec):
-    reason = is_incompatible(spec)
-    assert reason is False if torch.cuda.is_available() else "cannot use a GPU" in reason
+def test_why_torch_does_not_serve(spec, monkeypatch):
+    monkeypatch.setattr(torch_cuda, "find_gpu", lambda: "no NVIDIA driver is installed")
+    assert is_incompatible(spec) == "no NVIDIA driver is installed"
+    found = Gpu("NVIDIA Test", (9, 0), 8 << 30, (13, 0), 581)
+    monkeypatch.setattr(torch_cuda, "find_gpu", lambda: found)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "cannot use a GPU" in is_incompatible(spec)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert is_incompatible(spec) is False
