@@ -28,6 +28,7 @@ __all__ = ["deepz", "deepz_plus"]
 
 _SIZES = {"cpu": (8, 128), "cuda": (20, 256)}
 """Pictures in one step and their edge in pixels."""
+_RATES = {"deepz": 5e-4, "live": 1e-3}
 _DEFAULT_SECONDS = 3600.0
 
 Stacks = Annotated[
@@ -40,6 +41,10 @@ Rig = Annotated[
 ]
 Width = Annotated[
     float, typer.Option(min=0.05, max=1.0, help="Width of the network: 1, 0.5 or 0.25.")
+]
+Network = Annotated[
+    Literal["deepz", "live"],
+    typer.Option(help="The published network, or one that learns and runs faster on a CPU."),
 ]
 ZStep = Annotated[
     float | None, typer.Option("--z-step", help="um between planes, if the files do not say it.")
@@ -58,6 +63,7 @@ def deepz(
     stacks: Stacks = None,
     out: Out = Path("engines/my-refocus"),
     rig: Rig = None,
+    network: Network = "deepz",
     width: Width = 0.25,
     z_step: ZStep = None,
     reach: Reach = 10.0,
@@ -87,6 +93,7 @@ def deepz(
         targets=None,
         out=out,
         rig=rig,
+        network=network,
         width=width,
         z_step=z_step,
         reach=reach,
@@ -113,6 +120,7 @@ def deepz_plus(
     ] = None,
     out: Out = Path("engines/my-confocal-refocus"),
     rig: Rig = None,
+    network: Network = "deepz",
     width: Width = 0.25,
     z_step: ZStep = None,
     reach: Reach = 10.0,
@@ -143,6 +151,7 @@ def deepz_plus(
         targets=confocal,
         out=out,
         rig=rig,
+        network=network,
         width=width,
         z_step=z_step,
         reach=reach,
@@ -168,6 +177,7 @@ def _train(
     targets: list[Path] | None,
     out: Path,
     rig: str | None,
+    network: Literal["deepz", "live"],
     width: float,
     z_step: float | None,
     reach: float,
@@ -209,11 +219,12 @@ def _train(
             iterations=iterations,
             seconds=seconds,
             loss="l1",
-            learning_rate=learning_rate or 5e-4,
+            learning_rate=learning_rate or _RATES[network],
             bf16=where == "cuda" if bf16 is None else bf16,
         ),
         confocal=confocal,
         adversarial=adversarial,
+        network=network,
         width=width,
         seed=seed,
         stacks=tuple(stacks or ()),

@@ -84,6 +84,17 @@ class Stack:
     """(Z, Y, X) float32, what a plane should become; `seen` itself for Deep-Z."""
     z_step_um: float
     waves_per_um: float
+    choice: Tensor
+    """(Z,) float32, how often a plane is wanted: half of the times evenly, half in proportion to
+    its contrast, because planes without anything in focus teach little and are most."""
+
+    @classmethod
+    def of(cls, seen: Tensor, wanted: Tensor, z_step_um: float, waves_per_um: float) -> Stack:
+        """A stack with the planes that have most contrast wanted most often."""
+        contrast = wanted.var(dim=(1, 2))
+        even = 1.0 / wanted.shape[0]
+        choice = 0.5 * contrast / contrast.sum().clamp_min(1e-20) + 0.5 * even
+        return cls(seen, wanted, z_step_um, waves_per_um, choice)
 
 
 def with_dpm(image: Tensor, waves: Tensor) -> Tensor:
@@ -150,22 +161,24 @@ def simulated_stack(
     top = torch.quantile(seen[::4, ::2, ::2].flatten(), 0.9995).clamp_min(1e-12)
     seen = seen / top
     wanted = seen if lenses[1] is None else wanted / top
-    return Stack(seen, wanted, grid.z_step_um, waves_per_um)
+    return Stack.of(seen, wanted, grid.z_step_um, waves_per_um)
 
 
-def _pick(stack: Stack, reach_um: float, crop_px: int, dice: Dice) -> tuple[Tensor, Tensor, float]:
-    """Crops of two planes, and the distance from the first to the second in um."""
+def _pick(stack: Stack, reach_um: float, crop_px: int, dice: Dice) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops of two planes, (1, Y, X) each, and the distance between them in um, (1,).
+
+    The indices stay on the device: fetching them would stop it.
+    """
     planes, height, width = stack.seen.shape
     reach = min(int(reach_um / stack.z_step_um + 1e-6), planes - 1)
-    while True:
-        here, there = dice.integer(planes), dice.integer(planes)
-        if abs(there - here) <= reach:
-            break
+    there = dice.chosen_there(stack.choice)
+    low, high = (there - reach).clamp_min(0), (there + reach).clamp_max(planes - 1)
+    here = low + (dice.rand(1) * (high - low + 1)).floor().long().clamp_max(high - low)
     y, x, turn = (dice.integer(n) for n in (height - crop_px + 1, width - crop_px + 1, 8))
     crops = []
-    for image in (stack.seen[here], stack.wanted[there]):
-        crop = torch.rot90(image[y : y + crop_px, x : x + crop_px], turn % 4)
-        crops.append(crop.flip(1) if turn >= 4 else crop)
+    for image in (stack.seen.index_select(0, here), stack.wanted.index_select(0, there)):
+        crop = torch.rot90(image[:, y : y + crop_px, x : x + crop_px], turn % 4, (1, 2))
+        crops.append(crop.flip(2) if turn >= 4 else crop)
     return crops[0], crops[1], (there - here) * stack.z_step_um
 
 
@@ -180,7 +193,7 @@ def _batch(
         seen.append(a)
         wanted.append(b)
         waves.append(distance_um * stack.waves_per_um)
-    return torch.stack(seen)[:, None], torch.stack(wanted)[:, None], dice.constant(waves)
+    return torch.stack(seen), torch.stack(wanted), torch.cat(waves).float()
 
 
 class SimulatedRefocusing:
@@ -245,7 +258,7 @@ class SimulatedRefocusing:
         inner = slice(edge, self.side_px - edge)
         seen = stack.seen[:, inner, inner].clone()
         wanted = stack.wanted[:, inner, inner].clone() if self.confocal else seen
-        return Stack(seen, wanted, stack.z_step_um, stack.waves_per_um)
+        return Stack.of(seen, wanted, stack.z_step_um, stack.waves_per_um)
 
     def _stacks(self, iteration: int) -> list[Stack]:
         first = iteration // self.renew_every
@@ -313,7 +326,7 @@ class StackFiles:
             (lambda s: s[::-1].copy()) if z_step_um < 0 else np.ascontiguousarray
         )
         self._stacks = [
-            Stack(
+            Stack.of(
                 torch.from_numpy(turn(a)), torch.from_numpy(turn(b)), abs(z_step_um), waves_per_um
             )
             for a, b in zip(seen, goals, strict=True)

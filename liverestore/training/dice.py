@@ -57,6 +57,10 @@ class Dice:
         """An index of the host, drawn in proportion to `weights`."""
         return int(torch.multinomial(torch.tensor(weights), 1, generator=self.host))
 
+    def chosen_there(self, weights: Tensor) -> Tensor:
+        """(1,) int64 on the device, an index drawn in proportion to `weights`, a tensor there."""
+        return torch.multinomial(weights, 1, generator=self.there)
+
     def rand(self, *shape: int) -> Tensor:
         """Even numbers from 0 to 1 on the device, float32."""
         return torch.rand(shape, generator=self.there, device=self.device)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["LiveUNet"]
+__all__ = ["LiveUNet", "ResidualBlock"]
 
 
-class _Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two dense 3x3 convolutions around a shortcut (pre-activation inside)."""
 
     def __init__(self, channels: int) -> None:
@@ -20,6 +20,7 @@ class _Residual(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, Y, X) to the same."""
         inner: Tensor = self.second(functional.relu(self.first(x)))
         return functional.relu(x + inner)
 
@@ -55,14 +56,14 @@ class LiveUNet(nn.Module):
         self.head = nn.Conv2d(4, widths[0], 3, padding=1)
         pairs = list(itertools.pairwise(widths))
         self.encoders = nn.ModuleList(
-            nn.Sequential(*(_Residual(w) for _ in range(n)))
+            nn.Sequential(*(ResidualBlock(w) for _ in range(n)))
             for w, n in zip(widths[:-1], down_blocks[:-1], strict=True)
         )
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairs)
-        self.bottom = nn.Sequential(*(_Residual(widths[-1]) for _ in range(down_blocks[-1])))
+        self.bottom = nn.Sequential(*(ResidualBlock(widths[-1]) for _ in range(down_blocks[-1])))
         self.ups = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs)
         self.decoders = nn.ModuleList(
-            nn.Sequential(*(_Residual(w) for _ in range(n)))
+            nn.Sequential(*(ResidualBlock(w) for _ in range(n)))
             for w, n in zip(widths[:-1], up_blocks, strict=True)
         )
         self.tail = nn.Conv2d(widths[0], 4, 3, padding=1)
@@ -72,7 +73,7 @@ class LiveUNet(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         for module in self.modules():
-            if isinstance(module, _Residual):
+            if isinstance(module, ResidualBlock):
                 # Blocks start near the identity, so that depth does not amplify.
                 with torch.no_grad():
                     module.second.weight.mul_(0.2)

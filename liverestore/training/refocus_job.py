@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -34,15 +34,18 @@ from liverestore.training.job import (
     infer_with,
     shown,
 )
+from liverestore.training.live_refocus_unet import LiveRefocusUNet
 from liverestore.training.photographs import LightRanges, photographed
 from liverestore.training.recorded_volumes import level_and_scale, read_stacks
 from liverestore.training.refocus_score import RefocusScore, refocus_scores
 from liverestore.training.volumes import Grid, random_volume
 
-__all__ = ["HALO_PX", "PATENT", "RefocusJob", "around", "train_refocusing"]
+__all__ = ["HALO_PX", "PATENT", "NetworkName", "RefocusJob", "around", "train_refocusing"]
 
-HALO_PX = 112
-"""Reach of `DeepZGenerator`, rounded up to its grid; a test measures it."""
+NetworkName = Literal["deepz", "live"]
+
+HALO_PX: dict[NetworkName, int] = {"deepz": 112, "live": 144}
+"""Reach of `DeepZGenerator` and `LiveRefocusUNet`, rounded up to their grid; a test measures it."""
 
 PATENT = (
     "Refocusing one picture with a network that is given the distance is claimed by the patent "
@@ -72,7 +75,10 @@ class RefocusJob(TrainingOptions):
     """Deep-Z+: the target is the confocal plane."""
     adversarial: bool = field(default=False, kw_only=True)
     """The second job, from the checkpoint of the first."""
+    network: NetworkName = field(default="deepz", kw_only=True)
+    """The generator of Deep-Z, or the one for processors and small GPUs."""
     width: float = field(default=0.25, kw_only=True)
+    """Of Deep-Z's generator and discriminator."""
     stacks: tuple[Path, ...] = field(default=(), kw_only=True)
     """The user's widefield z-stacks; empty: simulation."""
     confocal_stacks: tuple[Path, ...] = field(default=(), kw_only=True)
@@ -108,7 +114,8 @@ class RefocusJob(TrainingOptions):
             words += ["--rig", shown(Path(self.rig)) if Path(self.rig).is_file() else self.rig]
         if self.z_step_um is not None:
             words += ["--z-step", f"{self.z_step_um:g}"]
-        return [*words, "--width", f"{self.width:g}", "--reach", f"{self.reach_um:g}"]
+        words += ["--network", self.network, "--width", f"{self.width:g}"]
+        return [*words, "--reach", f"{self.reach_um:g}"]
 
 
 def around(optics: Optics) -> OpticsRanges:
@@ -189,7 +196,13 @@ def train_refocusing(
     """
     course = Course(job.out, job)
     source, data, ranges, span = _source(job, course.device)
-    network = DeepZGenerator(job.width, **span)
+    network: DeepZGenerator | LiveRefocusUNet
+    if job.network == "live":
+        network, about = LiveRefocusUNet(), "live refocusing U-Net"
+        for name, value in span.items():
+            setattr(network, name, value)
+    else:
+        network, about = DeepZGenerator(job.width, **span), f"Deep-Z generator, width {job.width:g}"
     report: FitReport | AdversarialReport
     if job.adversarial:
         settings = AdversarialSettings(
@@ -215,7 +228,7 @@ def train_refocusing(
         job.settings,
         report,
         network,
-        f"Deep-Z generator, width {job.width:g}",
+        about,
         method="Deep-Z+" if job.confocal else "Deep-Z",
         data=data,
         loss=sharpened if job.adversarial else f"{job.settings.loss} (pixels only)",
@@ -264,7 +277,7 @@ def _card(
         task="confocal-refocus" if job.confocal else "refocus",
         photon_range_e=LightRanges().peak_e,
         pixel_size_range_um=None if ranges is None else ranges.pixel_size_um,
-        halo_px=HALO_PX,
+        halo_px=HALO_PX[job.network],
         training=training,
         scores={
             f"{s.distance_um:g} um": {

@@ -31,6 +31,7 @@ from liverestore.training.cross_modality_pairs import SimulatedModalities
 from liverestore.training.deepz_networks import DeepZDiscriminator, DeepZGenerator
 from liverestore.training.deepz_pairs import SimulatedRefocusing
 from liverestore.training.fit import FitSettings
+from liverestore.training.live_refocus_unet import LiveRefocusUNet
 from liverestore.training.recorded_volumes import level_and_scale
 from liverestore.training.refocus_job import HALO_PX, RefocusJob, around, train_refocusing
 from liverestore.training.refocus_score import refocus_scores
@@ -120,7 +121,11 @@ def test_adversarial_job_resumed_is_the_one_never_stopped(tmp_path):
 
 @pytest.mark.parametrize(
     ("network", "channels", "halo"),
-    [(DeepZGenerator(0.0625), 2, HALO_PX), (CrossModalityGenerator(0.0625), 1, CROSS_HALO_PX)],
+    [
+        (DeepZGenerator(0.0625), 2, HALO_PX["deepz"]),
+        (LiveRefocusUNet((8, 8, 8, 8)), 2, HALO_PX["live"]),
+        (CrossModalityGenerator(0.0625), 1, CROSS_HALO_PX),
+    ],
 )
 def test_halo_holds_the_receptive_field(network, channels, halo):
     side = 2 * halo + 2 * network.divisor

@@ -38,6 +38,7 @@ from liverestore.training.deepz_networks import DeepZDiscriminator, DeepZGenerat
 from liverestore.training.deepz_pairs import SimulatedRefocusing  # noqa: E402
 from liverestore.training.dice import Dice  # noqa: E402
 from liverestore.training.fit import FitSettings, LossLog, fit, fit_step, update_average  # noqa: E402
+from liverestore.training.live_refocus_unet import LiveRefocusUNet  # noqa: E402
 from liverestore.training.losses import LOSSES  # noqa: E402
 from liverestore.training.networks import LiveUNet  # noqa: E402
 from liverestore.training.photographs import photographed  # noqa: E402
@@ -91,6 +92,7 @@ def uploads(monkeypatch):
 SOURCES = {
     "n2n": lambda: SimulatedPairs(1, batch=3, crop_px=64, pool_size=4, scene_px=96, device=META),
     "deepz": lambda: SimulatedRefocusing(1, **SMALL),
+    "live-refocus": lambda: SimulatedRefocusing(1, **SMALL),
     "deepz-plus": lambda: SimulatedRefocusing(1, confocal=True, **SMALL),
     "confocal": lambda: SimulatedModalities(1, "confocal", **SMALL),
     "sted": lambda: SimulatedModalities(1, "sted", **SMALL),
@@ -122,12 +124,13 @@ def test_every_specimen_is_made_on_the_device(kind, uploads):
             assert random_volume(grid, Dice.seeded(seed, META)).device == META
 
 
-@pytest.mark.parametrize("name", ["n2n", "deepz", "confocal"])
+@pytest.mark.parametrize("name", ["n2n", "deepz", "live-refocus", "confocal"])
 @pytest.mark.parametrize("loss", ["l1", "l2"])
 def test_a_step_is_made_on_the_device(name, loss, uploads):
     makers = {
         "n2n": LiveUNet,
         "deepz": lambda: DeepZGenerator(0.0625),
+        "live-refocus": lambda: LiveRefocusUNet((8, 8)),
         "confocal": lambda: CrossModalityGenerator(0.0625),
     }
     with META:

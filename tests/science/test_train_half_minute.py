@@ -78,11 +78,12 @@ def n2v(folder):
     )
 
 
-def deepz(folder, *, confocal=False):
+def deepz(folder, *, confocal=False, network="deepz"):
     job = RefocusJob(
         folder / "engine",
         settings("l1", 2e-3),
         confocal=confocal,
+        network=network,
         width=0.125,
         batch=4,
         crop_px=64,
@@ -110,6 +111,7 @@ TRAININGS = {
     "n2n": (n2n, 0.9),
     "n2v": (n2v, 0.5),
     "deepz": (deepz, 0.9),
+    "live-refocus": (lambda folder: deepz(folder, network="live"), 0.9),
     "deepz-plus": (lambda folder: deepz(folder, confocal=True), 0.6),
     "confocal": (lambda folder: cross_modality(folder, "confocal"), 0.5),
     "sted": (lambda folder: cross_modality(folder, "sted"), 0.5),

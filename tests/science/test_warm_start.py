@@ -24,6 +24,7 @@ from liverestore.training.deepz_networks import DeepZGenerator  # noqa: E402
 from liverestore.training.export import Card, export_engine  # noqa: E402
 from liverestore.training.fit import FitReport, FitSettings  # noqa: E402
 from liverestore.training.job import Course, TrainingOptions  # noqa: E402
+from liverestore.training.live_refocus_unet import LiveRefocusUNet  # noqa: E402
 from liverestore.training.n2n import NETWORKS, N2nJob, train_n2n  # noqa: E402
 from liverestore.training.n2v import N2vJob  # noqa: E402
 from liverestore.training.n2v2_unet import N2V2UNet  # noqa: E402
@@ -83,6 +84,7 @@ MAKERS = {
     "noise2noise": (Noise2NoiseUNet, {}),
     "n2v": (lambda **span: N2V2UNet(8, **span), {"level": 31.0, "scale": 5.5}),
     "deepz": (lambda **span: DeepZGenerator(0.125, **span), {}),
+    "live-refocus": (lambda **span: LiveRefocusUNet((8, 8, 16), **span), {"level": 12.0}),
     "cross": (lambda **span: CrossModalityGenerator(0.125, **span), {"level": 20.0, "scale": 6.0}),
 }
 
@@ -91,7 +93,9 @@ MAKERS = {
 def test_a_network_comes_back_from_its_package_as_it_was(name, tmp_path):
     make, span = MAKERS[name]
     network = seeded(make, **span)
-    given = exported(network, tmp_path / "engine", channels=2 if name == "deepz" else 1)
+    given = exported(
+        network, tmp_path / "engine", channels=2 if name in ("deepz", "live-refocus") else 1
+    )
     torch.manual_seed(99)
     other = make()
     origin = take_weights(other, str(tmp_path / "engine"))
@@ -310,6 +314,7 @@ JOBS = {
                         width=0.5, reach_um=6.0, half_weights=True),
     "deepz-plus": RefocusJob("engines/a", FitSettings(iterations=7, loss="l1", bf16=True),
                              confocal=True, width=0.125),
+    "live-refocus": RefocusJob("engines/a", FitSettings(iterations=7, loss="l1"), network="live"),
     "cross": CrossModalityJob("engines/a", FitSettings(iterations=7), modality="sted", width=0.5),
 }  # fmt: skip
 
