@@ -240,6 +240,29 @@ def test_refocusing_compares_both_sides(filters, monkeypatch):
 
 
 @needs_torch
+def test_refocusing_to_a_confocal_plane_begins_in_focus(filters, monkeypatch):
+    monkeypatch.setattr(refocusing, "_MICROSCOPES", 1)
+    monkeypatch.setattr(refocusing, "_SPECIMENS", 1)
+    monkeypatch.setattr(refocusing, "_SIDE_PX", 64)
+    monkeypatch.setattr(refocusing, "DISTANCES_UM", (2.0,))
+    engine = FakeEngine("net", "confocal-refocus")
+    scores = run(refocusing.simulated_refocusing([engine], filters, confocal=True))
+    assert sorted(set(engine.asked)) == [-2.0, 0.0, 2.0]
+    assert "right_sign" not in scores["0 um", "net"].metrics
+    near, far = (scores[z, "the same without noise"].metrics["psnr_db"] for z in ("0 um", "2 um"))
+    assert near > far
+
+
+@needs_torch
+def test_surfaces_cost_nothing_who_ignores_them(monkeypatch):
+    monkeypatch.setattr(refocusing, "_SURFACE_SPECIMENS", 1)
+    monkeypatch.setattr(refocusing, "_SURFACE_SIDE_PX", 128)
+    scores = run(refocusing.simulated_surfaces([FakeEngine("net", "refocus")]))
+    for surface in ("tilted", "curved", "sinusoidal"):
+        assert scores[surface, "net"].metrics["surface_loss_db"] == pytest.approx(0, abs=1e-9)
+
+
+@needs_torch
 def test_unseen_stacks_are_what_they_are_every_time():
     from liverestore.training.unseen_specimens import UnseenStack
 
