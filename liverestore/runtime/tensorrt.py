@@ -60,7 +60,8 @@ class TensorRtRuntime(DeviceRuntime):
         threads: int | None = None,
         precision: Literal["f32", "f16"] = "f32",
     ) -> None:
-        from liverestore.runtime.build import PlanRequest, Sizes, plan_for
+        from liverestore.runtime.build import PlanRequest
+        from liverestore.runtime.plan_choice import plan_for_frame
 
         del threads
         trt, gpu = library(), find_gpu()
@@ -74,24 +75,19 @@ class TensorRtRuntime(DeviceRuntime):
         self._trt = trt
         self._cuda = Cuda()
         self._runtime: Any = trt.module.Runtime(trt.logger)
-        self._engines: dict[Any, tuple[Any, Path]] = {}
+        self._engines: dict[str, Any] = {}
 
         def open_slots(layout: SlotLayout) -> PlanSlots:
             self._cuda.enter()
-            usual = Sizes()
-            high, wide = (
-                max(limit, size) for limit, size in zip(usual.largest, layout.outer, strict=True)
-            )
-            key = (layout.form, layout.planes, (high, wide))
+            request = PlanRequest(layout.form, target, planes=layout.planes)
+            plan = plan_for_frame(spec, request, layout.outer)
+            key = plan.record.plan_sha256
             if key not in self._engines:
-                sizes = Sizes(usual.least, usual.usual, (high, wide))
-                request = PlanRequest(layout.form, target, sizes, layout.planes)
-                plan = plan_for(spec, request)
-                engine = _loaded(trt, self._runtime, plan.data, plan.record.tensors, spec.name)
-                cache = plan.path.with_suffix(f".{gpu.target}.kernels")
-                self._engines[key] = (engine, cache)
-            engine, cache = self._engines[key]
-            return PlanSlots(trt, self._cuda, engine, layout, cache)
+                self._engines[key] = _loaded(
+                    trt, self._runtime, plan.data, plan.record.tensors, spec.name
+                )
+            kernels = plan.path.with_suffix(f".{gpu.target}.kernels")
+            return PlanSlots(trt, self._cuda, self._engines[key], layout, kernels)
 
         super().__init__(
             spec,

@@ -138,6 +138,9 @@ class TorchSlots:
             self._computed = [cuda.Event() for _ in slots]
             # Whoever waits sleeps, and leaves the core to the camera and the view.
             self._done = [cuda.Event(blocking=True) for _ in slots]
+            # One pool for all, or each would hold activations of its own. They run one after
+            # the other, and results leave it inside each graph.
+            self._pool = torch.cuda.graph_pool_handle()
             self._captured = [self._capture(slot) for slot in slots]
             self.note = "CUDA graph"
 
@@ -155,9 +158,9 @@ class TorchSlots:
                     self._compute(slot)
             stream.synchronize()
             captured = torch.cuda.CUDAGraph()
-            # Results are copied out of the graph's own memory inside the graph, because that
-            # memory may be shared between graphs.
-            with torch.cuda.graph(captured, stream=stream, capture_error_mode="thread_local"):
+            # Other threads may go on calling CUDA meanwhile.
+            mode = "thread_local"
+            with torch.cuda.graph(captured, self._pool, stream, capture_error_mode=mode):
                 self._compute(slot)
         return captured
 

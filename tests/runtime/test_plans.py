@@ -19,8 +19,9 @@ from liverestore.runtime import build as build_module
 from liverestore.runtime import tensorrt_library
 from liverestore.runtime.build import PlanRequest, Sizes, identity_of, plan_for
 from liverestore.runtime.gpu import Gpu, find_gpu
-from liverestore.runtime.graph import GraphForm
+from liverestore.runtime.graph_form import GraphForm
 from liverestore.runtime.plan_cache import PlanRecord, find_plan, plan_folder, plan_lock
+from liverestore.runtime.plan_choice import plan_for_frame
 from liverestore.runtime.tensorrt_library import extra_for, library, no_library
 
 SHIPPED = [spec for spec in list_engines() if spec.weights is not None]
@@ -432,3 +433,31 @@ def test_a_waiting_build_can_be_ended(spec):
 
 def test_no_plan_is_no_refusal(spec):
     assert find_plan(identity_of(spec, PlanRequest(HALF), library()), plan_folder()) is None
+
+
+def test_a_frame_gets_the_plan_that_was_built_for_its_size(spec):
+    small, large = Sizes(usual=(128, 128)), Sizes(usual=(2048, 2048))
+    built = {size: plan_for(spec, PlanRequest(HALF, sizes=size)) for size in (small, large)}
+    request = PlanRequest(HALF)
+    assert plan_for_frame(spec, request, (200, 96)).path == built[small].path
+    assert plan_for_frame(spec, request, (1800, 2304)).path == built[large].path
+    # Another precision is another plan, whatever was built for the size.
+    whole = plan_for_frame(spec, PlanRequest(GraphForm()), (200, 96))
+    assert not whole.from_cache
+    assert whole.record.identity.sizes[1] == (1024, 1024)
+
+
+def test_a_frame_too_large_for_any_gets_a_plan_of_its_own(spec):
+    plan_for(spec, PlanRequest(HALF))
+    plan = plan_for_frame(spec, PlanRequest(HALF), (8, 8192))
+    assert plan.record.identity.sizes[2] == (4096, 8192)
+    assert plan_for_frame(spec, PlanRequest(HALF), (8, 8192)).from_cache
+
+
+def test_a_damaged_plan_for_a_size_is_passed_over(spec):
+    near = plan_for(spec, PlanRequest(HALF, sizes=Sizes(usual=(128, 128))))
+    near.path.write_bytes(b"short")
+    usual = plan_for(spec, PlanRequest(HALF))
+    assert plan_for_frame(spec, PlanRequest(HALF), (128, 128)).path == usual.path
+    near.path.with_suffix(".json").write_text("{")
+    assert plan_for_frame(spec, PlanRequest(HALF), (128, 128)).path == usual.path

@@ -13,7 +13,7 @@ from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader
 from liverestore.model_spec import BUILT_IN, list_engines
 from liverestore.restore import restore
-from liverestore.runtime import build, tensorrt
+from liverestore.runtime import plan_choice, tensorrt
 from liverestore.runtime.build import BuiltPlan
 from liverestore.runtime.cuda_driver import Cuda
 from liverestore.runtime.gpu import Gpu
@@ -52,7 +52,7 @@ def host(monkeypatch, driver, tmp_path, requests):
     monkeypatch.setattr(tensorrt, "no_library", lambda: None)
     monkeypatch.setattr(tensorrt, "Cuda", lambda: Cuda(driver))
 
-    def plan_for(spec, request):
+    def plan_for_frame(spec, request, outer):
         requests.append(request)
         graph = live_graph(spec.weights, spec, request.form)
         tensors = tuple(
@@ -65,11 +65,13 @@ def host(monkeypatch, driver, tmp_path, requests):
             )
             for value in (*graph.graph.input, *graph.graph.output)
         )
-        record = msgspec.structs.replace(EMPTY, tensors=tensors)
+        record = msgspec.structs.replace(
+            EMPTY, tensors=tensors, plan_sha256=f"{request.form} {request.planes}"
+        )
         path = tmp_path / f"{len(requests)}.plan"
         return BuiltPlan(graph.SerializeToString(), path, record, True, None)
 
-    monkeypatch.setattr(build, "plan_for", plan_for)
+    monkeypatch.setattr(plan_choice, "plan_for_frame", plan_for_frame)
     return module
 
 
@@ -173,13 +175,6 @@ def test_half_precision_is_asked_for(spec, host, requests):
     runtime.close()
 
 
-def test_frames_longer_than_usual_have_a_plan_of_their_own(spec, host, requests):
-    runtime = TensorRtRuntime(spec)
-    runtime.restore_pixels(noisy((8, 4104)), CAMERA)
-    assert requests[0].sizes.largest == (4096, 4104)
-    runtime.close()
-
-
 def test_a_full_gpu_is_said_in_words_and_leaves_nothing_behind(spec, host, driver):
     driver.left = 300_000
     runtime = TensorRtRuntime(spec)
@@ -193,13 +188,13 @@ def test_a_full_gpu_is_said_in_words_and_leaves_nothing_behind(spec, host, drive
 
 
 def test_a_plan_that_the_library_refuses(spec, host, monkeypatch):
-    good = build.plan_for
+    good = plan_choice.plan_for_frame
 
-    def bad(spec, request):
-        made = good(spec, request)
+    def bad(*asked):
+        made = good(*asked)
         return BuiltPlan(b"bad", made.path, made.record, True, None)
 
-    monkeypatch.setattr(build, "plan_for", bad)
+    monkeypatch.setattr(plan_choice, "plan_for_frame", bad)
     runtime = TensorRtRuntime(spec)
     with pytest.raises(Failure, match="refuses its plan"):
         runtime.restore_pixels(noisy((32, 32)), CAMERA)
@@ -207,15 +202,15 @@ def test_a_plan_that_the_library_refuses(spec, host, monkeypatch):
 
 
 def test_a_plan_of_other_inputs_is_not_run(spec, host, monkeypatch):
-    good = build.plan_for
+    good = plan_choice.plan_for_frame
 
-    def other(spec, request):
-        made = good(spec, request)
+    def other(*asked):
+        made = good(*asked)
         model = onnx.load_from_string(made.data)
         model.graph.input[0].type.tensor_type.elem_type = 1
         return BuiltPlan(model.SerializeToString(), made.path, made.record, True, None)
 
-    monkeypatch.setattr(build, "plan_for", other)
+    monkeypatch.setattr(plan_choice, "plan_for_frame", other)
     runtime = TensorRtRuntime(spec)
     with pytest.raises(Failure, match="build it anew"):
         runtime.restore_pixels(noisy((32, 32)), CAMERA)
