@@ -42,6 +42,13 @@ METRICS: dict[str, Metric] = {
     "correlation": Metric(
         "correlation", 4, "high", "correlation: Pearson's coefficient with the truth"
     ),
+    "fine_correlation": Metric(
+        "haze out",
+        4,
+        "high",
+        "haze out: correlation with the truth, of both what is coarser than 8 px (Gaussian) "
+        "taken away",
+    ),
     "right_sign": Metric(
         "right sign %", 0, "high", "right sign: share where the true distance beat its opposite"
     ),

@@ -20,7 +20,12 @@ from liverestore.training.cross_modality_networks import (
     CrossModalityDiscriminator,
     CrossModalityGenerator,
 )
-from liverestore.training.cross_modality_pairs import Modality, PairFiles, SimulatedModalities
+from liverestore.training.cross_modality_pairs import (
+    OPTICS_WORDS,
+    Modality,
+    PairFiles,
+    SimulatedModalities,
+)
 from liverestore.training.export import Card
 from liverestore.training.fit import FitReport, FitSettings
 from liverestore.training.gan_losses import ssim
@@ -181,6 +186,7 @@ def train_cross_modality(
     if job.inputs is None and job.score_fields > 0:
         scores["simulated, 200 e"] = modality_scores(network, job.modality, job.score_fields)
     sharpened = "adversarial part of 3 % on top of the squared error and SSIM"
+    optics = {} if job.inputs is not None else {"optics": OPTICS_WORDS[job.modality]}
     training = course.record(
         job.words,
         job.settings,
@@ -190,6 +196,7 @@ def train_cross_modality(
         method="cross-modality (Wang et al. 2019)",
         data=data,
         loss=sharpened if job.adversarial else f"{job.settings.loss} (pixels only)",
+        **optics,
     )
     course.export(
         network, _card(job, data, training, scores), golden_input(job.modality), network.divisor

@@ -32,11 +32,19 @@ from liverestore.training.rendering import (
 )
 from liverestore.training.volumes import Grid, random_volume
 
-__all__ = ["Modality", "PairFiles", "SimulatedModalities", "matched_intensity"]
+__all__ = ["OPTICS_WORDS", "Modality", "PairFiles", "SimulatedModalities", "matched_intensity"]
 
 _STED_WIDTH = 0.38
 """Width of a point under STED, times that in the confocal: 290 nm become 110 nm, as published.
 One ratio for all, so that how wide a line comes out does not depend on a guess."""
+
+OPTICS_WORDS = {
+    "confocal": "NA 0.4 to 1.45, 450 to 700 nm, sample index 1.33 to 1.42, up to 8 depths of field "
+    "deep, pixels of 0.7 to 1.5 times a quarter of wavelength / NA",
+    "sted": "NA 0.9 to 1.3, 560 to 700 nm, pixels of 0.05 to 0.09 wavelength / NA, STED 0.38 "
+    "times as wide as the confocal",
+}
+"""What the simulated microscopes are drawn from, for the cards."""
 
 Modality = Literal["confocal", "sted"]
 """What the network gives: "confocal" from widefield, "sted" from confocal."""
