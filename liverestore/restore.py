@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,16 @@ from liverestore.optics import Optics
 from liverestore.refocus import Aim, aim
 from liverestore.tiling import infer_tiled
 
-__all__ = ["Infer", "restore", "restore_planes"]
+__all__ = ["Infer", "Whole", "restore", "restore_planes"]
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(N, C, Y, X) float32 to (N, 1, Y, X); its result may be overwritten by the next call."""
 
+Whole = Callable[[NDArray[Any], CameraModel, Sequence[NDArray[np.float32]] | None], NDArray[Any]]
+"""(Y, X) pixels, camera and, to refocus, N distances in waves, to (Y, X) or (N, Y, X) pixels: all
+of restoring on a device. The result belongs to the caller."""
+
+_WHOLE_DTYPES = ("uint8", "uint16", "float32")
 _LARGEST_WHOLE_PX = 4096 * 4096
 """Larger frames go through in tiles."""
 _TILE_PX = 2048
@@ -40,6 +46,7 @@ def restore(
     dpm: Dpm | NDArray[np.float32] | float | None = None,
     *,
     optics: Optics | None = None,
+    whole: Whole | None = None,
     runtime: str = "",
 ) -> Restored:
     """Restore one frame; the same input always gives the same output.
@@ -48,7 +55,9 @@ def restore(
     takes, inferred, cut back and inverted exactly: the result has the shape and dtype of the
     frame and its numbers are counts, rounded and clipped for integer pixels. An engine whose
     domain is "counts" gets the counts as they are. Fixed pattern that `camera` has maps of is
-    taken out and stays out. `runtime` is what runs `infer`, for the record.
+    taken out and stays out. `whole`, of a runtime that has it, does all of that on its device
+    and is taken instead of `infer` for frames that need no tiles. `runtime` is what runs them,
+    for the record.
 
     An engine that refocuses needs `dpm`, the distance from the plane in focus to the plane
     wanted: one number, a (Y, X) array, or a `Dpm`, in um, positive deeper into the sample;
@@ -62,7 +71,7 @@ def restore(
     """
     started_ns = time.perf_counter_ns()
     aims = (aim(dpm, frame.header, spec, optics),) if spec.refocuses or dpm is not None else (None,)
-    return next(_restored(frame, spec, infer, camera, aims, runtime, started_ns))
+    return next(_restored(frame, spec, infer, camera, aims, whole, runtime, started_ns))
 
 
 def restore_planes(
@@ -73,6 +82,7 @@ def restore_planes(
     planes_um: Sequence[float],
     *,
     optics: Optics | None,
+    whole: Whole | None = None,
     runtime: str = "",
 ) -> Iterator[Restored]:
     """A virtual z-stack of one frame: `restore` to each of the distances `planes_um`, in order.
@@ -88,7 +98,7 @@ def restore_planes(
     together = math.ceil(len(aims) / math.ceil(len(aims) / together))
     for first in range(0, len(aims), together):
         batch = aims[first : first + together]
-        yield from _restored(frame, spec, infer, camera, batch, runtime, started_ns)
+        yield from _restored(frame, spec, infer, camera, batch, whole, runtime, started_ns)
         started_ns = time.perf_counter_ns()
 
 
@@ -98,6 +108,7 @@ def _restored(
     infer: Infer,
     camera: CameraModel,
     aims: Sequence[Aim | None],
+    whole: Whole | None,
     runtime: str,
     started_ns: int,
 ) -> Iterator[Restored]:
@@ -108,29 +119,21 @@ def _restored(
             f"frame {frame.header.number} has NaN or infinite pixels; an engine needs numbers "
             "everywhere: replace them before restoring"
         )
-    padding = Padding(shape, spec.padded(shape))
     parameters: dict[str, float | int | str] = {}
     if spec.domain == "stabilised":
         camera = camera.for_frame(frame.header)
         parameters.update(camera.numbers())
-    batch = _batch(frame, spec, camera, padding, aims)
-    if shape[0] * shape[1] > _LARGEST_WHOLE_PX:
-        result = infer_tiled(infer, batch, _TILE_PX, spec.halo_px, spec.divisor)
-        parameters["tile_px"] = _TILE_PX
+    tiled = shape[0] * shape[1] > _LARGEST_WHOLE_PX
+    if whole is not None and not tiled and pixels.dtype.name in _WHOLE_DTYPES:
+        waves = [target.waves for target in aims if target is not None]
+        done = whole(pixels, camera, waves or None)
+        pictures = list(done) if waves else [done]
     else:
-        result = infer(batch)
-    if result.shape != (len(aims), 1, *padding.outer):
-        raise Failure(
-            f"engine '{spec.name}' gave an array of shape {result.shape} for {batch.shape}; "
-            "its package does not match its weights"
-        )
+        if tiled:
+            parameters["tile_px"] = _TILE_PX
+        pictures = _by_network(frame, spec, infer, camera, aims, tiled)
     warnings = _warnings(frame, spec, camera)
-    # All of them first: the result may lie in a buffer that the next call overwrites.
-    made = []
-    for target, picture in zip(aims, result[:, 0], strict=True):
-        leaving = padding.crop(picture)
-        counts = camera.unstabilise(leaving) if spec.domain == "stabilised" else leaving.copy()
-        made.append((target, as_pixels(counts, pixels.dtype)))
+    made = zip(aims, pictures, strict=True)
     finished_ns = time.perf_counter_ns()
     for target, out in made:
         yield Restored(
@@ -147,6 +150,35 @@ def _restored(
                 warnings=warnings if target is None else warnings + target.warnings,
             ),
         )
+
+
+def _by_network(
+    frame: Frame,
+    spec: ModelSpec,
+    infer: Infer,
+    camera: CameraModel,
+    aims: Sequence[Aim | None],
+    tiled: bool,
+) -> list[NDArray[Any]]:
+    """(Y, X) pixels for each of `aims`, with everything but the network done here."""
+    shape = frame.header.shape
+    padding = Padding(shape, spec.padded(shape))
+    batch = _batch(frame, spec, camera, padding, aims)
+    if tiled:
+        result = infer_tiled(infer, batch, _TILE_PX, spec.halo_px, spec.divisor)
+    else:
+        result = infer(batch)
+    if result.shape != (len(aims), 1, *padding.outer):
+        raise Failure(
+            f"engine '{spec.name}' gave an array of shape {result.shape} for {batch.shape}; "
+            "its package does not match its weights"
+        )
+    made = []
+    for picture in result[:, 0]:
+        leaving = padding.crop(picture)
+        counts = camera.unstabilise(leaving) if spec.domain == "stabilised" else leaving.copy()
+        made.append(as_pixels(counts, frame.pixels.dtype))
+    return made
 
 
 def _batch(

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.model_spec import ModelSpec
+from liverestore.restore import Whole
 
-__all__ = ["InferenceRuntime"]
+__all__ = ["InferenceRuntime", "whole_of"]
 
 
 class InferenceRuntime(Protocol):
@@ -25,8 +26,8 @@ class InferenceRuntime(Protocol):
         """For people and provenance, for example "openvino 2026.4.1 CPU f32"."""
         ...
 
-    def warm_up(self, shape: tuple[int, int]) -> None:
-        """Prepare for frames of `shape` (Y, X), so that the first one is not late."""
+    def warm_up(self, shape: tuple[int, int], dtype: str = "uint16") -> None:
+        """Prepare for frames of `shape` (Y, X) and `dtype`, so that the first is not late."""
         ...
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -40,3 +41,12 @@ class InferenceRuntime(Protocol):
     def close(self) -> None:
         """Free the device; safe to call twice."""
         ...
+
+
+def whole_of(runtime: InferenceRuntime) -> Whole | None:
+    """The short way of a runtime that restores whole frames on its device; None of others.
+
+    To be asked for each frame, since a runtime may be changing to a better one.
+    """
+    whole: Whole | None = getattr(runtime, "whole", None)
+    return whole

@@ -8,7 +8,7 @@ What executes them is behind `SlotEngine`; here is what they all have in common.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -19,6 +19,7 @@ from liverestore.camera_model import CameraModel
 from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
 from liverestore.normalise import Padding
+from liverestore.restore import Whole
 from liverestore.runtime.graph_feed import camera_inputs, map_inputs, pixels_of, put_frame
 from liverestore.runtime.graph_form import GraphForm, GraphPrecision, Pixels
 
@@ -117,7 +118,7 @@ class _Session:
         self.engine = engine
         self.free = list(range(engine.count))
         self.camera: CameraModel | None = None
-        self.waves: NDArray[np.float32] | None = None
+        self.waves: tuple[NDArray[np.float32], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +161,19 @@ class DeviceRuntime:
         """For people and provenance."""
         return f"{self._name}{self._note}"
 
-    def warm_up(self, shape: tuple[int, int], dtype: np.dtype[Any] | None = None) -> None:
-        """Prepare for frames of `shape` (Y, X); for `submit` where a `dtype` is given."""
-        outer = self._spec.padded(shape)
-        if dtype is None:
+    @property
+    def whole(self) -> Whole:
+        """All of restoring, from pixels to pixels; for `restore`."""
+        return self.restore_pixels
+
+    def warm_up(self, shape: tuple[int, int], dtype: str = "uint16") -> None:
+        """Prepare for whole frames of `shape` (Y, X) and `dtype`, and run once."""
+        if dtype not in _BYTES_LAST:
+            # Other types are stabilised on the processor.
+            outer = self._spec.padded(shape)
             self.infer(np.zeros((1, self._spec.channels, *outer), np.float32))
             return
-        waves = np.zeros((1, *shape), np.float32) if self._spec.refocuses else None
+        waves = [np.zeros(shape, np.float32)] if self._spec.refocuses else None
         self.restore_pixels(np.zeros(shape, dtype), CameraModel(0.0, 1.0, 1.0), waves)
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -206,13 +213,13 @@ class DeviceRuntime:
         self,
         pixels: NDArray[Any],
         camera: CameraModel,
-        waves: NDArray[np.float32] | None = None,
+        waves: Sequence[NDArray[np.float32]] | None = None,
     ) -> Ticket:
         """Begin to restore (Y, X) `pixels` of uint8, uint16 or float32; `collect` ends it.
 
-        `camera` has its maps, if any, cut to the frame. `waves`, (N, Y, X) float32, for an
-        engine that refocuses: the distances of the planes wanted. It is told from the last
-        one by identity: hand over a new array for new distances. Raises `Failure` when all
+        `camera` has its maps, if any, cut to the frame. `waves`, N times (Y, X) float32, for an
+        engine that refocuses: the distances of the planes wanted. They are told from the last
+        ones by identity: hand over new arrays for new distances. Raises `Failure` when all
         slots are under way, or the device fails.
         """
         spec = self._spec
@@ -230,7 +237,10 @@ class DeviceRuntime:
         return Ticket(session, slot, (pixels.shape[0], pixels.shape[1]), pixels.dtype)
 
     def _tell(
-        self, session: _Session, camera: CameraModel, waves: NDArray[np.float32] | None
+        self,
+        session: _Session,
+        camera: CameraModel,
+        waves: Sequence[NDArray[np.float32]] | None,
     ) -> None:
         """Hand on what has changed since the last frame of this session."""
         layout, engine = session.layout, session.engine
@@ -241,10 +251,13 @@ class DeviceRuntime:
             for name, values in given.items():
                 engine.share(name, values)
             session.camera = camera
-        if waves is not None and session.waves is not waves:
-            padding = Padding((waves.shape[1], waves.shape[2]), layout.outer)
+        known = session.waves
+        if waves is not None and (
+            len(known) != len(waves) or any(a is not b for a, b in zip(known, waves, strict=True))
+        ):
+            padding = Padding((waves[0].shape[0], waves[0].shape[1]), layout.outer)
             engine.share("waves", np.stack([padding.pad(plane) for plane in waves])[:, None])
-            session.waves = waves
+            session.waves = tuple(waves)
 
     def collect(self, ticket: Ticket) -> NDArray[Any]:
         """The restored frame of `submit`, its own array: (Y, X), or (N, Y, X) of N planes."""
@@ -263,7 +276,7 @@ class DeviceRuntime:
         self,
         pixels: NDArray[Any],
         camera: CameraModel,
-        waves: NDArray[np.float32] | None = None,
+        waves: Sequence[NDArray[np.float32]] | None = None,
     ) -> NDArray[Any]:
         """`submit` and `collect` in one."""
         return self.collect(self.submit(pixels, camera, waves))

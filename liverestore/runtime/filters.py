@@ -107,8 +107,8 @@ class FilterRuntime:
         """For people and provenance."""
         return "numpy CPU f32" if self._spec.name == "null" else "scipy CPU f32"
 
-    def warm_up(self, shape: tuple[int, int]) -> None:
-        """Make the buffer for frames of `shape` (Y, X)."""
+    def warm_up(self, shape: tuple[int, int], dtype: str = "uint16") -> None:
+        """Make the buffer for frames of `shape` (Y, X); whatever their `dtype`."""
         self._buffer((1, 1, *shape))
 
     def _buffer(self, shape: tuple[int, ...]) -> FloatArray:

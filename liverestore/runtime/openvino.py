@@ -97,8 +97,8 @@ class OpenVinoRuntime:
         self._requests.move_to_end(shape)
         return request
 
-    def warm_up(self, shape: tuple[int, int]) -> None:
-        """Compile for frames of `shape` (Y, X) and run once."""
+    def warm_up(self, shape: tuple[int, int], dtype: str = "uint16") -> None:
+        """Compile for frames of `shape` (Y, X) and run once; whatever their `dtype`."""
         self.infer(np.zeros((1, self._spec.channels, *self._spec.padded(shape)), np.float32))
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

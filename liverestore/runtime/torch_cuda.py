@@ -192,6 +192,12 @@ class TorchSlots:
             self._compute(slot)
             self._host_out[slot].copy_(self._out[slot])
             return
+        try:
+            self._launch(slot)
+        except RuntimeError as error:
+            raise Failure(f"torch: the GPU failed: {_one_line(error)}") from error
+
+    def _launch(self, slot: int) -> None:
         copy_in, compute, copy_out = self._streams
         stream = self._torch.cuda.stream
         with stream(copy_in):

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from liverestore.errors import LiverestoreError
 from liverestore.model_spec import ModelSpec
-from liverestore.runtime.base import InferenceRuntime
+from liverestore.restore import Whole
+from liverestore.runtime.base import InferenceRuntime, whole_of
 
 __all__ = ["UpgradingRuntime"]
 
@@ -32,7 +33,7 @@ class UpgradingRuntime:
         self._now = first
         self._open = open_better
         self._tell = tell
-        self._shape: tuple[int, int] | None = None
+        self._frames: tuple[tuple[int, int], str] | None = None
         self._better: InferenceRuntime | None = None
         self._reason: str | None = None
         self._lock = threading.Lock()
@@ -49,11 +50,11 @@ class UpgradingRuntime:
         """Of the runtime that serves the next frame, unless a better one is ready by then."""
         return self._now.description
 
-    def warm_up(self, shape: tuple[int, int]) -> None:
+    def warm_up(self, shape: tuple[int, int], dtype: str = "uint16") -> None:
         """Prepare what runs now for frames of `shape` (Y, X), and begin with the better one."""
         self._change()
-        self._now.warm_up(shape)
-        self._shape = shape
+        self._now.warm_up(shape, dtype)
+        self._frames = (shape, dtype)
         if self._thread is None and not self._ended.is_set():
             self._thread = threading.Thread(target=self._make_ready, name="better runtime")
             self._thread.start()
@@ -64,14 +65,16 @@ class UpgradingRuntime:
             better = self._open()
             warmed = None
             # The size may change while it warms up for the one before.
-            while self._shape is not None and warmed != self._shape and not self._ended.is_set():
-                warmed = self._shape
-                better.warm_up(warmed)
-        except LiverestoreError as error:
+            while warmed != self._frames and not self._ended.is_set():
+                warmed = self._frames
+                assert warmed is not None, "this thread begins with the first size"
+                better.warm_up(*warmed)
+        except (LiverestoreError, RuntimeError) as error:
+            # RuntimeError is what the libraries of GPUs raise.
             if better is not None:
                 better.close()
             with self._lock:
-                self._reason = str(error)
+                self._reason = " ".join(str(error).split())
             return
         with self._lock:
             if not self._ended.is_set():
@@ -95,6 +98,12 @@ class UpgradingRuntime:
         """(N, C, Y, X) float32 in, (N, C', Y, X) float32 out, by the best that is ready."""
         self._change()
         return self._now.infer(batch)
+
+    @property
+    def whole(self) -> Whole | None:
+        """The short way of the runtime that serves the next frame, where it has one."""
+        self._change()
+        return whole_of(self._now)
 
     def close(self) -> None:
         """Free everything; waits for what is being made ready. Safe to call twice."""

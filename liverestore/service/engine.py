@@ -18,7 +18,7 @@ from liverestore.model_spec import find_engine
 from liverestore.restore import restore
 from liverestore.rig import CameraConfig
 from liverestore.rig_camera import camera_of
-from liverestore.runtime.base import InferenceRuntime
+from liverestore.runtime.base import InferenceRuntime, whole_of
 from liverestore.runtime.table import open_runtime
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.plan import RunPlan
@@ -109,7 +109,7 @@ class EngineLoop:
         self._sink = sink
         self._runtime: InferenceRuntime | None = None
         self._name = ""
-        self._shape: tuple[int, int] | None = None
+        self._frames: tuple[tuple[int, int], str] | None = None
         self._restored = 0
         self._failed = 0
         self._rate = RateMeter()
@@ -124,8 +124,8 @@ class EngineLoop:
         Raises `UserError` for an unknown engine; the one in use goes on then.
         """
         runtime = self._open(name)
-        if self._shape is not None:
-            runtime.warm_up(self._shape)
+        if self._frames is not None:
+            runtime.warm_up(*self._frames)
         old, self._runtime, self._name = self._runtime, runtime, name
         if old is not None:
             old.close()
@@ -150,9 +150,10 @@ class EngineLoop:
     def _restore(self, frame: Frame) -> Restored:
         runtime = self._runtime
         assert runtime is not None, "use() comes before step()"
-        if frame.header.shape != self._shape:
-            runtime.warm_up(frame.header.shape)
-            self._shape = frame.header.shape
+        frames = (frame.header.shape, frame.header.dtype)
+        if frames != self._frames:
+            runtime.warm_up(*frames)
+            self._frames = frames
         reason = runtime.spec.mismatch(frame.header)
         if reason is not None:
             raise LiverestoreError(reason)
@@ -161,6 +162,8 @@ class EngineLoop:
             runtime.spec,
             runtime.infer,
             self._camera.model_for(frame),
+            # Asked before the description: a better runtime takes over here.
+            whole=whole_of(runtime),
             runtime=runtime.description,
         )
 

@@ -8,8 +8,9 @@ from liverestore.camera_maps import CameraMaps
 from liverestore.camera_model import CameraModel
 from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader
-from liverestore.model_spec import ModelSpec, list_engines
+from liverestore.model_spec import BUILT_IN, ModelSpec, list_engines
 from liverestore.restore import restore
+from liverestore.runtime.base import whole_of
 from liverestore.runtime.table import open_runtime
 
 torch = pytest.importorskip("torch", reason="torch is in the train extra")
@@ -67,6 +68,23 @@ def test_whole_frames_are_restored_as_restore_does(spec, runtime, shape, dtype):
     assert got.shape == shape
     expected = restored(spec, pixels, CAMERA).astype(float)
     assert np.abs(got - expected).max() <= (0.02 if dtype == np.float32 else 1)
+
+
+def test_restoring_takes_the_short_way_where_there_is_one(spec, runtime):
+    calls = []
+
+    def whole(*given):
+        calls.append(given)
+        return whole_of(runtime)(*given)
+
+    pixels = noisy((37, 51))
+    by_network = restore(frame(pixels), spec, runtime.infer, CAMERA)
+    by_device = restore(frame(pixels), spec, None, CAMERA, whole=whole)
+    assert len(calls) == 1
+    difference = by_device.pixels.astype(int) - by_network.pixels
+    assert np.abs(difference).max() <= 1
+    assert by_device.provenance.parameters == by_network.provenance.parameters
+    assert whole_of(open_runtime(BUILT_IN["mean5"])) is None
 
 
 def test_single_pictures_are_inferred(spec, runtime):
@@ -130,8 +148,13 @@ def test_a_frame_under_way_survives_a_change_of_size(spec, runtime):
     assert np.abs(got - restored(spec, pixels, CAMERA)).max() <= 1
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int16"])
+def test_warming_up_for_any_type(runtime, dtype):
+    runtime.warm_up((37, 51), dtype)
+
+
 def test_closed_is_closed(runtime):
-    runtime.warm_up((32, 32), np.dtype(np.uint16))
+    runtime.warm_up((32, 32), "uint16")
     runtime.close()
     runtime.close()
     with pytest.raises(Failure, match="closed"):

@@ -11,6 +11,7 @@ import pytest
 from liverestore.errors import Failure, UserError
 from liverestore.model_spec import BUILT_IN, find_engine
 from liverestore.runtime import table, tensorrt, torch_cuda
+from liverestore.runtime.base import whole_of
 from liverestore.runtime.table import choose, open_runtime
 from liverestore.runtime.upgrade import UpgradingRuntime
 
@@ -26,7 +27,7 @@ class Stub:
         self.spec = BUILT_IN["null"]
         self.description = f"stub {value}"
 
-    def warm_up(self, shape):
+    def warm_up(self, shape, dtype="uint16"):
         if self.gate is not None:
             assert self.gate.wait(30)
         self.shapes.append(shape)
@@ -69,6 +70,19 @@ def test_a_size_that_changed_meanwhile_is_warm_too():
     gate.set()
     settled(runtime)
     assert fast.shapes[-1] == (8, 8)
+    runtime.close()
+
+
+def test_the_short_way_is_that_of_the_runtime_at_work():
+    gate, fast = threading.Event(), Stub(2)
+    fast.gate, fast.whole = gate, "the short way"
+    runtime = UpgradingRuntime(Stub(1), lambda: fast)
+    runtime.warm_up((16, 16))
+    assert whole_of(runtime) is None
+    gate.set()
+    settled(runtime)
+    assert whole_of(runtime) == "the short way"
+    assert runtime.description == "stub 2"
     runtime.close()
 
 
@@ -169,6 +183,7 @@ def test_a_base_install_has_neither_onnx_nor_torch_nor_tensorrt():
 import sys
 sys.modules.update(onnx=None, torch=None, tensorrt_rtx=None, tensorrt_rtx_bindings=None)
 from liverestore.model_spec import find_engine
+from liverestore.runtime.base import whole_of
 from liverestore.runtime.table import choose, open_runtime
 choice = choose(find_engine("denoise-live"))
 assert {"filter", "tensorrt", "torch"} <= set(choice.refused), choice

@@ -169,7 +169,7 @@ def test_batches_go_through_the_slots_in_order(spec, host):
 
 def test_half_precision_is_asked_for(spec, host, requests):
     runtime = TensorRtRuntime(spec, precision="f16")
-    runtime.warm_up((32, 32), np.dtype(np.uint16))
+    runtime.warm_up((32, 32), "uint16")
     assert [request.form.precision for request in requests] == ["fp16"]
     assert requests[0].target == "default"
     runtime.close()
@@ -220,7 +220,7 @@ def test_a_plan_of_other_inputs_is_not_run(spec, host, monkeypatch):
 def test_kernels_are_kept_for_the_next_start_and_refused_when_damaged(spec, host, tmp_path):
     def start():
         runtime = TensorRtRuntime(spec)
-        runtime.warm_up((32, 32), np.dtype(np.uint16))
+        runtime.warm_up((32, 32), "uint16")
         runtime.close()
         return host.configs[-1]
 
