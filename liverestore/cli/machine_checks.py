@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from liverestore import paths
-from liverestore.cli.finding import Finding, version
+from liverestore.cli.finding import Finding, State, version
 
 __all__ = ["disk", "folders", "gpu"]
 
@@ -37,16 +37,21 @@ def gpu() -> list[Finding]:
         name = f"TensorRT-RTX {rtx}" if rtx is not None and served else f"TensorRT {full}"
         text = f"{here}, with {name}"
         return [Finding(name="gpu", state="ok", text=text, essential=False)]
+    torch = version("torch")
+    # A build for processors says so in its version.
+    by_torch = torch is not None and "+cpu" not in torch and version("onnx") is not None
+    use = f"is used through torch {torch}" if by_torch else "is not used"
     if not served:
         major, minor = capability or (0, 0)
-        text = f"{here}, is not used: TensorRT-RTX does not serve sm{major}{minor}"
-        remedy = "pip install tensorrt"
+        text = f"{here}, {use}: TensorRT-RTX does not serve sm{major}{minor}"
+        remedy = None if by_torch else "pip install torch onnx, or tensorrt"
     else:
-        text = f"{here}, is not used: TensorRT is not installed"
+        text = f"{here}, {use}: TensorRT is not installed"
         # CUDA 13 needs a driver of its own series.
         new = int(driver.partition(".")[0]) >= CUDA_13_DRIVER
         remedy = f"pip install 'liverestore[{'tensorrt-cu13' if new else 'tensorrt-cu12'}]'"
-    return [Finding(name="gpu", state="note", text=text, remedy=remedy, essential=False)]
+    state: State = "note" if remedy else "ok"
+    return [Finding(name="gpu", state=state, text=text, remedy=remedy, essential=False)]
 
 
 def _card() -> tuple[str, str, tuple[int, int] | None]:
