@@ -232,8 +232,12 @@ class DeviceRuntime:
             raise Failure(f"engine '{spec.name}': all of its slots are under way; collect one")
         self._tell(session, camera, waves)
         slot = session.free.pop(0)
-        put_frame(pixels, session.engine.host_input(slot), outer)
-        session.engine.launch(slot)
+        try:
+            put_frame(pixels, session.engine.host_input(slot), outer)
+            session.engine.launch(slot)
+        except BaseException:
+            session.free.append(slot)
+            raise
         return Ticket(session, slot, (pixels.shape[0], pixels.shape[1]), pixels.dtype)
 
     def _tell(

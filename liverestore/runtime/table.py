@@ -48,6 +48,18 @@ class Choice:
     refused: dict[str, str]
     """Back end -> reason."""
 
+    @property
+    def words(self) -> str:
+        """What serves and why nothing faster does, in one line for a person."""
+        serves = "nothing here can run it" if self.backend is None else self.backend.name
+        reasons: dict[str, list[str]] = {}
+        for name, why in self.refused.items():
+            # That a network is no filter is no news.
+            if name != "filter" or self.backend is None:
+                reasons.setdefault(why, []).append(name)
+        told = "; ".join(f"not {' or '.join(names)}: {why}" for why, names in reasons.items())
+        return f"{serves} ({told})" if told else serves
+
 
 def choose(spec: ModelSpec, backends: Sequence[Backend] = BACKENDS) -> Choice:
     """The first of `backends` that can run `spec` on this machine."""

@@ -196,6 +196,11 @@ class PlanSlots:
         self._context = engine.create_execution_context(config)
         if self._context is None:
             raise Failure(f"{self._trt.name} makes no context: {self._trt.last_error()}")
+        if self._context.active_optimization_profile != 0:
+            stream = self._streams[1]
+            chosen = self._context.set_optimization_profile_async(0, stream)
+            self._must(chosen, "its only profile of sizes")
+            cuda.finish(stream)
         shapes = {"raw": layout.raw, **layout.shared}
         for name, shape in shapes.items():
             self._must(self._context.set_input_shape(name, shape), f"the shape {shape} of {name}")

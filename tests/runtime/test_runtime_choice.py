@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from liverestore.errors import Failure, UserError
-from liverestore.model_spec import BUILT_IN, find_engine
+from liverestore.model_spec import BUILT_IN, ModelSpec, find_engine
 from liverestore.runtime import table, tensorrt, torch_cuda
 from liverestore.runtime.base import whole_of
 from liverestore.runtime.table import choose, open_runtime
@@ -127,6 +127,15 @@ def test_the_best_back_end_is_chosen_and_the_others_say_why_not(monkeypatch, ser
     assert "filter" in choice.refused
     if name == "openvino":
         assert choice.refused["tensorrt"] == "no NVIDIA driver is installed"
+
+
+def test_the_choice_is_told_in_words(monkeypatch):
+    no_gpu(monkeypatch)
+    words = choose(find_engine("denoise-live")).words
+    assert words == "openvino (not tensorrt or torch: no NVIDIA driver is installed)"
+    assert choose(BUILT_IN["mean5"]).words == "filter"
+    nothing = choose(ModelSpec("odd", "denoise", "1", "")).words
+    assert nothing.startswith("nothing here can run it (not filter: it is no classical filter")
 
 
 def opened(monkeypatch, **options):

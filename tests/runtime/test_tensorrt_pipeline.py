@@ -187,6 +187,24 @@ def test_a_full_gpu_is_said_in_words_and_leaves_nothing_behind(spec, host, drive
     assert driver.clean()
 
 
+def test_a_frame_that_cannot_be_launched_gives_its_slot_back(spec, host, monkeypatch):
+    runtime = TensorRtRuntime(spec)
+    pixels = noisy((32, 32))
+    runtime.restore_pixels(pixels, CAMERA)
+
+    def fails(slots, slot):
+        raise Failure("no launch")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tensorrt.PlanSlots, "launch", fails)
+        for _ in range(4):
+            with pytest.raises(Failure, match="no launch"):
+                runtime.submit(pixels, CAMERA)
+    got = runtime.restore_pixels(pixels, CAMERA).astype(int)
+    assert np.abs(got - restored(spec, pixels)).max() <= 1
+    runtime.close()
+
+
 def test_a_plan_that_the_library_refuses(spec, host, monkeypatch):
     good = plan_choice.plan_for_frame
 

@@ -261,6 +261,12 @@ class HostCache:
 
 
 class HostContext:
+    active_optimization_profile = -1
+
+    def set_optimization_profile_async(self, profile, stream):
+        self.active_optimization_profile = profile
+        return stream in self.plan.library.driver.streams
+
     def __init__(self, plan):
         self.plan = plan
         self.shapes, self.addresses = {}, {}
@@ -273,6 +279,7 @@ class HostContext:
         )
 
     def set_input_shape(self, name, shape):
+        assert self.active_optimization_profile == 0
         self.shapes[name] = tuple(shape)
         fixed = self.plan.get_tensor_shape(name)
         fits = zip(shape, fixed, strict=True)
