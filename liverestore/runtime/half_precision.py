@@ -5,6 +5,10 @@ Pixel values of a bright frame need more digits than half precision has (a stabi
 the first to the last convolution becomes float16; what comes before the first and after the
 last one, such as the addition of the correction to the picture, stays float32. The types are
 written into the graph as casts, for compilers that take precision from the graph alone.
+
+Measured, against float64, in units of the pixel's noise: 0.003 to 0.006 for the shipped engines
+in the light that they were trained for, 0.03 to 0.15 at the top of 16 bits, far beyond it; a
+tenth and less than half of the noise that the networks themselves leave there.
 """
 
 from __future__ import annotations
