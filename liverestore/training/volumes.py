@@ -213,16 +213,72 @@ def nuclei(grid: Grid, dice: Dice, thickness_um: float) -> Points:
     return place.view(-1, 3), weight.flatten()
 
 
+def mitochondria(grid: Grid, dice: Dice, thickness_um: float) -> Points:
+    """Short, thick, winding tubes, bright all through or at their walls."""
+    count = int(dice.log_uniform(8, 120))
+    radius_um = max(grid.unit * dice.log_uniform(0.25, 0.7), 0.6 * grid.pixel_size_um)
+    step_um = 0.5 * min(radius_um, grid.pixel_size_um)
+    steps = min(int(grid.unit * dice.log_uniform(3.0, 20.0) / step_um), 200)
+    turn = math.sqrt(2 * step_um / (grid.unit * dice.log_uniform(1.5, 12.0)))
+    angle = 2 * math.pi * dice.rand(count, 1) + turn * dice.randn(count, steps).cumsum(1)
+    rise = 0.5 * dice.randn(count, 1) + 0.5 * turn * dice.randn(count, steps).cumsum(1)
+    z = (step_um * torch.tanh(rise)).cumsum(1)
+    # Tubes grow from the middle of a cell.
+    cell = dice.integers(4, count)
+    spread_um = grid.unit * dice.log_uniform(4.0, 40.0)
+    centre = (dice.rand(4, 2) * grid.side_um)[cell] + spread_um * dice.randn(count, 2)
+    y = centre[:, :1] + (step_um * angle.sin()).cumsum(1)
+    x = centre[:, 1:] + (step_um * angle.cos()).cumsum(1)
+    z = z - z.mean(1, keepdim=True) + (dice.rand(count, 1) - 0.5) * thickness_um
+    # A ring of even points across the tube at each step, at one or at two radii.
+    around = 2 * math.pi * torch.arange(8, device=dice.device) / 8
+    filled = dice.uniform(0, 1) < 0.5
+    rings = (0.4, 0.85) if filled else (1.0,)
+    places, weights = [], []
+    for share in rings:
+        lift = radius_um * share * around.sin().view(1, 1, -1)
+        aside = radius_um * share * around.cos().view(1, 1, -1)
+        ring = [
+            z[..., None] + lift,
+            y[..., None] + aside * angle.cos()[..., None],
+            x[..., None] - aside * angle.sin()[..., None],
+        ]
+        places.append(torch.stack([c.expand(count, steps, 8) for c in ring], -1).reshape(-1, 3))
+        # As much light for an area of the outer ring as for one of the inner.
+        weight = share * torch.exp(0.3 * dice.randn(count, 1, 1))
+        weights.append(weight.expand(-1, steps, 8).reshape(-1))
+    return torch.cat(places), torch.cat(weights)
+
+
+def tissue(grid: Grid, dice: Dice) -> Tensor:
+    """(Z, Y, X) dim light from everywhere, brighter and darker by regions: a thick sample."""
+    turns = torch.arange(grid.side_px, device=dice.device) * (2 * math.pi / grid.side_px)
+    heights = torch.linspace(0, 2, grid.planes, device=dice.device)
+    field = torch.zeros(grid.planes, grid.side_px, grid.side_px, device=dice.device)
+    strength = dice.uniform(0.3, 1.0)
+    for _ in range(8):
+        # Whole waves over the field, because the field is periodic.
+        ky, kx = dice.integer(7) - 3, dice.integer(7) - 3
+        along = heights * dice.uniform(-2, 2) + dice.uniform(0, 2 * math.pi)
+        wave = along[:, None, None] + (ky * turns)[:, None] + kx * turns
+        field += strength / 3 * wave.cos()
+    return field.exp()
+
+
 _NOTHING = 1e-20
 """Light that is none; keeps a division defined."""
 
 KINDS: dict[str, tuple[Callable[[Grid, Dice, float], Points], float]] = {
-    "filaments": (filaments, 0.35),
-    "spots": (spots, 0.25),
-    "membranes": (membranes, 0.2),
+    "filaments": (filaments, 0.3),
+    "spots": (spots, 0.2),
+    "membranes": (membranes, 0.15),
     "nuclei": (nuclei, 0.2),
+    "mitochondria": (mitochondria, 0.15),
 }
 """Kind -> (generator of points, share of the specimens that it is the main part of)."""
+
+_IN_TISSUE = 0.2
+"""Share of the specimens that lie in a dim, thick surrounding."""
 
 
 def _tilted(points: Points, grid: Grid, dice: Dice) -> Points:
@@ -259,6 +315,9 @@ def random_volume(grid: Grid, dice: Dice | torch.Generator) -> Tensor:
             if dice.uniform(0, 1) > 0.4:
                 break
             strength = dice.log_uniform(0.1, 1.0)
+    if dice.uniform(0, 1) < _IN_TISSUE:
+        around = tissue(grid, dice)
+        total += dice.log_uniform(0.05, 2.0) * around / around.sum().clamp_min(_NOTHING)
     mass = total.sum()
     # All of it may lie above or below the grid: a bead in the middle instead.
     total[grid.planes // 2, grid.side_px // 2, grid.side_px // 2] += (mass <= 0).float()
