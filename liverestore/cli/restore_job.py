@@ -19,7 +19,7 @@ from liverestore.errors import LiverestoreError, UserError
 from liverestore.frame import Restored
 from liverestore.movie import Movie
 from liverestore.restore import restore, restore_planes
-from liverestore.runtime.base import InferenceRuntime
+from liverestore.runtime.base import InferenceRuntime, whole_of
 from liverestore.writer.ome import OmeSink
 
 __all__ = ["RestoreJob"]
@@ -115,11 +115,19 @@ class RestoreJob:
         if reason is not None:
             raise UserError(f"{self._movie.path}, frame {index}: {reason}")
         runtime, goal = self._runtime.description, self._refocusing
+        whole = whole_of(self._runtime)
         if goal is None:
-            yield restore(frame, spec, infer, self._camera, runtime=runtime)
+            yield restore(frame, spec, infer, self._camera, whole=whole, runtime=runtime)
         elif goal.stack is None:
             yield restore(
-                frame, spec, infer, self._camera, goal.dpm, optics=goal.optics, runtime=runtime
+                frame,
+                spec,
+                infer,
+                self._camera,
+                goal.dpm,
+                optics=goal.optics,
+                whole=whole,
+                runtime=runtime,
             )
         else:
             yield from restore_planes(
@@ -129,6 +137,7 @@ class RestoreJob:
                 self._camera,
                 goal.stack.planes_um,
                 optics=goal.optics,
+                whole=whole,
                 runtime=runtime,
             )
 
