@@ -1,4 +1,4 @@
-"""`liverestore bench`: how well engines restore, beside the classical methods."""
+"""`liverestore bench`: how fast engines are, or how well they restore, beside others."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from liverestore.quality.plan import Measured, Plan
     from liverestore.quality.records import Score
 
-__all__ = ["bench"]
+__all__ = ["INTERRUPTED", "bench", "write_json"]
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 """Exit code of a program that Ctrl-C ended (128 + SIGINT)."""
 
 
@@ -79,20 +79,43 @@ def bench(
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Folder of real test images.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="With --quality: folder of real test images."),
     ] = None,
+    size: Annotated[
+        list[int] | None,
+        typer.Option(metavar="PX", min=16, max=8192, help="Edge of the frames; may be repeated."),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=3600, help="Spent on measuring each engine at each size."),
+    ] = None,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Everything that only a GPU shows, in one run.")
+    ] = False,
 ) -> None:
-    """Compare engines with the classical methods, on simulated and on real images.
+    """Measure how fast engines are beside bare runtimes and the machine's own limits; with
+    --quality, how well they restore beside classical methods.
 
     Ctrl-C shows and keeps what was measured so far.
     """
-    if not quality:
+    speed = size is not None or seconds is not None or gpu
+    if quality and speed:
         raise UserError(
-            "bench measures quality only, so far; add --quality (for the time that a frame takes "
-            "see: liverestore engines)"
+            "--quality measures no speed: leave out --size, --seconds and --gpu, or run bench twice"
         )
+    if data is not None and not quality:
+        raise UserError("--data is for bench --quality; speed is measured on made-up frames")
     if json_file is not None:
         _check_json(json_file)
+    if not quality:
+        from liverestore.cli.bench_speed import bench_gpu, bench_speed
+
+        if gpu:
+            bench_gpu(names or [], tuple(size or ()), seconds, json_file)
+        else:
+            bench_speed(names or [], tuple(size or ()), seconds, json_file)
+        return
     if data is not None and not data.is_dir():
         raise UserError(
             f"--data {data}: there is no such folder; give one that is laid out as "
@@ -161,11 +184,11 @@ def _measure(made: Plan, engines: list[Engine], json_file: Path | None) -> None:
     for reason in made.left_out:
         console.print(Text(f"left out: {reason}", style="yellow"))
     if json_file is not None:
-        _write(json_file, _answer(made, engines, results, interrupted))
+        write_json(json_file, _answer(made, engines, results, interrupted))
         console.print(Text(f"all figures: {json_file}"), soft_wrap=True)
     if interrupted:
         console.print("interrupted: the figures are means over what was measured")
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     failed = [m.test.title for m, _ in results if m.problem is not None]
     if failed:
         raise typer.Exit(1)
@@ -233,7 +256,8 @@ def _answer(
     )
 
 
-def _write(file: Path, answer: Answer) -> None:
+def write_json(file: Path, answer: msgspec.Struct) -> None:
+    """Write `answer`, whole or not at all. Raises `UserError`."""
     part = file.with_name(f"{file.name}.part")
     try:
         part.write_bytes(msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")

@@ -104,7 +104,8 @@ def test_a_failing_engine_is_named_and_the_next_test_runs(app, plan_of):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "add --quality"),
+        (["--quality", "--size", "512"], "measures no speed"),
+        (["--data", "."], "--data is for bench --quality"),
         (["--quality", "nothing-like-this"], "not installed"),
         (["--quality", "--json", "no/such/folder/f.json"], "is missing; make it"),
         (["--quality", "--json", "."], "got a folder"),

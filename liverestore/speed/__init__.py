@@ -1,0 +1,1 @@
+"""How fast engines run here, beside what the machine can do and beside bare runtimes."""
