@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from liverestore.camera_model import CameraModel
 from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
+from liverestore.restore import Whole
 
 __all__ = ["FilterRuntime", "is_incompatible"]
 
@@ -72,6 +74,12 @@ def _copy(image: FloatArray, out: FloatArray) -> None:
     np.copyto(out, image)
 
 
+def _copied(
+    pixels: NDArray[Any], _camera: CameraModel, _waves: Sequence[NDArray[np.float32]] | None
+) -> NDArray[Any]:
+    return pixels.copy()
+
+
 _FILTERS: dict[str, Callable[[FloatArray, FloatArray], None]] = {
     "mean5": _mean5,
     "median5": _median5,
@@ -105,7 +113,7 @@ class FilterRuntime:
     @property
     def description(self) -> str:
         """For people and provenance."""
-        return "numpy CPU f32" if self._spec.name == "null" else "scipy CPU f32"
+        return "numpy CPU copy" if self._spec.name == "null" else "scipy CPU f32"
 
     def warm_up(self, shape: tuple[int, int], dtype: str = "uint16") -> None:
         """Make the buffer for frames of `shape` (Y, X); whatever their `dtype`."""
@@ -125,6 +133,11 @@ class FilterRuntime:
             for channel, channel_place in zip(image, place, strict=True):
                 self._filter(channel, channel_place)
         return out
+
+    @property
+    def whole(self) -> Whole | None:
+        """`null` copies pixels as they are, so that it measures everything but itself."""
+        return _copied if self._spec.name == "null" else None
 
     def close(self) -> None:
         """Free the buffer; safe to call twice."""

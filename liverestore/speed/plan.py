@@ -18,7 +18,7 @@ from liverestore.speed.machine import resident_bytes
 from liverestore.speed.peak import processor_peak
 from liverestore.speed.peers import PEERS, Peer, open_peers, openvino_bare
 from liverestore.speed.pipeline import CAMERA, Pipeline, counts
-from liverestore.speed.race import Contender, Race
+from liverestore.speed.race import TURN_S, Contender, Race
 from liverestore.speed.records import Peak, SpeedRow
 
 __all__ = ["Case", "RacedCase", "Tell", "network_input"]
@@ -65,7 +65,10 @@ class RacedCase:
 
     def race(self, seconds: float, on_round: Callable[[float], None]) -> None:
         """Turns for all until `seconds` are spent; `on_round` gets the seconds so far."""
-        race = Race(self._contenders())
+        contenders = self._contenders()
+        # Ten rounds at least, where the frames are quick enough for that.
+        share = seconds / (20 * len(contenders))
+        race = Race(contenders, turn_s=min(TURN_S, share))
         while not race.over(seconds):
             race.step()
             on_round(race.spent_s)

@@ -74,6 +74,17 @@ def test_a_round_gives_everyone_a_turn_and_leaves_out_its_first_frame():
     assert race.spent_s == pytest.approx(2 * (4 * 0.05 + 2 * 0.5))
 
 
+def test_slow_frames_are_all_timed_after_the_first_round():
+    clock, watched = SteppedClock(), []
+    slow = Contender("slow", lambda: clock.work(1.0), watch=watched.append)
+    race = Race([slow], clock)
+    race.step()
+    race.step()
+    assert race.spent_s == pytest.approx(3.0)
+    assert slow.rounds == [[1.0], [1.0]]
+    assert watched == [False, True, True]
+
+
 def test_ratios_are_taken_within_a_round():
     ours, theirs = Contender("ours", print), Contender("theirs", print)
     # The machine becomes ten times slower half way: the ratio stays.
@@ -331,3 +342,24 @@ def test_the_json_reads_back_as_it_was_written():
     again = msgspec.json.decode(msgspec.json.encode(answer), type=SpeedAnswer)
     assert again == answer
     assert again.schema == 1
+
+
+def test_null_copies_pixels_as_they_are():
+    from liverestore.model_spec import find_engine
+    from liverestore.runtime.base import whole_of
+    from liverestore.runtime.filters import FilterRuntime
+    from liverestore.speed.pipeline import Pipeline, counts
+
+    spec = find_engine("null")
+    runtime = FilterRuntime(spec)
+    whole = whole_of(runtime)
+    pixels = counts((8, 8))
+    made = whole(pixels, None, None)
+    np.testing.assert_array_equal(made, pixels)
+    assert made.dtype == np.uint16
+    assert not np.shares_memory(made, pixels)
+    assert whole_of(FilterRuntime(find_engine("mean5"))) is None
+    pipeline = Pipeline(spec, runtime, (8, 8))
+    pipeline.contender.watch(True)
+    pipeline.run()
+    assert pipeline.stages()["compute"].frames == 1
