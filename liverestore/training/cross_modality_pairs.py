@@ -115,7 +115,7 @@ def _confocal_to_sted(rng: np.random.Generator, planes: int, side_px: int) -> _M
     grid = Grid(planes, side_px, step_um, on.pixel_size_um)
     depletion_nm = on.wavelength_nm * float(rng.uniform(1.08, 1.2))
     point = confocal_psf(scanner, [0.0], 63)[0, 31]
-    width_um = fwhm_um(point, on.pixel_size_um) * float(rng.uniform(0.35, 0.5))
+    width_um = fwhm_um(point, on.pixel_size_um) * _STED_WIDTH
     saturation = saturation_for(scanner, depletion_nm, width_um)
     reach_um = 5 * step_um
     better = sted_psf_on(scanner, depletion_nm, saturation, grid, reach_um)
