@@ -148,7 +148,7 @@ def flush(path: Path) -> float:
 
 
 def raw_writing(seconds: float, share: float, suffix: str) -> dict[str, Any]:
-    """Camera at `share` of the rate of the plain write; all of its frames on the disk."""
+    """Camera at `share` of the rate of the plain write; timed until its frames are on the disk."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = int(seconds * 250e6)

@@ -47,8 +47,8 @@ class Race:
     """`step` gives every contender one turn: a frame that is not timed, then timed ones.
 
     The first frame of a turn finds the caches and the threads of the contender before; it is
-    left out, unless frames take so long that this makes no difference. Each round begins with another contender. `clock` gives seconds; the timed frames of
-    a turn take about `turn_s`.
+    left out, unless frames take so long that this makes no difference. Each round begins with
+    another contender. `clock` gives seconds; the timed frames of a turn take about `turn_s`.
     """
 
     def __init__(
