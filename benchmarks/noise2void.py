@@ -25,10 +25,11 @@ from rich.table import Table
 from scipy import ndimage
 
 from liverestore.camera_model import estimate_from_movie
+from liverestore.measure.fidelity import affine_psnr
+from liverestore.measure.opponents import best_gaussian
 from liverestore.model_spec import find_engine
 from liverestore.runtime.table import open_runtime
 from liverestore.training.n2v import N2vJob, train_n2v
-from liverestore.training.score import affine_psnr, best_gaussian
 from liverestore.training.specimens import FAMILIES
 
 KINDS = {
@@ -130,8 +131,8 @@ def measured(kind: str, seconds: float, peer: Path | None) -> dict[str, float | 
         tifffile.imwrite(path, frames, photometric="minisblack", metadata={"axes": "TYX"})
         raw = frames[list(SCORED)]
         row: dict[str, float | str] = {"noise": KINDS[kind], "raw": psnr(raw)}
-        row["best Gaussian"] = float(
-            np.mean([best_gaussian(p, t) for p, t in zip(raw, truth, strict=True)])
+        row["best Gaussian"] = psnr(
+            np.stack([best_gaussian(p, t).image for p, t in zip(raw, truth, strict=True)])
         )
         restored, row["diagnosis"] = ours(path, folder, seconds)
         row["liverestore"] = psnr(restored)

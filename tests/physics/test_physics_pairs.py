@@ -5,6 +5,8 @@ from scipy import ndimage
 
 from liverestore.camera_model import CameraModel
 from liverestore.errors import UserError
+from liverestore.microscopes import fwhm_um
+from liverestore.training import cross_modality_pairs
 from liverestore.training.cross_modality_pairs import (
     PairFiles,
     SimulatedModalities,
@@ -151,3 +153,14 @@ def test_matched_intensity_has_the_scale_of_the_input():
 def test_what_cannot_be_trained_on_is_refused(call, words):
     with pytest.raises(UserError, match=words):
         call()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_sted_is_as_much_narrower_as_the_card_says(number):
+    drawn = cross_modality_pairs._drawn_pair("sted", 1, 5, 96, number)
+    wide, narrow = (
+        fwhm_um(psf[len(psf) // 2, psf.shape[1] // 2], drawn.grid.pixel_size_um)
+        for psf in (drawn.worse, drawn.better)
+    )
+    assert narrow / wide == pytest.approx(0.38, abs=0.02)
+    assert "0.38" in cross_modality_pairs.OPTICS_WORDS["sted"]

@@ -121,7 +121,8 @@ def test_mistakes_are_said_before_any_work(app, plan_of, arguments, said, tmp_pa
     assert "\n" not in str(result.exception)
 
 
-def test_filters_stand_beside_and_are_not_measured_twice(app, monkeypatch):
+@pytest.mark.parametrize("names", [["mean5"], ["mean5", "median5"], ["median5", "mean5"]])
+def test_filters_stand_beside_and_are_not_measured_twice(app, monkeypatch, names):
     seen = {}
 
     def look(engines, filters, data):
@@ -129,7 +130,7 @@ def test_filters_stand_beside_and_are_not_measured_twice(app, monkeypatch):
         return Plan([], [])
 
     monkeypatch.setattr(planning, "plan", look)
-    assert invoke(app, "mean5", "--quality").exit_code == 0
+    assert invoke(app, *names, "--quality").exit_code == 0
     assert seen == {"engines": [], "filters": ["mean5", "median5"]}
 
 

@@ -234,7 +234,7 @@ def test_refocusing_compares_both_sides(filters, monkeypatch):
     net = scores["3 um", "net"].metrics
     assert net["gain_db"] == pytest.approx(0, abs=1e-6)
     assert net["right_sign"] == 0
-    assert scores["3 um", "Richardson-Lucy"].metrics["gain_db"] > 1
+    assert scores["3 um", "Richardson-Lucy"].metrics["gain_db"] > 0.3
     assert scores["3 um", "truth"].metrics["fwhm_um"] < 0.7 < raw["fwhm_um"]
     assert scores["3 um", "the same without noise"].metrics["psnr_db"] > raw["psnr_db"]
 
@@ -380,3 +380,14 @@ def test_sharpening_is_judged_by_the_better_microscope(filters, monkeypatch):
             for method in ("frame as recorded", "Richardson-Lucy")
         )
         assert lucy > raw
+
+
+@needs_torch
+def test_the_specimens_of_the_test_set_stay_what_they_are():
+    """A change here changes every table of docs/quality.md: measure again, then change this."""
+    from liverestore.training.unseen_specimens import UnseenStack, sted_pairs
+
+    stack = UnseenStack(0, 1, 64, reach_um=2, confocal=False)
+    picture = sted_pairs(0, 1, 64)[0].wanted
+    made = [float(stack.wanted.sum()), float(stack.wanted.std()), float(picture.sum())]
+    assert made == pytest.approx([463.195, 0.142, 550.97], rel=5e-3)
