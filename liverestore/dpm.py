@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from liverestore.dpm_terms import DPM_SPEC, KINDS, Map, Term
+from liverestore.dpm_terms import DPM_SPEC, KINDS, Map, Term, is_map_file
 from liverestore.errors import UserError
 
 __all__ = ["DPM_SPEC", "Dpm", "parse_dpm"]
@@ -169,9 +168,56 @@ def parse_dpm(text: str) -> Dpm:
     >>> parse_dpm("sphere:-2,400").terms
     (Term(kind='sphere', numbers=(-2.0, 400.0)),)
     """
-    # A + before the name of a surface joins two; in 1e+3 and in file names it is no such.
-    parts = re.split(rf"\+(?=(?:{'|'.join(KINDS)}):)", text.strip())
-    return Dpm(tuple(_term(part.strip()) for part in parts))
+    return Dpm(tuple(_term(part) for part in _parts(text)))
+
+
+def _parts(text: str) -> list[str]:
+    """The texts that `text` joins by +; where it is none of ours, with what is not among them.
+
+    A + may stand inside of a number (1e+3) or of a file's name: of all ways to read it, the
+    one with the longest first part counts, so that a whole text that is a file is that file.
+    """
+    atoms = text.split("+")
+    count = len(atoms)
+
+    @functools.cache
+    def joined(start: int, stop: int) -> str | None:
+        """The atoms as one term, if that is what they are."""
+        part = "+".join(atoms[start:stop]).strip()
+        return part if _is_term(part) else None
+
+    # Where a term may begin (from the left), and where one may end (towards the right).
+    ways: list[list[str] | None] = [None] * count + [[]]
+    for start in reversed(range(count)):
+        for stop in range(count, start, -1):
+            part, rest = joined(start, stop), ways[stop]
+            if part is not None and rest is not None:
+                ways[start] = [part, *rest]
+                break
+    if ways[0] is not None:
+        return ways[0]
+    starts = {0}
+    for start in range(count):
+        if start in starts:
+            starts |= {stop for stop in range(start + 1, count) if joined(start, stop)}
+    # Blame as little of the text as possible.
+    start, stop = min(
+        ((a, b) for a in starts for b in range(a + 1, count + 1) if ways[b] is not None),
+        key=lambda span: len("+".join(atoms[span[0] : span[1]])),
+    )
+    return ["+".join(atoms[start:stop]).strip()]
+
+
+def _is_term(text: str) -> bool:
+    """Whether `text` is one surface, number or existing file; its numbers may not fit."""
+    name, colon, rest = text.partition(":")
+    numbers = rest.split(",") if colon and name in KINDS else [text]
+    try:
+        for number in numbers:
+            float(number)
+    except ValueError:
+        return is_map_file(text)
+    return True
 
 
 def _term(text: str) -> Term | Map:

@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from liverestore.errors import UserError
 from liverestore.movie_tiff import TiffMovie
 
-__all__ = ["DPM_SPEC", "KINDS", "Map", "Term"]
+__all__ = ["DPM_SPEC", "KINDS", "Map", "Term", "is_map_file"]
 
 FloatArray = NDArray[np.float64]
+
+_NPY_BEGINS = b"\x93NUMPY"
 
 DPM_SPEC = (
     "a number in um, plane:z0,dz/dx,dz/dy, quadratic:z0,dz/dx,dz/dy,xx,xy,yy, "
     "sphere:z0,radius[,x0,y0], cylinder:z0,radius[,angle[,offset]], "
-    "sine:z0,amplitude,period[,angle[,phase]], sums of them joined by +, or a .npy or .tif of um"
+    "sine:z0,amplitude,period[,angle[,phase]], a .npy or .tif of um, or sums of them joined by +"
 )
 """For messages: what `parse_dpm` takes."""
 
@@ -182,9 +184,9 @@ class Map:
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """The map in a `.npy` or a single-image `.tif`. Raises `UserError` when it is none."""
-        file = Path(path).expanduser()
-        if not file.is_file():
+        if not is_map_file(path):
             raise UserError(f"DPM: got {str(path)!r}, which is no file; allowed are {DPM_SPEC}")
+        file = Path(path).expanduser()
         if file.suffix.lower() == ".npy":
             return cls(_read_npy(file), str(path))
         if file.suffix.lower() in (".tif", ".tiff"):
@@ -201,13 +203,29 @@ class Map:
         return self.source or f"array of {self.shape[0]}x{self.shape[1]}, sha256 {self.sha256[:12]}"
 
 
-def _read_npy(file: Path) -> NDArray[Any]:
+def is_map_file(path: str | Path) -> bool:
+    """Whether `path` names a file; never raises, whatever text it is."""
     try:
-        values = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Path(path).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):
+        # Names that are too long, or begin with the ~ of somebody unknown.
+        return False
+
+
+def _read_npy(file: Path) -> NDArray[Any]:
+    # In our own words: numpy's advise to unpickle a file that it cannot read.
+    remedy = "save the distances with numpy.save as one (Y, X) array of float32"
+    try:
+        with file.open("rb") as opened:
+            begin = opened.read(len(_NPY_BEGINS))
+            if begin != _NPY_BEGINS:
+                raise UserError(f"DPM {file}: is no .npy file, whatever its name says; {remedy}")
+            opened.seek(0)
+            return np.asarray(np.load(opened, allow_pickle=False))
+    except OSError as error:
+        why = error.strerror or "its end is missing"
+        raise UserError(f"DPM {file}: cannot be read: {why}; {remedy}") from error
+    except (ValueError, EOFError) as error:
         raise UserError(
-            f"DPM {file}: cannot be read as .npy ({why}); save it with numpy.save as an array of "
-            "numbers"
+            f"DPM {file}: is damaged, cut short, or holds objects that are no numbers; {remedy}"
         ) from error
-    return np.asarray(values)

@@ -124,8 +124,8 @@ def bench(
     from liverestore.quality.plan import FILTERS, default_data, plan
 
     with ExitStack() as stack:
-        engines, skipped = _open(names or [], stack)
-        filters, _ = _open(list(FILTERS), stack)
+        engines, skipped = _open(names or [], stack, beside=tuple(FILTERS))
+        filters, _ = _open(list(FILTERS), stack, beside=())
         made = plan(engines, filters, data or default_data())
         made.left_out[:0] = skipped
         _measure(made, [*engines, *filters], json_file)
@@ -141,11 +141,15 @@ def _check_json(file: Path) -> None:
         )
 
 
-def _open(names: list[str], stack: ExitStack) -> tuple[list[Engine], list[str]]:
-    """Engines by name, or all that are installed but the filters; and why not the others."""
+def _open(
+    names: list[str], stack: ExitStack, beside: tuple[str, ...]
+) -> tuple[list[Engine], list[str]]:
+    """Engines by name, or all that are installed but the filters; and why not the others.
+
+    Those called `beside` are measured anyway, and not opened here.
+    """
     from liverestore.model_spec import BUILT_IN, engine_problems, find_engine, list_engines
     from liverestore.quality.methods import Engine
-    from liverestore.quality.plan import FILTERS
 
     skipped: list[str] = []
     if not names:
@@ -154,8 +158,7 @@ def _open(names: list[str], stack: ExitStack) -> tuple[list[Engine], list[str]]:
         skipped += problems.values()
     else:
         specs = {}
-        wanted = names if list(FILTERS) == names else [n for n in names if n not in FILTERS]
-        for name in dict.fromkeys(wanted):
+        for name in dict.fromkeys(name for name in names if name not in beside):
             spec = find_engine(name)
             specs[name if spec.name in specs else spec.name] = spec
     engines = [stack.enter_context(Engine(spec, name)) for name, spec in specs.items()]

@@ -134,7 +134,14 @@ def _target(wanted: TargetName | None, trt: TensorRt) -> Target:
 def _sizes(usual: str, largest: str) -> Sizes:
     from liverestore.runtime.build import Sizes
 
-    return Sizes(usual=_size(usual, "--size"), largest=_size(largest, "--largest"))
+    sizes = Sizes(usual=_size(usual, "--size"), largest=_size(largest, "--largest"))
+    if any(a > b for a, b in zip(sizes.usual, sizes.largest, strict=True)):
+        raise UserError(
+            f"--size: got {usual}, but --largest is {largest} (rows x columns); frames that a plan "
+            "is made for must be among those that it takes: make --largest larger, or --size "
+            "smaller"
+        )
+    return sizes
 
 
 def _size(text: str, option: str) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """Surfaces in um: their shape, their text, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
@@ -113,6 +115,50 @@ def test_maps_come_from_npy_and_tif(tmp_path):
     np.testing.assert_allclose(tilted, expected, atol=1e-5)
 
 
+def test_terms_may_come_in_any_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = np.random.default_rng(0).normal(0, 3, SHAPE).astype(np.float32)
+    np.save("map.npy", values)
+    np.save("a+1+b.npy", 2 * values)
+    wave = surface("sine:0,1,80")
+    for text, wanted in {
+        "2+map.npy": 2 + values,
+        "sine:0,1,80+map.npy": wave + values,
+        "map.npy + 3.5 + sine:0,1,80": values + 3.5 + wave,
+        "sine:0,1e+0,+80+1e+1": wave + 10,
+        "map.npy+map.npy": 2 * values,
+        "2+a+1+b.npy+3": 5 + 2 * values,
+        "a+1+b.npy": 2 * values,
+    }.items():
+        np.testing.assert_allclose(surface(text), wanted, atol=1e-5)
+        again = parse_dpm(str(parse_dpm(text)))
+        np.testing.assert_array_equal(again.surface_um(SHAPE, PIXEL_UM), surface(text))
+    assert parse_dpm("2+3.5").uniform_um == 5.5
+    # A file of just that name comes before the sum.
+    np.save("2+map.npy", values)
+    np.testing.assert_array_equal(surface("2+map.npy"), values)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("2+missing.npy", "'missing.npy'"),
+        ("missing.npy+plane:0,0,0", "'missing.npy'"),
+        ("1+bowl:1,2+plane:0,0,0", "'bowl:1,2'"),
+        ("1e+1+plane:1,2,x+3", "'plane:1,2,x'"),
+        ("1+~nobody-here/a.npy", "'~nobody-here/a.npy'"),
+        ("1+" + 300 * "x", "which is no file"),
+    ],
+)
+def test_the_term_that_is_none_is_named_alone(text, wrong, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        parse_dpm(text)
+    assert wrong in str(error.value)
+    assert str(error.value).startswith("DPM: got ")
+    assert "\n" not in str(error.value)
+
+
 def test_maps_differ_when_their_values_do():
     zeros = Dpm.from_array(np.zeros((4, 4)))
     assert zeros == Dpm.from_array(np.zeros((4, 4), np.float32), "named")
@@ -182,10 +228,17 @@ def test_files_that_are_no_surface(tmp_path):
     tifffile.imwrite(
         tmp_path / "stack.tif", np.zeros((3, 4, 4), np.float32), photometric="minisblack"
     )
-    for name in ("text.npy", "text.tif", "a.png", "object.npy", "stack.tif"):
+    np.save(tmp_path / "whole.npy", np.zeros((9, 9)))
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "whole.npy").read_bytes()[:200])
+    (tmp_path / "empty.npy").write_bytes(b"")
+    broken = ("text.npy", "object.npy", "cut.npy", "empty.npy")
+    for name in (*broken, "text.tif", "a.png", "stack.tif"):
         with pytest.raises(UserError, match=name) as error:
             parse_dpm(str(tmp_path / name))
         assert "\n" not in str(error.value)
+        if name in broken:
+            assert "one (Y, X) array of float32" in str(error.value)
+            assert not re.search("pickle|unsafe|trust", str(error.value))
 
 
 def test_a_map_of_another_size_and_a_surface_without_pixel_size():

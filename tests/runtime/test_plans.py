@@ -411,6 +411,12 @@ class TestCommand:
         assert isinstance(result.exception, UserError)
         assert size in str(result.exception)
 
+    @pytest.mark.parametrize("size", ["5000x5000", "64x5000"])
+    def test_a_size_above_the_largest_names_both_options(self, size):
+        result = self.invoke("denoise-live", "--size", size)
+        assert isinstance(result.exception, UserError)
+        assert f"--size: got {size}, but --largest is 4096x4096" in str(result.exception)
+
     def test_without_the_extra_one_line_says_what_to_install(self, monkeypatch):
         monkeypatch.setattr(tensorrt_library, "_MODULES", ("no_such_module",))
         tensorrt_library._load.cache_clear()
