@@ -25,9 +25,18 @@ from liverestore.speed.race import Contender
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["COMPILED", "GPU_PEERS", "GpuCase", "accepting", "device_runtimes", "gpu_peak"]
+__all__ = [
+    "COMPILED",
+    "CUDAGRAPHS",
+    "GPU_PEERS",
+    "GpuCase",
+    "accepting",
+    "device_runtimes",
+    "gpu_peak",
+]
 
-COMPILED = {"torch.compile": "default", "torch.compile cudagraphs": "reduce-overhead"}
+CUDAGRAPHS = "torch.compile cudagraphs"
+COMPILED = {"torch.compile": "default", CUDAGRAPHS: "reduce-overhead"}
 """Name of a peer -> mode of torch.compile."""
 GPU_PEERS = ("torch", *COMPILED)
 _EDGE = 8192
@@ -206,8 +215,9 @@ def _torch_peer(name: str, case: GpuCase) -> Peer:
             wait()
 
         run()
-    except (Failure, RuntimeError) as error:
-        # RuntimeError: no memory left, or what the compilers of torch raise.
+    except (Failure, RuntimeError, ImportError, AssertionError, TypeError) as error:
+        # No memory left, or whatever the compilers of torch raise: a peer that cannot run must
+        # not end the measuring of ours.
         return Peer(name, word, None, " ".join(str(error).split())[:160])
     return Peer(name, word, Contender(name, run))
 
