@@ -36,6 +36,16 @@ _TILE_PX = 2048
 _BATCH_PX = 1024 * 1024
 """Planes of a virtual stack go through together up to this many pixels, or one by one."""
 _SATURATED_SHARE = 1e-3
+_PLACE_PX = 3
+"""Edge of a place whose mean is its brightness: about as large as a spot, with little noise."""
+_PLACES = 20_000
+"""Looked at in a frame, so that it costs well under a millisecond."""
+_BRIGHT_SHARE = 1e-3
+"""Of the places, those that are the brightest."""
+_BRIGHT_SIGMAS = 3.09
+"""Where a normal distribution has that share above it."""
+_OUT_OF_RANGE = 2.0
+"""Factor beyond the trained light at which it is said."""
 
 
 def restore(
@@ -88,8 +98,9 @@ def restore_planes(
     """A virtual z-stack of one frame: `restore` to each of the distances `planes_um`, in order.
 
     The parameters of each plane name its distance as `virtual_z_um`. Small frames go through
-    the engine several planes at a time, which changes nothing but the time it takes. Raises
-    as `restore` does, before the first plane.
+    the engine several planes at a time, which changes nothing but the time it takes; such
+    planes share `started_ns` and `finished_ns`, those of all of them. Raises as `restore`
+    does, before the first plane.
     """
     started_ns = time.perf_counter_ns()
     aims = [aim(float(z_um), frame.header, spec, optics) for z_um in planes_um]
@@ -132,7 +143,9 @@ def _restored(
         if tiled:
             parameters["tile_px"] = _TILE_PX
         pictures = _by_network(frame, spec, infer, camera, aims, tiled)
-    warnings = _warnings(frame, spec, camera)
+    words, light = _about_light(frame, spec, camera)
+    parameters.update(light)
+    warnings = _warnings(frame, spec, camera) + words
     made = zip(aims, pictures, strict=True)
     finished_ns = time.perf_counter_ns()
     for target, out in made:
@@ -222,3 +235,47 @@ def _warnings(frame: Frame, spec: ModelSpec, camera: CameraModel) -> tuple[str, 
         if share > _SATURATED_SHARE:
             words.append(f"{100 * share:.1f} % of the pixels are saturated: too low there")
     return tuple(words)
+
+
+def _about_light(
+    frame: Frame, spec: ModelSpec, camera: CameraModel
+) -> tuple[tuple[str, ...], dict[str, float | int | str]]:
+    """Whether the light is far from what `spec` was trained for, in words and for the record.
+
+    The words name the bound that was passed and not the frame's own number, which differs from
+    frame to frame and would flicker on the screen; that one stands in the parameters.
+    """
+    span = spec.photon_range_e
+    if span is None or camera.origin == "assumed" or min(frame.header.shape) < _PLACE_PX:
+        return (), {}
+    brightest_e = _brightest_e(frame.pixels, camera)
+    low, high = span[0] / _OUT_OF_RANGE, span[1] * _OUT_OF_RANGE
+    # Readout alone makes places as bright as this; what hides in it is not called too dark.
+    read_e = _BRIGHT_SIGMAS * camera.read_noise_e / _PLACE_PX
+    if brightest_e > high:
+        said = f"light above {high:g} e"
+    elif brightest_e < math.hypot(low, read_e):
+        said = f"light below {low:g} e"
+    else:
+        return (), {}
+    words = (
+        f"{said} at the brightest places: engine '{spec.name}' was trained for {span[0]:g} to "
+        f"{span[1]:g} e there"
+    )
+    return (words,), {"brightest_e": float(f"{brightest_e:.3g}")}
+
+
+def _brightest_e(pixels: NDArray[Any], camera: CameraModel) -> float:
+    """Photoelectrons that a thousandth of the places of a frame (Y, X) exceeds."""
+    height, width = pixels.shape
+    across = width // _PLACE_PX
+    down = min(height // _PLACE_PX, max(1, _PLACES // across))
+    # Bands of rows all over the frame.
+    first = np.linspace(0, height - _PLACE_PX, down).astype(np.intp)
+    rows = sum(pixels[first + n, : across * _PLACE_PX].astype(np.float32) for n in range(_PLACE_PX))
+    assert isinstance(rows, np.ndarray)
+    places = sum(rows[:, n::_PLACE_PX] for n in range(_PLACE_PX))
+    assert isinstance(places, np.ndarray)
+    rank = int((1 - _BRIGHT_SHARE) * (places.size - 1))
+    counts = float(np.partition(places.ravel(), rank)[rank]) / _PLACE_PX**2
+    return (counts - camera.offset_counts) * camera.gain_e_per_count

@@ -126,6 +126,9 @@ def test_planes_go_through_together_and_outlive_the_buffer(monkeypatch, frame, a
     planes_um = [0.5 * k for k in range(-4, 5)]
     made = list(restore_planes(frame, SPEC, infer, CAMERA, planes_um, optics=air))
     assert sizes == [3, 3, 3]
+    # Planes that went through together say the times of all of them (docs/files.md).
+    times = [(plane.provenance.started_ns, plane.provenance.finished_ns) for plane in made]
+    assert [times.count(both) for both in times] == [3] * 9
     for z_um, plane in zip(planes_um, made, strict=True):
         waves = np.float32(z_um * defocus_waves_per_um(air))
         np.testing.assert_allclose(plane.pixels, expected(frame, waves), rtol=1e-6)

@@ -183,3 +183,72 @@ def test_tiled_is_untiled_when_the_halo_reaches_far_enough():
 def test_tiles_off_the_grid_are_refused():
     with pytest.raises(UserError, match="multiple of 8"):
         tiles((50, 64), 16, 8, 8)
+
+
+LIT = ModelSpec("lit", "denoise", "1", "", divisor=8, photon_range_e=(3.0, 1000.0))
+
+
+def spots(peak_e, seed=0, shape=(256, 300), background_e=0.3, share=0.01):
+    """Blurred spots of `peak_e` photoelectrons on a dim background, as CAMERA counts them."""
+    rng = np.random.default_rng(seed)
+    light = np.zeros(shape)
+    for y, x in rng.integers(8, np.array(shape) - 8, (int(share * light.size / 20), 2)):
+        v, u = np.mgrid[-6:7, -6:7]
+        light[y - 6 : y + 7, x - 6 : x + 7] = np.maximum(
+            light[y - 6 : y + 7, x - 6 : x + 7], peak_e * np.exp(-(u**2 + v**2) / (2 * 1.7**2))
+        )
+    electrons = rng.poisson(light + background_e) + 1.5 * rng.standard_normal(shape)
+    return np.rint(electrons / 0.5 + 100).clip(0, 65535).astype(np.uint16)
+
+
+def said_of_light(pixels, spec=LIT, camera=CAMERA):
+    made = restore(frame(pixels), spec, lambda batch: batch, camera).provenance
+    return [text for text in made.warnings if "trained for" in text], made.parameters
+
+
+@pytest.mark.parametrize("peak_e", [4.0, 30.0, 900.0, 1500.0])
+@pytest.mark.parametrize("share", [0.02, 0.3])
+def test_light_that_the_engine_knows_is_not_spoken_of(peak_e, share):
+    for seed in range(4):
+        words, parameters = said_of_light(spots(peak_e, seed, share=share))
+        assert words == []
+        assert "brightest_e" not in parameters
+
+
+def test_too_much_and_too_little_light_are_said_in_words_that_do_not_flicker():
+    bright = [said_of_light(spots(4000.0, seed)) for seed in range(4)]
+    assert {tuple(words) for words, _ in bright} == {
+        (
+            "light above 2000 e at the brightest places: engine 'lit' was trained for 3 to 1000 e "
+            "there",
+        )
+    }
+    numbers = {parameters["brightest_e"] for _, parameters in bright}
+    assert len(numbers) > 1
+    assert all(2000 < number < 4500 for number in numbers)
+    dark = [said_of_light(spots(0.0, seed)) for seed in range(4)]
+    assert {tuple(words) for words, _ in dark} == {
+        (
+            "light below 1.5 e at the brightest places: engine 'lit' was trained for 3 to 1000 e "
+            "there",
+        )
+    }
+    assert all(parameters["brightest_e"] < 2.5 for _, parameters in dark)
+
+
+def test_light_is_judged_only_where_range_and_camera_are_known():
+    bright = spots(4000.0)
+    assert said_of_light(bright, SPEC)[0] == []
+    assumed = CameraModel(100.0, 0.5, 1.5, "assumed")
+    assert said_of_light(bright, camera=assumed)[0] == []
+    for name in ("null", "mean5", "median5"):
+        assert said_of_light(bright, BUILT_IN[name])[0] == []
+    lit = np.full((64, 64), 9000, np.uint16)
+    for height, width, words in ((1, 5, 0), (2, 64, 0), (3, 3, 1), (3, 64, 1), (64, 5, 1)):
+        assert len(said_of_light(lit[:height, :width])[0]) == words
+
+
+def test_one_hot_pixel_is_no_light():
+    pixels = spots(100.0)
+    pixels[40, 50] = 65535
+    assert said_of_light(pixels)[0] == []
