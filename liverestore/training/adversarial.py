@@ -11,10 +11,10 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,13 @@ from torch import Tensor, nn
 from liverestore.errors import UserError
 from liverestore.training.accelerator import device_of, fast_products, in_bfloat16
 from liverestore.training.ahead import PairSource
-from liverestore.training.fit import LossLog, load_checkpoint, save_checkpoint, update_average
+from liverestore.training.fit import (
+    LossLog,
+    load_checkpoint,
+    save_checkpoint,
+    take_state,
+    update_average,
+)
 from liverestore.training.gan_losses import (
     AdversarialWeight,
     least_squares_discriminator,
@@ -102,9 +108,13 @@ class _Job:
     """Networks, optimisers and what a checkpoint keeps of them."""
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, settings: AdversarialSettings
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        settings: AdversarialSettings,
+        made_with: Mapping[str, Any],
     ) -> None:
-        self.settings = settings
+        self.settings, self.made_with = settings, dict(made_with)
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator)
         self.make = torch.optim.Adam(generator.parameters(), settings.generator_rate)
@@ -140,6 +150,7 @@ class _Job:
             "iteration": self.iteration,
             "seconds": self.seconds,
             "settings": asdict(self.settings),
+            "made_with": self.made_with,
         }
         save_checkpoint(path, state)
 
@@ -150,9 +161,12 @@ class _Job:
                 f"{path} is of a training without a discriminator; give another checkpoint file "
                 "for the adversarial job"
             )
-        self.generator.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.discriminator.load_state_dict(state["discriminator"])
+        take_state(
+            path,
+            (self.generator, state["network"]),
+            (self.average, state["average"]),
+            (self.discriminator, state["discriminator"]),
+        )
         self.make.load_state_dict(state["make"])
         self.tell.load_state_dict(state["tell"])
         self.weight.state = state["weight"]
@@ -201,18 +215,19 @@ def sharpen(
     *,
     resume: bool = False,
     on_iteration: Callable[[int, float, float], None] | None = None,
+    made_with: Mapping[str, Any] | None = None,
 ) -> AdversarialReport:
     """Train both networks in place, where they are; at the end `generator` holds its averaged
     weights.
 
     `generator` comes from a finished pixel training. `on_iteration` gets (iteration, pixel
     loss, progress 0..1). The state goes to `checkpoint` now and then and at the end; Ctrl-C
-    saves and returns; with `resume` it is taken up again. Raises `Failure` when a loss is no
-    longer finite.
+    saves and returns; with `resume` it is taken up again. `made_with` goes into the checkpoint as
+    it is. Raises `Failure` when a loss is no longer finite.
     """
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    job = _Job(generator, discriminator, settings)
+    job = _Job(generator, discriminator, settings, made_with or {})
     if resume:
         job.load(checkpoint)
     generator.train()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ __all__ = [
     "fit_step",
     "load_checkpoint",
     "save_checkpoint",
+    "take_state",
     "update_average",
 ]
 
@@ -127,6 +128,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def take_state(path: Path, *pairs: tuple[nn.Module, Mapping[str, Any]]) -> None:
+    """Give networks their weights of the checkpoint at `path`, for messages.
+
+    Raises `UserError` where a network is another one than that of its weights.
+    """
+    try:
+        for network, weights in pairs:
+            network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} is of another network; allowed is the one that it was trained with: give the "
+            "same --network and --width, or train anew"
+        ) from error
+
+
 class LossLog:
     """Losses of the iterations; those of a GPU are fetched by and by, because each fetch waits
     for all work that is queued there.
@@ -196,6 +212,7 @@ def fit(
     *,
     resume: bool = False,
     on_iteration: Callable[[int, float, float], None] | None = None,
+    made_with: Mapping[str, Any] | None = None,
 ) -> FitReport:
     """Train `network` in place, where it is; at the end it holds the averaged weights.
 
@@ -204,7 +221,8 @@ def fit(
     `checkpoint_every_s` and at the end; Ctrl-C saves and returns. With `resume` the state is
     taken up again, also on another device, and on the CPU a job counted in iterations gives the
     same weights as one that was never stopped. (A GPU adds in an order of its own: its weights
-    are the same up to rounding, at first.) Raises `Failure` when the loss is no longer finite.
+    are the same up to rounding, at first.) `made_with` goes into the checkpoint as it is. Raises
+    `Failure` when the loss is no longer finite.
     """
     device = device_of(network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -213,8 +231,7 @@ def fit(
     iteration, before_s = 0, 0.0
     if resume:
         state = load_checkpoint(checkpoint)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
+        take_state(checkpoint, (network, state["network"]), (average, state["average"]))
         optimiser.load_state_dict(state["optimiser"])
         iteration, before_s = int(state["iteration"]), float(state["seconds"])
     loss_of = LOSSES[settings.loss]
@@ -233,6 +250,7 @@ def fit(
                 "iteration": iteration,
                 "seconds": before_s + time.monotonic() - started,
                 "settings": asdict(settings),
+                "made_with": dict(made_with or {}),
             },
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,14 @@ from liverestore.training.accelerator import DeviceName, choose_device, hardware
 from liverestore.training.adversarial import AdversarialReport, AdversarialSettings, sharpen
 from liverestore.training.ahead import Ahead, PairSource
 from liverestore.training.export import Card, export_engine
-from liverestore.training.fit import FitReport, FitSettings, fit, load_checkpoint
+from liverestore.training.fit import FitReport, FitSettings, fit, load_checkpoint, take_state
+from liverestore.training.lineage import (
+    check_out,
+    check_same_course,
+    check_seed,
+    lineage,
+    release_words,
+)
 from liverestore.training.warm_start import Origin, take_weights
 
 __all__ = [
@@ -104,16 +111,66 @@ def command_line(
 class Course:
     """One training from its options to its record; the trainers put networks and data in."""
 
-    def __init__(self, out: Path, options: TrainingOptions) -> None:
-        """Raises `UserError` when the package exists already or the device is not there."""
+    def __init__(self, out: Path, options: TrainingOptions, *, adversarial: bool = False) -> None:
+        """`adversarial` is the second job, from the checkpoint of the first.
+
+        Raises `UserError` when the package exists already or cannot be written there, the device
+        is not there, the seed is that of a test set, an engine to start from is named where the
+        weights are those of a checkpoint, or this checkpoint is missing or of another seed or
+        batch.
+        """
+        check_out(out)
         if out.exists() and not options.replace:
             raise UserError(f"{out} exists already; choose another --out or give --force")
+        check_seed(options.seed)
+        if options.start is not None and (options.resume or adversarial):
+            goes_on = "--resume" if options.resume else "--adversarial"
+            raise UserError(
+                f"{goes_on} --from {options.start}: got two sets of weights; allowed is one: "
+                f"{goes_on} goes on from the checkpoint of {out.name}, --from begins a training "
+                "anew; leave one out"
+            )
         self.device = choose_device(options.device)
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         torch.manual_seed(options.seed)
         self.out, self.options = out, options
         self.origin: Origin | None = None
+        self.crop_px = options.crop_px
+        """Edge of a crop; set it where the recordings allow only smaller ones."""
+        before = self._state_before(adversarial=adversarial)
+        self._before = {} if before is None else self._course_of(before)
+        self.simulations = lineage(None if before is None else self._before)
+        """Revisions of the simulation that the weights have seen."""
+
+    def _state_before(self, *, adversarial: bool) -> dict[str, Any] | None:
+        """The checkpoint that this training goes on from."""
+        first = checkpoint_of(self.out)
+        if adversarial and not first.is_file():
+            raise UserError(f"no checkpoint at {first}; train without --adversarial first")
+        if self.options.resume:
+            path = checkpoint_of(self.out, "adversarial") if adversarial else first
+            state = load_checkpoint(path)
+            check_same_course(path, self._course_of(state), self._asked())
+            return state
+        return load_checkpoint(first) if adversarial else None
+
+    @staticmethod
+    def _course_of(state: dict[str, Any]) -> dict[str, Any]:
+        """What a checkpoint says of its training; older ones know little but their loss."""
+        settings = state.get("settings", {})
+        known = {"loss": settings["loss"]} if "loss" in settings else {}
+        return {**known, **state.get("made_with", {})}
+
+    def _asked(self) -> dict[str, Any]:
+        return {"seed": self.options.seed, "batch": self.options.batch}
+
+    def _made_with(self, checkpoint: Path, **more: Any) -> dict[str, Any]:
+        """What goes into the checkpoint; refuses to go on with another course."""
+        now = {**self._asked(), "crop_px": self.crop_px, **more}
+        if self.options.resume:
+            check_same_course(checkpoint, self._before, now)
+        return {**now, "simulations": self.simulations}
 
     def run(
         self,
@@ -124,8 +181,10 @@ class Course:
     ) -> FitReport:
         """Train `network` with the pairs of `source`; afterwards it is on the CPU.
 
-        Raises `UserError` when there is nothing to resume or to start from.
+        Raises `UserError` when there is nothing to resume or to start from, or it would go on
+        with another crop or loss.
         """
+        made_with = self._made_with(checkpoint_of(self.out), loss=settings.loss)
         noted = checkpoint_of(self.out).with_name("continued_from.json")
         if self.options.start is not None:
             self.origin = take_weights(network, self.options.start)
@@ -143,6 +202,7 @@ class Course:
                 checkpoint_of(self.out),
                 resume=self.options.resume,
                 on_iteration=on_iteration,
+                made_with=made_with,
             )
         network.to("cpu")
         return report
@@ -165,7 +225,9 @@ class Course:
 
         Raises `UserError` when there is nothing to resume or to sharpen.
         """
-        network.load_state_dict(load_checkpoint(checkpoint_of(self.out))["average"])
+        first, second = checkpoint_of(self.out), checkpoint_of(self.out, "adversarial")
+        made_with = self._made_with(second)
+        take_state(first, (network, load_checkpoint(first)["average"]))
         self._recall(network)
         network.to(self.device)
         with Ahead(source, device=self.device) as ahead:
@@ -174,9 +236,10 @@ class Course:
                 discriminator.to(self.device),
                 ahead,
                 settings,
-                checkpoint_of(self.out, "adversarial"),
+                second,
                 resume=self.options.resume,
                 on_iteration=on_iteration,
+                made_with=made_with,
             )
         network.to("cpu")
         return report
@@ -207,7 +270,7 @@ class Course:
         """The recipe for the card; `words` are those of the command that say what this
         training is, `recipe` what is the method's own.
         """
-        options, origin = self.options, self.origin
+        options, origin = replace(self.options, crop_px=self.crop_px), self.origin
         steps = report.iterations
         if settings.iterations is not None and not report.interrupted:
             steps = settings.iterations
@@ -220,6 +283,7 @@ class Course:
             command = f"{first} && {command} --adversarial --force"
         record: dict[str, Any] = {
             **recipe,
+            **release_words(self.simulations),
             "network": f"{network_words}, {sum(p.numel() for p in network.parameters())} "
             "parameters",
             "seed": options.seed,
