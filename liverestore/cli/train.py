@@ -54,6 +54,10 @@ def _train() -> None:
     """Train an engine and write its package."""
 
 
+def _say(line: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(line, markup=False)
+
+
 @train_app.command("n2n")
 def n2n(
     frames: Annotated[
@@ -112,7 +116,7 @@ def n2n(
         half_weights=half_weights,
         threads=threads,
     )
-    with_bar(lambda show: train_n2n(job, show), out)
+    with_bar(lambda show: train_n2n(job, show, _say), out)
 
 
 @train_app.command("n2v")
@@ -163,10 +167,10 @@ def n2v(
         threads=threads,
     )
 
-    def say(diagnosis: NoiseDiagnosis) -> None:
-        Console(highlight=False, soft_wrap=True).print(diagnosis.words)
+    def diagnosed(diagnosis: NoiseDiagnosis) -> None:
+        _say(diagnosis.words)
 
-    with_bar(lambda show: train_n2v(job, show, say), out)
+    with_bar(lambda show: train_n2v(job, show, diagnosed, _say), out)
 
 
 train_app.command("deepz")(deepz)

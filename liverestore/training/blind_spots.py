@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from liverestore.training.recordings import fitting_crop
+
 __all__ = ["BlindSpotPairs"]
 
 Direction = Literal["x", "y"]
@@ -43,9 +45,11 @@ class BlindSpotPairs:
         reach_px: int = 0,
         divisor: int = 4,
     ) -> None:
-        """`movies` are (T, Y, X), stabilised; T may be 1."""
-        smallest = min(min(movie.shape[1:]) for movie in movies)
-        self.crop_px = min(crop_px, smallest // divisor * divisor)
+        """`movies` are (T, Y, X), stabilised; T may be 1.
+
+        Raises `UserError` for movies smaller than four times the divisor.
+        """
+        self.crop_px = fitting_crop(crop_px, movies, divisor)
         self.seed, self.batch, self.block_px = seed, batch, block_px
         self.direction, self.reach_px = direction, reach_px
         self._movies = [torch.from_numpy(np.ascontiguousarray(movie)) for movie in movies]

@@ -30,7 +30,7 @@ from liverestore.training.export import Card
 from liverestore.training.fit import FitReport, FitSettings
 from liverestore.training.gan_losses import ssim
 from liverestore.training.job import Course, OnIteration, TrainingOptions, checkpoint_of, shown
-from liverestore.training.photographs import LightRanges
+from liverestore.training.photographs import LightRanges, photographed
 from liverestore.training.recorded_volumes import level_and_scale, read_pairs
 from liverestore.training.score import affine_psnr
 
@@ -104,7 +104,8 @@ class CrossModalityJob(TrainingOptions):
 
 def _source(
     job: CrossModalityJob, device: torch.device
-) -> tuple[PairSource, str, dict[str, float]]:
+) -> tuple[PairSource, str, dict[str, float], tuple[float, float]]:
+    """Pairs, words for them, the range of values for the network, and the light in electrons."""
     if job.inputs is None and job.targets is None:
         source = SimulatedModalities(
             job.seed,
@@ -115,27 +116,35 @@ def _source(
             device=device,
             workers=spare_workers(device),
         )
-        return source, "simulated specimens, microscopes and cameras only", {}
+        return source, "simulated specimens, microscopes and cameras only", {}, LightRanges().peak_e
     if job.inputs is None or job.targets is None:
         raise UserError(
             "own pairs need both --inputs and --targets; leave out both to train on simulation"
         )
-    seen, wanted = read_pairs(job.inputs, job.targets, job.camera, registered=job.registered)
+    seen, wanted, light = read_pairs(job.inputs, job.targets, job.camera, registered=job.registered)
     files = PairFiles(job.seed, seen, wanted, batch=job.batch, crop_px=job.crop_px)
     how = "registered by their owner" if job.registered else "registered rigidly and elastically"
     level, scale = level_and_scale(seen)
-    return files, f"{len(seen)} recorded pairs, {how}", {"level": level, "scale": scale}
+    return files, f"{len(seen)} recorded pairs, {how}", {"level": level, "scale": scale}, light
 
 
 def modality_scores(
     network: torch.nn.Module, modality: Modality, fields: int = 8, crop_px: int = 128
 ) -> dict[str, float]:
-    """Mean affine PSNR (dB, on the light) and SSIM of input and output on unseen fields."""
+    """Mean affine PSNR (dB, on the light) and SSIM of input and output on unseen fields, two of
+    each microscope.
+    """
     light = LightRanges(peak_e=(200.0, 200.0), background_e=(3.0, 3.0), scale=(1.0, 1.0))
-    source = SimulatedModalities(
-        _SEED, modality, light=light, batch=fields, crop_px=crop_px, pool_size=fields
-    )
-    seen, truth = source.pair(0)
+    source = SimulatedModalities(_SEED, modality, light=light, crop_px=crop_px, pool_size=1)
+    pictures: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for number in range(fields):
+        # Eight fields share a microscope.
+        for image, kept in zip(source.field(8 * (number // 2) + number % 2), pictures, strict=True):
+            low = (image.shape[0] - crop_px) // 2
+            kept.append(image[low : low + crop_px, low : low + crop_px])
+    worse, better = (torch.stack(kept)[:, None] for kept in pictures)
+    taken = photographed(worse, better, torch.Generator().manual_seed(_SEED), light)
+    seen, truth = taken.noisy, taken.mean
     with torch.no_grad():
         made: Tensor = network(seen)
 
@@ -149,6 +158,7 @@ def modality_scores(
         "input_ssim": round(float(ssim(seen, truth).mean()), 3),
         "network_ssim": round(float(ssim(made, truth).mean()), 3),
         "fields": float(fields),
+        "microscopes": float((fields + 1) // 2),
     }
 
 
@@ -165,8 +175,8 @@ def train_cross_modality(
     Raises `UserError` before any work when the package exists already, the pairs or the engine
     to start from cannot be used, or there is nothing to resume or to sharpen.
     """
-    course = Course(job.out, job)
-    source, data, span = _source(job, course.device)
+    course = Course(job.out, job, adversarial=job.adversarial)
+    source, data, span, light = _source(job, course.device)
     network = CrossModalityGenerator(job.width, **span)
     report: FitReport | AdversarialReport
     if job.adversarial:
@@ -199,13 +209,20 @@ def train_cross_modality(
         **optics,
     )
     course.export(
-        network, _card(job, data, training, scores), golden_input(job.modality), network.divisor
+        network,
+        _card(job, data, light, training, scores),
+        golden_input(job.modality),
+        network.divisor,
     )
     return report
 
 
 def _card(
-    job: CrossModalityJob, data: str, training: dict[str, Any], scores: dict[str, Any]
+    job: CrossModalityJob,
+    data: str,
+    light: tuple[float, float],
+    training: dict[str, Any],
+    scores: dict[str, Any],
 ) -> Card:
     worse, better = _NAMES[job.modality]
     return Card(
@@ -214,7 +231,7 @@ def _card(
         description=f"Turns {worse} frames into what a {better} microscope would show, trained "
         f"on {data}.",
         task=f"{worse}-to-{better}".lower(),
-        photon_range_e=LightRanges().peak_e,
+        photon_range_e=light,
         pixel_size_range_um=None,
         halo_px=HALO_PX,
         training=training,

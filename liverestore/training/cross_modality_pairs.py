@@ -170,7 +170,10 @@ class SimulatedModalities:
             self._lenses = group, worse, better, made.grid
         return self._lenses[1:]
 
-    def _field(self, index: int) -> tuple[Tensor, Tensor]:
+    def field(self, index: int) -> tuple[Tensor, Tensor]:
+        """Pictures (Y, X) of specimen `index` by the worse and the better microscope, the
+        brightest pixels of the first near 1; a function of the seed and the number.
+        """
         lens, better, grid = self._lenses_of(index // 8)
         dice = Dice.seeded(self.seed * 2_000_003 + index, self.device)
         volume = random_volume(grid, dice)
@@ -194,7 +197,7 @@ class SimulatedModalities:
             # Four microscopes more than are needed now.
             self._microscopes.want(range(missing[0] // 8, missing[-1] // 8 + 5))
         for index in missing:
-            self._pool[index] = self._field(index)
+            self._pool[index] = self.field(index)
         dice = Dice.seeded(self.seed * 1_000_003 + iteration, self.device)
         fields = [self._pool[index] for index in wanted_fields]
         seen, truth = _crops(fields, self.batch, self.crop_px, dice)
@@ -245,7 +248,8 @@ def matched_intensity(
 class PairFiles:
     """Pairs from a user's registered pictures, already variance-stabilised, (Y, X) each.
 
-    Raises `UserError` for pictures that are smaller than a crop or do not match.
+    Raises `UserError` for pictures that are smaller than a crop or do not match, and for a crop
+    that networks cannot take.
     """
 
     def __init__(
@@ -262,6 +266,8 @@ class PairFiles:
                 f"pairs: got {[p.shape for p in seen]} and {[p.shape for p in wanted]}; allowed "
                 "is one or more of each, in one order and of one shape; register them first"
             )
+        if crop_px % 16:
+            raise UserError(f"crop: got {crop_px} px; allowed are multiples of 16")
         for picture in seen:
             if min(picture.shape) < crop_px:
                 raise UserError(

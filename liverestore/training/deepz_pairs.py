@@ -59,10 +59,17 @@ class OpticsRanges:
     pixel_size_um: tuple[float, float] = (0.28, 0.36)
     aberration_waves: float = 0.03
     """Standard deviation of each Zernike coefficient 5 to 8 (astigmatism, coma)."""
+    zernike_waves: tuple[tuple[int, float], ...] = ()
+    """Means of Zernike coefficients, pairs (Noll index, waves rms), where they are known."""
 
     def draw(self, rng: np.random.Generator) -> Optics:
         """One microscope."""
-        terms = tuple((noll, float(rng.normal(0, self.aberration_waves))) for noll in range(5, 9))
+        means = dict(self.zernike_waves)
+        order = [*range(5, 9), *(noll for noll in means if noll not in range(5, 9))]
+        terms = tuple(
+            (noll, means.get(noll, 0.0) + float(rng.normal(0, self.aberration_waves)))
+            for noll in order
+        )
         return Optics(
             numerical_aperture=rng.uniform(*self.numerical_aperture),
             wavelength_nm=rng.uniform(*self.wavelength_nm),
@@ -70,7 +77,7 @@ class OpticsRanges:
             sample_index=rng.uniform(*self.sample_index),
             pixel_size_um=rng.uniform(*self.pixel_size_um),
             depth_um=rng.uniform(*self.depth_um),
-            zernike_waves=terms if self.aberration_waves > 0 else (),
+            zernike_waves=terms if self.aberration_waves > 0 else self.zernike_waves,
         )
 
 
@@ -290,7 +297,8 @@ class StackFiles:
 
     `seen` are (Z, Y, X) widefield stacks; `wanted`, one for each, the confocal stacks of the
     same fields (Deep-Z+), or None (Deep-Z). `z_step_um` is positive where the planes go deeper
-    into the sample. Raises `UserError` for stacks that are too small or do not match.
+    into the sample. Raises `UserError` for stacks that are too small or do not match, and for a
+    crop that networks cannot take.
     """
 
     def __init__(
@@ -311,6 +319,8 @@ class StackFiles:
                 f"{[s.shape for s in wanted]}; allowed are pairs of one shape; register and crop "
                 "them first"
             )
+        if crop_px % 16:
+            raise UserError(f"crop: got {crop_px} px; allowed are multiples of 16")
         if not (math.isfinite(z_step_um) and z_step_um != 0):
             raise UserError(f"stacks: got a z step of {z_step_um} um; give the step of the stage")
         for stack in seen:

@@ -26,7 +26,12 @@ from liverestore.training.job import (
 )
 from liverestore.training.networks import LiveUNet
 from liverestore.training.noise2noise_unet import Noise2NoiseUNet
-from liverestore.training.recordings import RecordedPairs, read_recordings
+from liverestore.training.recordings import (
+    RecordedPairs,
+    photon_range,
+    read_recordings,
+    smaller_crop,
+)
 from liverestore.training.score import simulated_scores
 from liverestore.training.simulate import SimulatedPairs
 from liverestore.training.specimens import scene
@@ -115,8 +120,9 @@ def package_card(
     *,
     simulated: bool,
     network: NetworkName = "live",
+    photon_range_e: tuple[float, float] = (3.0, 1000.0),
 ) -> Card:
-    """The model card of a denoiser made by `train_n2n`."""
+    """The model card of a denoiser made by `train_n2n`; `photon_range_e` is that of its data."""
     return Card(
         name=name,
         version="0.1.0",
@@ -125,7 +131,7 @@ def package_card(
             "Noise2Noise " + ("on simulated specimens." if simulated else "on recorded frames.")
         ),
         task="denoise",
-        photon_range_e=(3.0, 1000.0),
+        photon_range_e=photon_range_e,
         pixel_size_range_um=(0.05, 0.65) if simulated else None,
         halo_px=NETWORKS[network].halo_px,
         training=training,
@@ -134,8 +140,14 @@ def package_card(
     )
 
 
-def train_n2n(job: N2nJob, on_iteration: OnIteration | None = None) -> FitReport:
+def train_n2n(
+    job: N2nJob,
+    on_iteration: OnIteration | None = None,
+    say: Callable[[str], None] | None = None,
+) -> FitReport:
     """Train, score and export; an interrupted training exports what it has.
+
+    `say` is told, in a line each, how recordings were taken and cropped.
 
     Raises `UserError` before any work when the package exists already, the frames or the engine
     to start from cannot be used, or there is nothing to resume.
@@ -148,6 +160,7 @@ def train_n2n(job: N2nJob, on_iteration: OnIteration | None = None) -> FitReport
             f"{network.divisor}"
         )
     source: PairSource
+    light: dict[str, tuple[float, float]] = {}
     if job.frames is None:
         source = SimulatedPairs(
             job.seed,
@@ -160,14 +173,20 @@ def train_n2n(job: N2nJob, on_iteration: OnIteration | None = None) -> FitReport
         )
         data = "simulated specimens and cameras, drawn anew all the time"
     else:
+        movies = read_recordings(job.frames, say=say)
         source = RecordedPairs(
-            read_recordings(job.frames),
+            movies,
             job.seed,
             batch=job.batch,
             crop_px=job.crop_px,
             divisor=network.divisor,
         )
         data = f"neighbouring frames of {job.frames.name}"
+        light["photon_range_e"] = photon_range(source.cameras, movies)
+        course.crop_px = source.crop_px
+        smaller = smaller_crop(job.crop_px, source.crop_px)
+        if say is not None and smaller is not None:
+            say(smaller)
     report = course.run(network, source, job.settings, on_iteration)
     words = ["n2n", *([] if job.frames is None else [shown(job.frames)]), "--network", job.network]
     training = course.record(
@@ -184,7 +203,12 @@ def train_n2n(job: N2nJob, on_iteration: OnIteration | None = None) -> FitReport
     if job.frames is None:
         scores["simulated frames, 8 to 120 e"] = simulated_scores(infer_with(network))
     card = package_card(
-        job.out.name, training, scores, simulated=job.frames is None, network=job.network
+        job.out.name,
+        training,
+        scores,
+        simulated=job.frames is None,
+        network=job.network,
+        **light,
     )
     course.export(network, card, golden_input(), network.divisor)
     return report

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.camera_model import CameraModel, estimate_from_frame, estimate_from_movie
-from liverestore.training.ahead import PairSource
 from liverestore.training.blind_spots import BlindSpotPairs
 from liverestore.training.export import Card
 from liverestore.training.fit import FitReport, FitSettings
@@ -19,7 +18,12 @@ from liverestore.training.job import Course, OnIteration, TrainingOptions, check
 from liverestore.training.n2n import LIMITS, golden_input
 from liverestore.training.n2v2_unet import N2V2UNet
 from liverestore.training.noise_diagnosis import NoiseDiagnosis, diagnose
-from liverestore.training.recordings import RecordedPairs, read_recordings
+from liverestore.training.recordings import (
+    RecordedPairs,
+    photon_range,
+    read_recordings,
+    smaller_crop,
+)
 
 __all__ = ["N2vJob", "train_n2v"]
 
@@ -52,15 +56,18 @@ def train_n2v(
     job: N2vJob,
     on_iteration: OnIteration | None = None,
     on_diagnosis: Callable[[NoiseDiagnosis], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> FitReport:
     """Look at the noise, choose the remedy, train, export.
+
+    `say` is told, in a line each, how the recordings were taken and cropped.
 
     White noise: N2V2. Noise correlated over some pixels: structN2V along it. Whole rows or
     columns: pairs of neighbouring frames. Raises `UserError` when the package exists already
     or the frames cannot be used.
     """
     course = Course(job.out, job)
-    movies = read_recordings(job.frames, least_frames=1)
+    movies = read_recordings(job.frames, least_frames=1, say=say)
     cameras = [_camera(movie) for movie in movies]
     stabilised = [
         camera.stabilise(np.ascontiguousarray(movie))
@@ -76,6 +83,10 @@ def train_n2v(
         scale=max(float(np.mean([z.std() for z in stabilised])), 1.0),
     )
     source, loss, method = _source(job, diagnosis, movies, stabilised, network.divisor)
+    course.crop_px = source.crop_px
+    smaller = smaller_crop(job.crop_px, source.crop_px)
+    if say is not None and smaller is not None:
+        say(smaller)
     settings = FitSettings(
         iterations=job.iterations,
         seconds=job.seconds,
@@ -113,7 +124,7 @@ def _source(
     movies: list[NDArray[np.generic]],
     stabilised: list[NDArray[np.float32]],
     divisor: int,
-) -> tuple[PairSource, str, str]:
+) -> tuple[RecordedPairs | BlindSpotPairs, str, str]:
     """Pairs, loss and the method's name for what was diagnosed."""
     if diagnosis.kind in ("rows", "columns"):
         several = [movie for movie in movies if movie.shape[0] > 1]
@@ -146,19 +157,12 @@ def _card(
     cameras: list[CameraModel],
     movies: list[NDArray[np.generic]],
 ) -> Card:
-    light = [
-        np.quantile(camera.to_electrons(movie), [0.5, 0.9999])
-        for camera, movie in zip(cameras, movies, strict=True)
-    ]
     return Card(
         name=job.out.name,
         version="0.1.0",
         description=f"Denoises frames like those of {job.frames.name}, trained on them alone.",
         task="denoise",
-        photon_range_e=(
-            round(max(float(min(low for low, _ in light)), 0.0), 2),
-            round(max(float(max(high for _, high in light)), 1.0), 1),
-        ),
+        photon_range_e=photon_range(cameras, movies),
         pixel_size_range_um=None,
         halo_px=HALO_PX,
         training=training,

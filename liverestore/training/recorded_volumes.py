@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,30 @@ from liverestore.camera_estimate import estimate_from_frame
 from liverestore.camera_model import CameraModel
 from liverestore.errors import UserError
 from liverestore.movie import open_movie
+from liverestore.movie_base import Movie
+from liverestore.optics import Optics
 from liverestore.training.cross_modality_pairs import matched_intensity
+from liverestore.training.recordings import photon_range
 from liverestore.training.registration import register, warp
+from liverestore.training.user_optics import check_pixel_size
 
-__all__ = ["level_and_scale", "read_pairs", "read_stacks"]
+__all__ = ["RecordedStacks", "level_and_scale", "read_pairs", "read_stacks"]
 
 FloatStack = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RecordedStacks:
+    """The user's stacks, variance-stabilised, (Z, Y, X) each."""
+
+    seen: list[FloatStack]
+    """Widefield."""
+    wanted: list[FloatStack]
+    """Confocal, registered to them; empty without (Deep-Z)."""
+    z_step_um: float
+    """Below 0 where the planes come upwards."""
+    photon_range_e: tuple[float, float]
+    """Light of the widefield stacks, as `recordings.photon_range`."""
 
 
 def level_and_scale(pictures: Sequence[FloatStack]) -> tuple[float, float]:
@@ -30,10 +49,40 @@ def level_and_scale(pictures: Sequence[FloatStack]) -> tuple[float, float]:
     return float(everything.mean()), max(float(everything.std()), 1.0)
 
 
-def _counts(path: Path) -> tuple[NDArray[np.generic], float | None]:
-    """All frames (Z, Y, X) of a file and its z step in um, if it states one."""
+def _frames(path: Path) -> NDArray[np.generic]:
+    """All frames (N, Y, X) of a file."""
     with open_movie(path) as movie:
-        return np.stack([np.asarray(frame) for frame in movie]), movie.z_step_um
+        return np.stack([np.asarray(frame) for frame in movie])
+
+
+def _check_is_stack(movie: Movie, *, step_given: bool) -> None:
+    """Raise `UserError` for anything but planes along z.
+
+    A file that gives its only long axis no name (Q, I) is believed where the user gives its z step.
+    """
+    sizes = zip(movie.axes[:-2], movie.leading_shape, strict=True)
+    longer = [axis for axis, size in sizes if size > 1]
+    if longer == ["Z"]:
+        return
+    if step_given and longer in (["Q"], ["I"]) and "Z" not in movie.axes:
+        return
+    shape = " x ".join(map(str, (*movie.leading_shape, *movie.shape[1:])))
+    raise UserError(
+        f"{movie.path}: got the axes {movie.axes} of {shape}; allowed is one z-stack, ZYX (or, "
+        "with --z-step, three axes without names): save the planes of one time and one channel "
+        "with their Z axis"
+    )
+
+
+def _planes(
+    path: Path, z_step_um: float | None, optics: Optics
+) -> tuple[NDArray[np.generic], float | None]:
+    """Planes (Z, Y, X) of a z-stack, and its z step in um: that given, else that of the file."""
+    with open_movie(path) as movie:
+        _check_is_stack(movie, step_given=z_step_um is not None)
+        check_pixel_size(str(path), movie.pixel_size_um, optics)
+        step = movie.z_step_um if z_step_um is None else z_step_um
+        return np.stack([np.asarray(frame) for frame in movie]), step
 
 
 def _stabilised(
@@ -61,11 +110,13 @@ def read_stacks(
     wanted: Sequence[Path],
     camera: CameraModel | None,
     z_step_um: float | None,
-) -> tuple[list[FloatStack], list[FloatStack], float]:
+    optics: Optics,
+) -> RecordedStacks:
     """Stabilised widefield stacks, the confocal ones registered to them, and the z step.
 
     `camera` is estimated from the middle plane of each stack where None. `z_step_um` overrides
-    what the files say. Raises `UserError` for stacks that do not match or state no step.
+    what the files say. Raises `UserError` for files that are no single z-stack or state no step,
+    for stacks that do not match, and for pixels of another size than those of `optics`.
     """
     if wanted and len(wanted) != len(seen):
         raise UserError(
@@ -73,16 +124,20 @@ def read_stacks(
         )
     stacks: list[FloatStack] = []
     targets: list[FloatStack] = []
+    recorded: list[NDArray[np.generic]] = []
+    cameras: list[CameraModel] = []
     steps = set()
     for number, path in enumerate(seen):
-        counts, step = _counts(path)
-        if z_step_um is None and step is None:
+        counts, step = _planes(path, z_step_um, optics)
+        if step is None:
             raise UserError(f"{path} does not state its z step; give it with --z-step, in um")
-        steps.add(z_step_um if z_step_um is not None else step)
+        steps.add(float(step))
         stack, model = _stabilised(counts, camera)
         stacks.append(stack)
+        recorded.append(counts)
+        cameras.append(model)
         if wanted:
-            other, _ = _counts(wanted[number])
+            other, _ = _planes(wanted[number], z_step_um, optics)
             if other.shape != counts.shape:
                 raise UserError(
                     f"{wanted[number]} is {other.shape}, but {path} is {counts.shape}; allowed are "
@@ -91,13 +146,10 @@ def read_stacks(
             targets.append(_stabilised(_as_counts_of(counts, other), model)[0])
     if len(steps) != 1:
         raise UserError(
-            f"the stacks have z steps of {sorted(float(s) for s in steps if s is not None)} um; "
+            f"the stacks have z steps of {sorted(steps)} um; "
             "allowed is one step for all; train on those of one step, or give --z-step"
         )
-    step_um = steps.pop()
-    if step_um is None:
-        raise UserError("give the z step with --z-step, in um")
-    return stacks, targets, float(step_um)
+    return RecordedStacks(stacks, targets, steps.pop(), photon_range(cameras, recorded))
 
 
 def _files(path: Path) -> list[Path]:
@@ -113,8 +165,9 @@ def _files(path: Path) -> list[Path]:
 
 def read_pairs(
     seen: Path, wanted: Path, camera: CameraModel | None, *, registered: bool = False
-) -> tuple[list[FloatStack], list[FloatStack]]:
-    """Stabilised pictures (Y, X) of two modalities, the second on the pixels of the first.
+) -> tuple[list[FloatStack], list[FloatStack], tuple[float, float]]:
+    """Stabilised pictures (Y, X) of two modalities, the second on the pixels of the first, and
+    the light of the first as `recordings.photon_range`.
 
     `seen` and `wanted` are files or folders whose files pair up by sorted name; each file may
     hold several frames. With `registered` the pictures are taken to fit already. Raises
@@ -127,10 +180,11 @@ def read_pairs(
             "each, with names that sort alike"
         )
     inputs: list[FloatStack] = []
+    recorded: list[NDArray[np.generic]] = []
+    cameras: list[CameraModel] = []
     targets: list[FloatStack] = []
     for a_path, b_path in zip(first, second, strict=True):
-        a, _ = _counts(a_path)
-        b, _ = _counts(b_path)
+        a, b = _frames(a_path), _frames(b_path)
         if a.shape != b.shape:
             raise UserError(
                 f"{a_path} is {a.shape}, but {b_path} is {b.shape}; allowed are pairs of one "
@@ -142,5 +196,7 @@ def read_pairs(
                 moving = register(fixed, moving).registered
             stack, model = _stabilised(np.asarray(one)[None], camera)
             inputs.append(stack[0])
+            recorded.append(np.asarray(one))
+            cameras.append(model)
             targets.append(model.stabilise(matched_intensity(fixed, moving)))
-    return inputs, targets
+    return inputs, targets, photon_range(cameras, recorded)

@@ -6,6 +6,7 @@ the next.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +18,59 @@ from liverestore.camera_model import CameraModel, estimate_from_movie
 from liverestore.errors import UserError
 from liverestore.movie import open_movie
 
-__all__ = ["RecordedPairs", "read_recordings"]
+__all__ = ["RecordedPairs", "fitting_crop", "photon_range", "read_recordings", "smaller_crop"]
 
 _ENDINGS = (".tif", ".tiff", ".ome.zarr", ".zarr")
 _FRAMES_PER_MOVIE = 256
 
 
-def read_recordings(path: Path, *, least_frames: int = 2) -> list[NDArray[np.generic]]:
+def photon_range(
+    cameras: Sequence[CameraModel], recordings: Sequence[NDArray[np.generic]]
+) -> tuple[float, float]:
+    """Light of the recordings, any shape, in electrons: the lowest of their medians and the
+    highest of their brightest pixels, but for one in 10,000.
+    """
+    light = [
+        np.quantile(camera.to_electrons(counts), [0.5, 0.9999])
+        for camera, counts in zip(cameras, recordings, strict=True)
+    ]
+    return (
+        round(max(float(min(low for low, _ in light)), 0.0), 2),
+        round(max(float(max(high for _, high in light)), 1.0), 1),
+    )
+
+
+def fitting_crop(crop_px: int, movies: Sequence[NDArray[np.generic]], divisor: int) -> int:
+    """The largest crop up to `crop_px` that fits all movies and is a multiple of `divisor`.
+
+    Raises `UserError` for movies smaller than four times the divisor.
+    """
+    smallest = min(int(n) for movie in movies for n in movie.shape[1:])
+    crop = min(crop_px, smallest) // divisor * divisor
+    if crop < 4 * divisor:
+        raise UserError(
+            f"the smallest movie is {smallest} px wide; training needs {4 * divisor} px"
+            if smallest < crop_px
+            else f"crop: got {crop_px} px; allowed are {4 * divisor} px or more"
+        )
+    return crop
+
+
+def smaller_crop(asked_px: int, crop_px: int) -> str | None:
+    """Words for crops that the recordings made smaller than was asked for, else None."""
+    if crop_px == asked_px:
+        return None
+    return f"crops of {crop_px} px instead of {asked_px}: what fits the recordings and the network"
+
+
+def read_recordings(
+    path: Path, *, least_frames: int = 2, say: Callable[[str], None] | None = None
+) -> list[NDArray[np.generic]]:
     """Movies (T, Y, X) at `path`: one file, or all files of a folder.
 
     Single images of a folder that have one size and dtype are taken, by name, for the frames
-    of one movie. At most 256 frames of each are read. Raises `UserError` when nothing is
-    there or nothing has `least_frames`.
+    of one movie, and `say` is told so. At most 256 frames of each are read. Raises `UserError`
+    when nothing is there or nothing has `least_frames`.
     """
     if path.is_dir() and not path.name.endswith(_ENDINGS):
         files = sorted(file for file in path.iterdir() if file.name.endswith(_ENDINGS))
@@ -46,7 +88,14 @@ def read_recordings(path: Path, *, least_frames: int = 2) -> list[NDArray[np.gen
             movies.append(frames)
         else:
             singles.setdefault((frames.shape[1:], frames.dtype.str), []).append(frames[0])
-    movies += [np.stack(images) for images in singles.values() if len(images) >= least_frames]
+    for images in singles.values():
+        if len(images) >= least_frames:
+            movies.append(np.stack(images))
+            if say is not None and len(images) > 1:
+                say(
+                    f"{len(images)} single images of {path.name} taken as {len(images)} frames of "
+                    "one movie"
+                )
     if not movies:
         raise UserError(
             f"{path}: Noise2Noise needs two or more noisy frames of one field of view; "
@@ -68,13 +117,8 @@ class RecordedPairs:
         divisor: int = 8,
     ) -> None:
         """Raises `UserError` for movies smaller than four times the divisor."""
-        smallest = min(min(movie.shape[1:]) for movie in movies)
-        crop = min(crop_px, smallest // divisor * divisor)
-        if crop < 4 * divisor:
-            raise UserError(
-                f"the smallest movie is {smallest} px wide; training needs {4 * divisor} px"
-            )
-        self.seed, self.batch, self.crop_px = seed, batch, crop
+        self.seed, self.batch = seed, batch
+        self.crop_px = fitting_crop(crop_px, movies, divisor)
         self.cameras: list[CameraModel] = [estimate_from_movie(movie) for movie in movies]
         self._movies = [
             torch.from_numpy(camera.stabilise(np.ascontiguousarray(movie)))

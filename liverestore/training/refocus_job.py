@@ -38,6 +38,14 @@ from liverestore.training.live_refocus_unet import LiveRefocusUNet
 from liverestore.training.photographs import LightRanges, photographed
 from liverestore.training.recorded_volumes import level_and_scale, read_stacks
 from liverestore.training.refocus_score import RefocusScore, refocus_scores
+from liverestore.training.user_optics import (
+    around,
+    check_light,
+    check_planes,
+    check_sign,
+    fine_z_step,
+    only,
+)
 from liverestore.training.volumes import Grid, random_volume
 
 __all__ = ["HALO_PX", "PATENT", "NetworkName", "RefocusJob", "around", "train_refocusing"]
@@ -118,35 +126,33 @@ class RefocusJob(TrainingOptions):
         return [*words, "--reach", f"{self.reach_um:g}"]
 
 
-def around(optics: Optics) -> OpticsRanges:
-    """Simulated microscopes close to the user's own.
-
-    Raises `UserError` where these optics give a picture no sign of the distance.
-    """
-    mismatch = abs(optics.sample_index - optics.immersion_index)
-    if not optics.zernike_waves and mismatch * optics.depth_um < 0.3:
-        raise UserError(
-            f"these optics (immersion {optics.immersion_index:g}, sample {optics.sample_index:g}, "
-            f"depth {optics.depth_um:g} um) look the same above and below focus, so the sign of z "
-            "cannot be learned; allowed are an index mismatch of 0.3 um of path or more: give "
-            "sample_index and depth_um in the rig, or measure the aberration with a bead stack"
-        )
-    nm = optics.wavelength_nm
-    return OpticsRanges(
-        numerical_aperture=(0.97 * optics.numerical_aperture, optics.numerical_aperture),
-        wavelength_nm=(0.95 * nm, 1.05 * nm),
-        immersion_index=optics.immersion_index,
-        sample_index=(optics.sample_index, optics.sample_index),
-        depth_um=(0.7 * optics.depth_um, 1.3 * optics.depth_um),
-        pixel_size_um=(0.95 * optics.pixel_size_um, 1.05 * optics.pixel_size_um),
-    )
+_PLANES = 41
+_MARGIN_PX = 32
 
 
-def _source(
-    job: RefocusJob, device: torch.device
-) -> tuple[PairSource, str, OpticsRanges | None, dict[str, float]]:
+@dataclass(frozen=True)
+class _Data:
+    """Where a training's pairs come from, and what they show."""
+
+    source: PairSource
+    words: str
+    ranges: OpticsRanges | None
+    """Simulated microscopes; None: recordings."""
+    span: dict[str, float]
+    """Range of values for the network, if it is not that of the simulation."""
+    live: dict[str, Any]
+    """Reach and optics, for the card."""
+    pixel_size_um: tuple[float, float]
+    photon_range_e: tuple[float, float]
+
+
+def _data(job: RefocusJob, device: torch.device) -> _Data:
     if not job.stacks:
         ranges = OpticsRanges() if job.optics is None else around(job.optics)
+        z_step_um = fine_z_step(job.optics)
+        check_planes(job.reach_um, _PLANES, z_step_um)
+        if job.optics is not None:
+            check_light(job.optics, job.reach_um, z_step_um, job.crop_px + 2 * _MARGIN_PX)
         source = SimulatedRefocusing(
             job.seed,
             confocal=job.confocal,
@@ -155,10 +161,21 @@ def _source(
             crop_px=job.crop_px,
             reach_um=job.reach_um,
             pool_size=job.pool_size or (48 if device.type == "cpu" else 128),
+            planes=_PLANES,
+            z_step_um=z_step_um,
+            margin_px=_MARGIN_PX,
             device=device,
             workers=spare_workers(device),
         )
-        return source, "simulated specimens, microscopes and cameras only", ranges, {}
+        return _Data(
+            source,
+            "simulated specimens, microscopes and cameras only",
+            ranges,
+            {},
+            _live(job.reach_um, ranges),
+            ranges.pixel_size_um,
+            LightRanges().peak_e,
+        )
     if job.optics is None:
         raise UserError(
             "training on stacks needs the optics, to give distances in waves; name the microscope "
@@ -169,21 +186,44 @@ def _source(
             f"got {len(job.stacks)} widefield and {len(job.confocal_stacks)} confocal stacks; "
             "deepz-plus needs one confocal stack for each widefield one, deepz takes none"
         )
-    seen, wanted, z_step_um = read_stacks(
-        job.stacks, job.confocal_stacks, job.camera, job.z_step_um
-    )
+    check_sign(job.optics)
+    read = read_stacks(job.stacks, job.confocal_stacks, job.camera, job.z_step_um, job.optics)
     files = StackFiles(
         job.seed,
-        seen,
-        z_step_um,
+        read.seen,
+        read.z_step_um,
         defocus_waves_per_um(job.optics),
-        wanted=wanted or None,
+        wanted=read.wanted or None,
         batch=job.batch,
         crop_px=job.crop_px,
         reach_um=job.reach_um,
     )
-    level, scale = level_and_scale(seen)
-    return files, f"{len(job.stacks)} recorded stacks", None, {"level": level, "scale": scale}
+    level, scale = level_and_scale(read.seen)
+    deepest_um = (max(len(stack) for stack in read.seen) - 1) * abs(read.z_step_um)
+    size = job.optics.pixel_size_um
+    return _Data(
+        files,
+        f"{len(job.stacks)} recorded stacks",
+        None,
+        {"level": level, "scale": scale},
+        _live(min(job.reach_um, deepest_um), only(job.optics)),
+        (0.95 * size, 1.05 * size),
+        read.photon_range_e,
+    )
+
+
+def _live(reach_um: float, ranges: OpticsRanges) -> dict[str, Any]:
+    return {
+        "dpm": "waves of defocus at the rim of the pupil",
+        "reach_um": round(reach_um, 3),
+        "optics": {
+            "numerical_aperture": list(ranges.numerical_aperture),
+            "wavelength_nm": list(ranges.wavelength_nm),
+            "immersion_index": ranges.immersion_index,
+            "sample_index": list(ranges.sample_index),
+            "depth_um": list(ranges.depth_um),
+        },
+    }
 
 
 def train_refocusing(
@@ -194,8 +234,9 @@ def train_refocusing(
     Raises `UserError` before any work when the package exists already, the stacks or the engine
     to start from cannot be used, or there is nothing to resume or to sharpen.
     """
-    course = Course(job.out, job)
-    source, data, ranges, span = _source(job, course.device)
+    course = Course(job.out, job, adversarial=job.adversarial)
+    data = _data(job, course.device)
+    source, ranges, span = data.source, data.ranges, data.span
     network: DeepZGenerator | LiveRefocusUNet
     if job.network == "live":
         network, about = LiveRefocusUNet(), "live refocusing U-Net"
@@ -217,7 +258,14 @@ def train_refocusing(
         report = course.run(network, source, job.settings, on_iteration)
     scores = (
         refocus_scores(
-            infer_with(network), optics=ranges, confocal=job.confocal, stacks=job.score_stacks
+            infer_with(network),
+            optics=ranges,
+            confocal=job.confocal,
+            reach_um=job.reach_um,
+            stacks=job.score_stacks,
+            # A field that holds the light of the user's microscope at its reach.
+            crop_px=128 if job.optics is None else max(128, job.crop_px),
+            z_step_um=fine_z_step(job.optics),
         )
         if ranges is not None and job.score_stacks > 0
         else []
@@ -230,10 +278,10 @@ def train_refocusing(
         network,
         about,
         method="Deep-Z+" if job.confocal else "Deep-Z",
-        data=data,
+        data=data.words,
         loss=sharpened if job.adversarial else f"{job.settings.loss} (pixels only)",
     )
-    card = _card(job, data, ranges, training, scores)
+    card = _card(job, data, training, scores)
     course.export(network, card, golden_input(), network.divisor)
     return report
 
@@ -251,32 +299,19 @@ def golden_input() -> NDArray[np.float32]:
 
 def _card(
     job: RefocusJob,
-    data: str,
-    ranges: OpticsRanges | None,
+    data: _Data,
     training: dict[str, Any],
     scores: list[RefocusScore],
 ) -> Card:
     what = "a confocal picture of the plane wanted" if job.confocal else "the plane wanted"
-    live: dict[str, Any] = {
-        "dpm": "waves of defocus at the rim of the pupil",
-        "reach_um": job.reach_um,
-    }
-    if ranges is not None:
-        live["optics"] = {
-            "numerical_aperture": list(ranges.numerical_aperture),
-            "wavelength_nm": list(ranges.wavelength_nm),
-            "immersion_index": ranges.immersion_index,
-            "sample_index": list(ranges.sample_index),
-            "depth_um": list(ranges.depth_um),
-        }
     return Card(
         name=job.out.name,
         version="0.1.0",
-        description=f"Refocuses one widefield frame by up to {job.reach_um:g} um, to {what} "
-        f"({'Deep-Z+' if job.confocal else 'Deep-Z'}), trained on {data}.",
+        description=f"Refocuses one widefield frame by up to {data.live['reach_um']:g} um, "
+        f"to {what} ({'Deep-Z+' if job.confocal else 'Deep-Z'}), trained on {data.words}.",
         task="confocal-refocus" if job.confocal else "refocus",
-        photon_range_e=LightRanges().peak_e,
-        pixel_size_range_um=None if ranges is None else ranges.pixel_size_um,
+        photon_range_e=data.photon_range_e,
+        pixel_size_range_um=data.pixel_size_um,
         halo_px=HALO_PX[job.network],
         training=training,
         scores={
@@ -302,5 +337,5 @@ def _card(
                 "doi": "10.1038/s41592-019-0622-5",
             },
         ),
-        live=live,
+        live=data.live,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,16 +49,26 @@ def refocus_scores(
     optics: OpticsRanges | None = None,
     confocal: bool = False,
     distances_um: tuple[float, ...] = (1.0, 3.0, 5.0, 8.0),
+    reach_um: float = math.inf,
     stacks: int = 8,
     crop_px: int = 128,
+    z_step_um: float = 0.5,
 ) -> list[RefocusScore]:
     """Scores on `stacks` simulated stacks at 200 photoelectrons, both signs of each distance.
+
+    Distances beyond `reach_um`, which the network was not trained for, are left out.
 
     The wanted plane is the one with the most contrast, so that there is something to find.
     PSNR is taken on the light, not on its root.
     """
+    distances_um = tuple(d for d in distances_um if d <= reach_um)
     source = SimulatedRefocusing(
-        _SEED, confocal=confocal, optics=optics, pool_size=1, crop_px=crop_px
+        _SEED,
+        confocal=confocal,
+        optics=optics,
+        pool_size=1,
+        crop_px=crop_px,
+        z_step_um=z_step_um,
     )
     tallies: dict[float, list[tuple[float, float, float, bool]]] = {d: [] for d in distances_um}
     generator = torch.Generator().manual_seed(_SEED)
