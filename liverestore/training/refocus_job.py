@@ -188,6 +188,9 @@ def _data(job: RefocusJob, device: torch.device) -> _Data:
         )
     check_sign(job.optics)
     read = read_stacks(job.stacks, job.confocal_stacks, job.camera, job.z_step_um, job.optics)
+    planes = max(len(stack) for stack in read.seen)
+    deepest_um = (planes - 1) * abs(read.z_step_um)
+    check_planes(min(job.reach_um, deepest_um), planes, abs(read.z_step_um))
     files = StackFiles(
         job.seed,
         read.seen,
@@ -199,7 +202,6 @@ def _data(job: RefocusJob, device: torch.device) -> _Data:
         reach_um=job.reach_um,
     )
     level, scale = level_and_scale(read.seen)
-    deepest_um = (max(len(stack) for stack in read.seen) - 1) * abs(read.z_step_um)
     size = job.optics.pixel_size_um
     return _Data(
         files,

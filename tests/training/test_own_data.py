@@ -141,6 +141,12 @@ def test_a_reach_beyond_the_simulation_is_refused(tmp_path):
         train_refocusing(job)
 
 
+def test_a_reach_below_one_step_is_refused(tmp_path):
+    path = tiff(tmp_path / "s.tif", (3, 64, 64), "ZYX")
+    with pytest.raises(UserError, match=r"got 1 um; allowed are 2 to 4 um"):
+        train_refocusing(stack_job(tmp_path, path, reach_um=1.0, z_step_um=-2.0))
+
+
 def test_a_reach_whose_light_leaves_the_field_is_refused(tmp_path):
     job = stack_job(tmp_path, None, stacks=(), optics=OIL)
     with pytest.raises(UserError, match=r"allowed are up to \d\.?\d* um"):
