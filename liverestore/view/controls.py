@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from liverestore.status import RunStatus, SetEngine, SetExposure, SetZ, Stop
+from liverestore.view.compare_bar import CompareControls
 from liverestore.view.levels import level_decimals
 from liverestore.view.luts import LUTS
 from liverestore.view.widgets import ChoiceBox, ElidedLabel, Follower, NumberBox, TickBox, set_tone
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from liverestore.frame import FrameHeader
+    from liverestore.view.compare import Comparison
     from liverestore.view.display import Tone
     from liverestore.view.levels import Levels
 
@@ -205,8 +207,11 @@ class DisplayBar(_Bar):
     fit_asked = Signal()
     one_to_one_asked = Signal()
 
-    def __init__(self, lut: str, ignore_percent: float, parent: QWidget) -> None:
+    def __init__(
+        self, lut: str, ignore_percent: float, comparison: Comparison, parent: QWidget
+    ) -> None:
         super().__init__(parent)
+        self.compare = CompareControls(comparison, self)
         self.lut = ChoiceBox("lut", tuple(LUTS), "Colours of both images (L: next)", self)
         self.lut.setCurrentText(lut)
         self.auto = TickBox("Autostretch", self)
@@ -235,6 +240,8 @@ class DisplayBar(_Bar):
         self.zoom_label = QLabel("", self)
         self.zoom_label.setProperty("role", "name")
 
+        self._row.addWidget(self.compare)
+        self._gap()
         self._add("LUT", self.lut, width=100)
         self._gap()
         self._row.addWidget(self.auto)
@@ -254,6 +261,11 @@ class DisplayBar(_Bar):
         self.high.valueChanged.connect(self._levels_changed)
         self.fit.clicked.connect(self.fit_asked)
         self.one_to_one.clicked.connect(self.one_to_one_asked)
+
+    def rescale(self, scale: float) -> None:
+        """See `_Bar.rescale`."""
+        super().rescale(scale)
+        self.compare.rescale(scale)
 
     def next_lut(self) -> None:
         """Choose the next LUT of the list."""

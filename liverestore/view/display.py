@@ -22,6 +22,7 @@ __all__ = [
     "Measured",
     "PaneState",
     "Tone",
+    "both_readouts",
     "cells",
     "photoelectrons",
     "readout",
@@ -323,3 +324,18 @@ def readout(frame: Frame | Restored | None, x: int, y: int, camera: CameraConfig
     text = f"x {x}  y {y}    " + (f"{value:.0f} counts" if whole else f"{value:.6g} counts")
     electrons = photoelectrons(value, camera)
     return text if electrons is None else f"{text}    {electrons:.1f} e⁻"
+
+
+def both_readouts(
+    raw: Frame | Restored | None,
+    restored: Frame | Restored | None,
+    x: int,
+    y: int,
+    camera: CameraConfig | None,
+) -> str:
+    """Text for the pixel in column `x` and row `y` of both images; empty outside."""
+    first, second = readout(raw, x, y, camera), readout(restored, x, y, camera)
+    if not (first and second):
+        return first or second
+    place = f"x {x}  y {y}    "
+    return f"{place}raw {first.removeprefix(place)}    restored {second.removeprefix(place)}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LUTS", "lut_table"]
+__all__ = ["DIVERGING", "LUTS", "lut_table"]
 
 _Rgb = tuple[int, int, int]
 
@@ -67,6 +67,13 @@ LUTS: Mapping[str, NDArray[np.uint8]] = MappingProxyType(
     }
 )
 """Name to (256, 3) uint8 table, read-only, in the order of the chooser."""
+
+# Black in the middle: on a dark screen only what differs lights up.
+DIVERGING = _ramp(
+    [(176, 220, 255), (72, 150, 255), (20, 60, 150), (0, 0, 0), (150, 50, 8), (255, 136, 32),
+     (255, 226, 160)]
+)  # fmt: skip
+"""(256, 3) uint8 for signed numbers: blue below zero, black at it, orange above."""
 
 
 def lut_table(name: str) -> NDArray[np.uint8]:

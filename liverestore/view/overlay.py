@@ -29,6 +29,10 @@ class Overlay:
     pixel_size_um: float | None = None
     marker: tuple[float, float] | None = None
     """(x, y) in image pixels of the cursor in the other pane."""
+    badge: str = ""
+    """Names the image that is shown, in the upper left corner."""
+    edge: float | None = None
+    """Of the curtain, as a share of the width: restored to its left, raw to its right."""
     scale: float = 1.0
 
 
@@ -51,8 +55,14 @@ def draw_overlay(
     _draw_scale_bar(painter, area, overlay, zoom)
     if overlay.cautions:
         _draw_cautions(painter, area, overlay)
+    top = area.top() + _MARGIN * overlay.scale
     if overlay.banner:
-        _draw_banner(painter, area, overlay)
+        top = _draw_banner(painter, area, overlay) + _MARGIN * overlay.scale
+    if overlay.edge is not None:
+        _draw_edge(painter, area, overlay.edge, top, overlay.scale)
+    if overlay.badge:
+        left = area.left() + _MARGIN * overlay.scale
+        _draw_badge(painter, QPointF(left, top), overlay.badge, overlay.scale)
 
 
 def _draw_waiting(painter: QPainter, area: QRectF, overlay: Overlay) -> None:
@@ -65,7 +75,8 @@ def _draw_waiting(painter: QPainter, area: QRectF, overlay: Overlay) -> None:
     )
 
 
-def _draw_banner(painter: QPainter, area: QRectF, overlay: Overlay) -> None:
+def _draw_banner(painter: QPainter, area: QRectF, overlay: Overlay) -> float:
+    """Draw it; the height at which it ends."""
     margin, pad = _MARGIN * overlay.scale, _PAD * overlay.scale
     flags = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignHCenter
     size = _text_size(painter, area.width() - 2 * (margin + pad), int(flags), overlay.banner)
@@ -73,6 +84,42 @@ def _draw_banner(painter: QPainter, area: QRectF, overlay: Overlay) -> None:
     box.moveCenter(QPointF(area.center().x(), 0))
     box.moveTop(area.top() + margin)
     _draw_boxed(painter, box, pad, int(flags), overlay.banner)
+    return float(box.bottom())
+
+
+def _draw_edge(painter: QPainter, area: QRectF, edge: float, top: float, scale: float) -> None:
+    x = area.left() + edge * area.width()
+    painter.setPen(QPen(QColor(0, 0, 0, 170), 4 * scale))
+    painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+    painter.setPen(QPen(QColor(COLOURS["accent"]), 1.6 * scale))
+    painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+    y, half = area.center().y(), 11 * scale
+    painter.setBrush(QColor(10, 12, 14, 230))
+    painter.drawEllipse(QPointF(x, y), half, half)
+    for side in (-1.0, 1.0):
+        tip = QPointF(x + side * 0.66 * half, y)
+        for end in (-1.0, 1.0):
+            painter.drawLine(tip, QPointF(x + side * 0.28 * half, y + end * 0.38 * half))
+    gap = _MARGIN * scale
+    for text, side in (("RESTORED", -1), ("RAW", 1)):
+        width = _badge_width(painter, text, scale)
+        left = x - gap - width if side < 0 else x + gap
+        if left >= area.left() and left + width <= area.right():
+            _draw_badge(painter, QPointF(left, top), text, scale)
+
+
+def _badge_width(painter: QPainter, text: str, scale: float) -> float:
+    return painter.fontMetrics().horizontalAdvance(text) + 2 * _PAD * scale
+
+
+def _draw_badge(painter: QPainter, at: QPointF, text: str, scale: float) -> None:
+    height = painter.fontMetrics().height() + _PAD * scale
+    box = QRectF(at.x(), at.y(), _badge_width(painter, text, scale), height)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(10, 12, 14, 220))
+    painter.drawRoundedRect(box, _PAD * scale / 2, _PAD * scale / 2)
+    painter.setPen(QColor("white"))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
 
 def _draw_cautions(painter: QPainter, area: QRectF, overlay: Overlay) -> None:

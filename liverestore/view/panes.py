@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from liverestore.view.display import PaneState
+    from liverestore.view.geometry import VisiblePart
     from liverestore.view.levels import Levels
 
-__all__ = ["ImagePane", "View"]
+__all__ = ["DIMMED_OPACITY", "ImagePane", "ImageView", "PaintedImage", "View"]
 
 View = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in image pixels."""
 
-_DIMMED_OPACITY = 0.3
+DIMMED_OPACITY = 0.3
 
 
-class _PaintedImage(pg.ImageItem):  # type: ignore[misc]
+class PaintedImage(pg.ImageItem):  # type: ignore[misc]
     """An ImageItem in the pixel format that Qt scales fastest.
 
     Without it Qt looks up the colour of every screen pixel at every paint: 11 instead of
@@ -38,6 +39,16 @@ class _PaintedImage(pg.ImageItem):  # type: ignore[misc]
     """
 
     qimage: QImage | None
+    clip: tuple[float, float] | None = None
+    """Columns (first, last), in image pixels, outside of which nothing is painted."""
+
+    def paint(self, painter: QPainter, *args: object) -> None:
+        """Paint what `clip` leaves."""
+        if self.clip is not None:
+            left, right = self.clip
+            tall = QRectF(left, -1e6, right - left, 2e6)
+            painter.setClipRect(self.mapRectFromParent(tall), Qt.ClipOperation.IntersectClip)
+        super().paint(painter, *args)
 
     def render(self) -> None:
         """Convert once per frame instead of at every paint."""
@@ -46,7 +57,7 @@ class _PaintedImage(pg.ImageItem):  # type: ignore[misc]
             self.qimage = self.qimage.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
 
 
-class _ImageView(pg.GraphicsView):  # type: ignore[misc]
+class ImageView(pg.GraphicsView):  # type: ignore[misc]
     """pyqtgraph's view with one ViewBox, one ImageItem and an overlay in screen pixels."""
 
     hovered = Signal(object)
@@ -60,7 +71,7 @@ class _ImageView(pg.GraphicsView):  # type: ignore[misc]
         self.box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.0)
         self.box.disableAutoRange()
         self.setCentralItem(self.box)
-        self.item = _PaintedImage(axisOrder="row-major")
+        self.item = PaintedImage(axisOrder="row-major")
         self.box.addItem(self.item)
         self.overlay = Overlay()
         self.scene().sigMouseMoved.connect(self._moved)
@@ -111,7 +122,7 @@ class ImagePane(QFrame):
     """The user panned or zoomed."""
     fit_asked = Signal()
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, view: type[ImageView] = ImageView) -> None:
         super().__init__(parent)
         self.setObjectName("pane")
         self.title = ElidedLabel(self)
@@ -124,7 +135,7 @@ class ImagePane(QFrame):
         self.frame_label.setObjectName("paneFrame")
         self.readout = ElidedLabel(self)
         self.readout.setObjectName("paneReadout")
-        self.image = _ImageView(self)
+        self.image = view(self)
         self._header = QHBoxLayout()
         self._header.addWidget(self.title)
         self._header.addWidget(self.caption, 1)
@@ -132,7 +143,9 @@ class ImagePane(QFrame):
         self._layout = QVBoxLayout(self)
         self._layout.addLayout(self._header)
         self._layout.addWidget(self.image, 1)
-        self._layout.addWidget(self.readout)
+        self._footer = QHBoxLayout()
+        self._footer.addWidget(self.readout, 1)
+        self._layout.addLayout(self._footer)
         self._pixels: NDArray[np.generic] | None = None
         self._levels: Levels | None = None
         self._lut: NDArray[np.uint8] | None = None
@@ -155,7 +168,7 @@ class ImagePane(QFrame):
             pixel_size_um=pixel_size_um,
         )
         self._set_overlay(overlay)
-        self.image.item.setOpacity(_DIMMED_OPACITY if state.dimmed else 1.0)
+        self.image.item.setOpacity(DIMMED_OPACITY if state.dimmed else 1.0)
 
     def show_readout(self, text: str) -> None:
         """Show `text` under the image."""
@@ -185,13 +198,27 @@ class ImagePane(QFrame):
         if part is None or self._pixels is None:
             self.image.item.clear()
             return
-        self.image.item.setImage(
-            self._pixels[part.rows, part.columns],
-            levels=self._levels,
-            lut=self._lut,
+        self._paint_part(self._pixels, part)
+
+    def _paint_part(self, pixels: NDArray[np.generic], part: VisiblePart) -> None:
+        self._hand_over(self.image.item, pixels[part.rows, part.columns], part)
+
+    def _hand_over(
+        self,
+        item: PaintedImage,
+        samples: NDArray[np.generic],
+        part: VisiblePart,
+        levels: Levels | None = None,
+        lut: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Let `item` paint `samples`, which stand for `part`."""
+        item.setImage(
+            samples,
+            levels=self._levels if levels is None else levels,
+            lut=self._lut if lut is None else lut,
             autoLevels=False,
         )
-        self.image.item.setRect(*part.rect)
+        item.setRect(*part.rect)
 
     def set_marker(self, at: tuple[float, float] | None) -> None:
         """Mark (x, y) in image pixels: where the cursor is in the other pane."""

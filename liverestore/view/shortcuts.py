@@ -11,9 +11,18 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
-__all__ = ["SHORTCUTS", "bind_shortcuts"]
+__all__ = ["MEANINGS", "SHORTCUTS", "bind_shortcuts"]
 
 SHORTCUTS: dict[str, tuple[str, ...]] = {
+    "side_by_side": ("S",),
+    "curtain": ("C",),
+    "blink": ("B",),
+    "difference": ("D",),
+    "next_mode": ("M",),
+    "edge_left": ("Left",),
+    "edge_right": ("Right",),
+    "pause": ("P",),
+    "swap": ("X",),
     "fit": ("F",),
     "one_to_one": ("1",),
     "zoom_in": ("+", "="),
@@ -25,9 +34,37 @@ SHORTCUTS: dict[str, tuple[str, ...]] = {
     "stop": ("Ctrl+.",),
     "close": ("Ctrl+W",),
     "full_screen": ("F11",),
+    "keys": ("?",),
+    "put_away": ("Esc",),
 }
 """Action to the keys that start it. Single letters, because a field in which one types
 keeps them to itself."""
+
+MEANINGS: dict[str, str] = {
+    "side_by_side": "raw and restored side by side",
+    "curtain": "curtain: restored left of the edge, raw right of it",
+    "blink": "blink: raw and restored in turn",
+    "difference": "difference, in units of the noise",
+    "next_mode": "next way to compare",
+    "edge_left": "move the curtain's edge to the left",
+    "edge_right": "move the curtain's edge to the right",
+    "pause": "pause blinking, or go on",
+    "swap": "show the other image and stay with it (blink)",
+    "fit": "show the whole frame",
+    "one_to_one": "one camera pixel on one screen pixel",
+    "zoom_in": "zoom in",
+    "zoom_out": "zoom out",
+    "autostretch": "autostretch on or off",
+    "next_lut": "next LUT",
+    "focus_up": "focus up by one step",
+    "focus_down": "focus down by one step",
+    "stop": "stop the run",
+    "close": "close the view; the run goes on",
+    "full_screen": "full screen",
+    "keys": "this list",
+    "put_away": "put this list away",
+}
+"""Action to what the list of keys says of it."""
 
 
 def bind_shortcuts(window: QWidget, actions: Mapping[str, Callable[[], object]]) -> None:

@@ -55,6 +55,10 @@ def stylesheet(scale: float) -> str:
     #pane QLabel {{ background: transparent; }}
     #paneTitle {{ font-weight: 600; font-size: {px(14)}; }}
     #paneCaption, #paneFrame {{ color: {c["muted"]}; }}
+    #colourScale {{ background: transparent; color: {c["muted"]}; }}
+    #compare, #deck {{ background: transparent; }}
+    #keys {{ background: {c["panel"]}; border: 1px solid {c["accent"]};
+        border-radius: {px(6)}; padding: {px(14)}; }}
     #paneReadout {{ color: {c["text"]}; }}
     #notices {{ background: #3a2f14; border-bottom: 1px solid {c["warn"]}; }}
     #notices QLabel {{ background: transparent; color: #ffdf9e; }}
@@ -79,6 +83,7 @@ def stylesheet(scale: float) -> str:
     QPushButton:focus, QComboBox:focus, QDoubleSpinBox:focus {{
         border-color: {c["accent"]}; }}
     QPushButton:pressed {{ background: {c["field"]}; }}
+    QPushButton:checked {{ border-color: {c["accent"]}; color: {c["accent"]}; }}
     QPushButton:disabled, QComboBox:disabled, QDoubleSpinBox:disabled {{
         color: #5d6770; border-color: #23282d; }}
     QPushButton#stop {{ background: #5a1f22; border-color: #8d3438; color: #ffdcdc;

@@ -1,4 +1,4 @@
-"""The live view: raw and restored side by side, with everything one needs while acquiring."""
+"""The live view: raw and restored compared, with everything one needs while acquiring."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from liverestore.errors import LiverestoreError
+from liverestore.view.compare import Mode
 from liverestore.view.controls import AcquisitionBar, DisplayBar
-from liverestore.view.display import DisplayState, readout
-from liverestore.view.luts import lut_table
-from liverestore.view.panes import ImagePane
+from liverestore.view.deck import ImageDeck
+from liverestore.view.display import DisplayState
+from liverestore.view.key_list import KeyList
 from liverestore.view.presenter import Presenter
 from liverestore.view.shortcuts import bind_shortcuts
 from liverestore.view.statusbar import NoticeBar, StatusBar
@@ -59,23 +60,19 @@ class LiveWindow(QWidget):
         self.setWindowTitle(title)
         self.setMinimumSize(1120, 640)
         self._feed = feed
-        self._camera = camera
         self._clock_ns = clock_ns
         self._presenter = Presenter(lut=lut, ignore_percent=ignore_percent)
-        self._shape: tuple[int, int] | None = None
-        self._fitted = True
-        self._cursor: tuple[float, float] | None = None
         self._feed_trouble: tuple[str, ...] = ()
         self.state: DisplayState | None = None
         """What was painted last."""
 
         self.acquisition = AcquisitionBar(engines, self)
-        self.display = DisplayBar(lut, ignore_percent, self)
+        self.deck = ImageDeck(camera, self)
+        self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.notices = NoticeBar(self)
-        self.raw_pane = ImagePane(self)
-        self.restored_pane = ImagePane(self)
+        self.raw_pane, self.restored_pane = self.deck.raw_pane, self.deck.restored_pane
         self.status = StatusBar(self)
-        self._panes_row = QHBoxLayout()
+        self.keys = KeyList(self)
         self._arrange()
         self._connect()
         self._scale = 0.0
@@ -108,88 +105,38 @@ class LiveWindow(QWidget):
             self._feed_trouble = (str(error),)
         before = self.state
         self.state = self._presenter.step(pair, status, now_ns, self._feed_trouble)
-        self._apply(before, self.state)
+        self._apply(before, self.state, now_ns / 1e9)
         self.acquisition.follow(self.state.header, status, now_ns / 1e9)
 
     def fit(self) -> None:
-        """Show the whole frame in both panes, and keep it so when the window changes."""
-        self._fitted = True
-        if self._shape is not None:
-            height, width = self._shape
-            self._set_view((0.0, 0.0, float(width), float(height)))
+        """Show the whole frame, and keep it so when the window changes."""
+        self.deck.fit()
 
     def one_to_one(self) -> None:
         """One camera pixel on one device pixel, around the present centre."""
-        width, height = self.raw_pane.screen_px()
-        self._zoom_to(width, height)
+        self.deck.one_to_one()
 
     def zoom(self, factor: float) -> None:
         """Magnify by `factor` around the present centre."""
-        x0, y0, x1, y1 = self.raw_pane.view()
-        self._zoom_to((x1 - x0) / factor, (y1 - y0) / factor)
+        self.deck.zoom(factor)
 
-    def _zoom_to(self, width: float, height: float) -> None:
-        self._fitted = False
-        x0, y0, x1, y1 = self.raw_pane.view()
-        x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        self._set_view((x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+    def set_mode(self, mode: Mode) -> None:
+        """Compare raw and restored in another way."""
+        self.display.compare.choose(mode)
 
-    def _set_view(self, view: tuple[float, float, float, float]) -> None:
-        for pane in (self.raw_pane, self.restored_pane):
-            pane.set_view(view)
-        self._refresh_panes()
-
-    def _apply(self, before: DisplayState | None, state: DisplayState) -> None:
-        lut = lut_table(state.lut)
-        for pane, content in ((self.raw_pane, state.raw), (self.restored_pane, state.restored)):
-            pane.show_state(content, state.pixel_size_um)
-            pane.show_image(content.image.pixels if content.image else None, state.levels, lut)
-        shape = None if state.header is None else state.header.shape
-        if shape is not None and shape != self._shape:
-            self._shape = shape
-            self.fit()
-        self._refresh_panes()
+    def _apply(self, before: DisplayState | None, state: DisplayState, now_s: float) -> None:
+        self.deck.show_state(state, now_s)
         self.acquisition.show_run(state.run_text, state.run_tone)
         self.notices.show_notices(state.notices)
         if before is None or state.cells is not before.cells:
             self.status.show_cells(state.cells)
             if state.levels is not None and state.header is not None:
                 self.display.show_levels(state.levels, whole=state.header.dtype != "float32")
-        if before is None or (
-            state.raw.image is not before.raw.image
-            or state.restored.image is not before.restored.image
-        ):
-            self._show_readout()
 
-    def _refresh_panes(self) -> None:
-        self.raw_pane.refresh()
-        self.restored_pane.refresh()
-        x0, _, x1, _ = self.raw_pane.view()
-        if self._shape is not None and x1 > x0:
-            self.display.show_zoom(self.raw_pane.screen_px()[0] / (x1 - x0))
-
-    def _show_readout(self) -> None:
-        state, cursor = self.state, self._cursor
-        for pane, content in (
-            (self.raw_pane, state.raw if state else None),
-            (self.restored_pane, state.restored if state else None),
-        ):
-            text = ""
-            if content is not None and cursor is not None:
-                x, y = int(cursor[0] // 1), int(cursor[1] // 1)
-                text = readout(content.image, x, y, self._camera)
-            pane.show_readout(text or (content.details if content is not None else ""))
-
-    def _hovered(self, pane: ImagePane, other: ImagePane, at: tuple[float, float] | None) -> None:
-        self._cursor = at
-        pane.set_marker(None)
-        other.set_marker(at)
-        self._show_readout()
-
-    def _moved(self, pane: ImagePane, other: ImagePane) -> None:
-        self._fitted = False
-        other.set_view(pane.view())
-        self._refresh_panes()
+    def _show_zoom(self) -> None:
+        zoom = self.deck.zoom_now()
+        if zoom is not None:
+            self.display.show_zoom(zoom)
 
     def _set_levels(self, low: float, high: float) -> None:
         self._presenter.set_levels(low, high)
@@ -217,9 +164,7 @@ class LiveWindow(QWidget):
         column.addWidget(self.acquisition)
         column.addWidget(self.display)
         column.addWidget(self.notices)
-        self._panes_row.addWidget(self.raw_pane, 1)
-        self._panes_row.addWidget(self.restored_pane, 1)
-        column.addLayout(self._panes_row, 1)
+        column.addWidget(self.deck, 1)
         column.addWidget(self.status)
 
     def _connect(self) -> None:
@@ -229,14 +174,19 @@ class LiveWindow(QWidget):
         self.display.levels_set.connect(self._set_levels)
         self.display.fit_asked.connect(self.fit)
         self.display.one_to_one_asked.connect(self.one_to_one)
-        for pane, other in (
-            (self.raw_pane, self.restored_pane),
-            (self.restored_pane, self.raw_pane),
-        ):
-            pane.hovered.connect(lambda at, p=pane, o=other: self._hovered(p, o, at))
-            pane.moved.connect(lambda p=pane, o=other: self._moved(p, o))
-            pane.fit_asked.connect(self.fit)
+        self.display.compare.mode_chosen.connect(self.deck.set_mode)
+        self.display.compare.changed.connect(self.deck.repaint_now)
+        self.deck.view_changed.connect(self._show_zoom)
         actions: dict[str, Callable[[], object]] = {
+            "side_by_side": lambda: self.set_mode(Mode.SIDE_BY_SIDE),
+            "curtain": lambda: self.set_mode(Mode.CURTAIN),
+            "blink": lambda: self.set_mode(Mode.BLINK),
+            "difference": lambda: self.set_mode(Mode.DIFFERENCE),
+            "next_mode": self.display.compare.next_mode,
+            "edge_left": lambda: self.deck.step_edge(-1),
+            "edge_right": lambda: self.deck.step_edge(1),
+            "pause": self.display.compare.toggle_pause,
+            "swap": self.display.compare.swap,
             "fit": self.fit,
             "one_to_one": self.one_to_one,
             "zoom_in": lambda: self.zoom(1.25),
@@ -248,6 +198,8 @@ class LiveWindow(QWidget):
             "stop": self.acquisition.stop.click,
             "close": self.close,
             "full_screen": self._toggle_full_screen,
+            "keys": self.keys.toggle,
+            "put_away": self.keys.hide,
         }
         bind_shortcuts(self, actions)
 
@@ -260,28 +212,19 @@ class LiveWindow(QWidget):
             return
         self._scale = scale
         self.setStyleSheet(stylesheet(scale))
-        edge = round(8 * scale)
-        self._panes_row.setContentsMargins(edge, edge, edge, edge)
-        self._panes_row.setSpacing(edge)
-        for part in (
-            self.acquisition,
-            self.display,
-            self.raw_pane,
-            self.restored_pane,
-            self.status,
-        ):
+        for part in (self.acquisition, self.display, self.deck, self.status):
             part.rescale(scale)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """Keep the text readable and a fitted image fitted."""
         super().resizeEvent(event)
         self._rescale()
-        if self._fitted:
+        if self.deck.fitted:
             # The panes get their new size only after this event.
             QTimer.singleShot(0, self, self._fit_again)
 
     def _fit_again(self) -> None:
-        if self._fitted:
+        if self.deck.fitted:
             self.fit()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name

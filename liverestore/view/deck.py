@@ -1,0 +1,216 @@
+"""The image areas of the window: which are seen, their common view, cursor and read-out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from liverestore.view.compare import Blink, Comparison, Mode
+from liverestore.view.compare_pane import ComparePane
+from liverestore.view.display import both_readouts, readout
+from liverestore.view.luts import lut_table
+from liverestore.view.panes import ImagePane
+
+if TYPE_CHECKING:
+    from liverestore.rig import CameraConfig
+    from liverestore.view.display import DisplayState
+    from liverestore.view.panes import View
+
+__all__ = ["ImageDeck"]
+
+
+class ImageDeck(QWidget):
+    """Raw and restored side by side, or both in one area. All areas show the same view."""
+
+    view_changed = Signal()
+    """Zoomed, panned, or another size on the screen."""
+
+    def __init__(self, camera: CameraConfig | None, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("deck")
+        self.comparison = Comparison(Mode.SIDE_BY_SIDE, Blink())
+        self.raw_pane = ImagePane(self)
+        self.restored_pane = ImagePane(self)
+        self.compare_pane = ComparePane(self)
+        self.compare_pane.setVisible(False)
+        self._camera = camera
+        self._state: DisplayState | None = None
+        self._shape: tuple[int, int] | None = None
+        self._cursor: tuple[float, float] | None = None
+        self._now_s = 0.0
+        self._spread_text = ""
+        self.fitted = True
+        """Whether the whole frame stays in view when the size changes."""
+        self._row = QHBoxLayout(self)
+        for pane in (self.raw_pane, self.restored_pane, self.compare_pane):
+            self._row.addWidget(pane, 1)
+            pane.hovered.connect(lambda at, p=pane: self._hovered(p, at))
+            pane.moved.connect(lambda p=pane: self._moved(p))
+            pane.fit_asked.connect(self.fit)
+        self.compare_pane.image.edge_dragged.connect(self.move_edge)
+
+    @property
+    def single(self) -> bool:
+        """Whether one area shows both images."""
+        return self.comparison.mode is not Mode.SIDE_BY_SIDE
+
+    @property
+    def panes(self) -> tuple[ImagePane, ...]:
+        """The areas that are seen now; the first one gives zoom and view."""
+        return (self.compare_pane,) if self.single else (self.raw_pane, self.restored_pane)
+
+    def set_mode(self, mode: Mode) -> None:
+        """Compare in another way; what was in view stays in view."""
+        x0, y0, x1, y1 = self.panes[0].view()
+        zoom = self.zoom_now()
+        self.comparison.mode = mode
+        self._spread_text = ""
+        for pane in (self.raw_pane, self.restored_pane):
+            pane.setVisible(not self.single)
+        self.compare_pane.setVisible(self.single)
+        self._row.activate()
+        self.panes[0].image.setFocus()
+        if self._state is not None:
+            self.show_state(self._state, self._now_s)
+        if self.fitted:
+            self.fit()
+        elif zoom is not None:
+            # Centre and zoom stay: to keep all that was in view would shrink it at each change.
+            width, height = (size / zoom / 2 for size in self.panes[0].screen_px())
+            x, y = (x0 + x1) / 2, (y0 + y1) / 2
+            self._set_view((x - width, y - height, x + width, y + height))
+        self.show_readout()
+
+    def move_edge(self, edge: float) -> None:
+        """Put the curtain's edge to this share (0..1) of the width."""
+        self.comparison.move_edge(edge)
+        self.repaint_now()
+
+    def step_edge(self, direction: int) -> None:
+        """Move the curtain's edge by a fiftieth of the width."""
+        if self.comparison.mode is Mode.CURTAIN:
+            self.move_edge(self.comparison.edge + 0.02 * direction)
+
+    def repaint_now(self) -> None:
+        """Show the last state again, after a setting changed."""
+        if self._state is not None:
+            self.show_state(self._state, self._now_s)
+
+    def show_state(self, state: DisplayState, now_s: float) -> None:
+        """Show `state` at `now_s`, in the areas that are seen."""
+        before, self._state, self._now_s = self._state, state, now_s
+        lut = lut_table(state.lut)
+        blink = self.comparison.blink
+        blinking = self.comparison.mode is Mode.BLINK
+        changed_side = blinking and blink.restored != blink.step(now_s)
+        if self.single:
+            self.compare_pane.show_pair(
+                state, self.comparison, self._camera, lut, blink_restored=blink.restored
+            )
+        else:
+            for pane, content in (
+                (self.raw_pane, state.raw),
+                (self.restored_pane, state.restored),
+            ):
+                pane.show_state(content, state.pixel_size_um)
+                pane.show_image(content.image.pixels if content.image else None, state.levels, lut)
+        shape = None if state.header is None else state.header.shape
+        if shape is not None and shape != self._shape:
+            self._shape = shape
+            self.fit()
+        self.refresh()
+        if before is None or state.cells is not before.cells or not self._spread_text:
+            # As often as the other numbers, so that it can be read.
+            self._spread_text = self.compare_pane.spread_text()
+        if (
+            before is None
+            or changed_side
+            or state.raw.image is not before.raw.image
+            or state.restored.image is not before.restored.image
+        ):
+            self.show_readout()
+
+    def refresh(self) -> None:
+        """Hand to the screen what changed."""
+        for pane in self.panes:
+            pane.refresh()
+        self.view_changed.emit()
+
+    def zoom_now(self) -> float | None:
+        """Device pixels per camera pixel; None before the first frame."""
+        x0, _, x1, _ = self.panes[0].view()
+        if self._shape is None or x1 <= x0:
+            return None
+        return self.panes[0].screen_px()[0] / (x1 - x0)
+
+    def fit(self) -> None:
+        """Show the whole frame, and keep it so when the window changes."""
+        self.fitted = True
+        if self._shape is not None:
+            height, width = self._shape
+            self._set_view((0.0, 0.0, float(width), float(height)))
+
+    def one_to_one(self) -> None:
+        """One camera pixel on one device pixel, around the present centre."""
+        width, height = self.panes[0].screen_px()
+        self._zoom_to(width, height)
+
+    def zoom(self, factor: float) -> None:
+        """Magnify by `factor` around the present centre."""
+        x0, y0, x1, y1 = self.panes[0].view()
+        self._zoom_to((x1 - x0) / factor, (y1 - y0) / factor)
+
+    def rescale(self, scale: float) -> None:
+        """Fit gaps and texts to a text that is `scale` times the normal size."""
+        edge = round(8 * scale)
+        self._row.setContentsMargins(edge, edge, edge, edge)
+        self._row.setSpacing(edge)
+        for pane in (self.raw_pane, self.restored_pane, self.compare_pane):
+            pane.rescale(scale)
+
+    def show_readout(self) -> None:
+        """Write the pixel under the cursor, or what is known of the image, under it."""
+        state, cursor = self._state, self._cursor
+        at = None if cursor is None else (int(cursor[0] // 1), int(cursor[1] // 1))
+        if self.single:
+            text = ""
+            if state is not None and at is not None:
+                text = both_readouts(state.raw.image, state.restored.image, *at, self._camera)
+            if not text and state is not None:
+                text = self._spread_text or state.raw.details
+            self.compare_pane.show_readout(text)
+            return
+        for pane, content in (
+            (self.raw_pane, state.raw if state else None),
+            (self.restored_pane, state.restored if state else None),
+        ):
+            text = ""
+            if content is not None and at is not None:
+                text = readout(content.image, *at, self._camera)
+            pane.show_readout(text or (content.details if content is not None else ""))
+
+    def _zoom_to(self, width: float, height: float) -> None:
+        self.fitted = False
+        x0, y0, x1, y1 = self.panes[0].view()
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        self._set_view((x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+
+    def _set_view(self, view: View) -> None:
+        for pane in self.panes:
+            pane.set_view(view)
+        self.refresh()
+
+    def _hovered(self, pane: ImagePane, at: tuple[float, float] | None) -> None:
+        self._cursor = at
+        for other in (self.raw_pane, self.restored_pane):
+            other.set_marker(None if other is pane else at)
+        self.show_readout()
+
+    def _moved(self, pane: ImagePane) -> None:
+        self.fitted = False
+        for other in self.panes:
+            if other is not pane:
+                other.set_view(pane.view())
+        self.refresh()
