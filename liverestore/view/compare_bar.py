@@ -82,6 +82,10 @@ class CompareControls(QWidget):
             widget.setFixedWidth(round(width * scale))
         self.pause.setFixedWidth(round(82 * scale))
 
+    def show_unit(self, *, in_counts: bool) -> None:
+        """A difference in counts takes its range from Min and Max, not from the box."""
+        self.limit.setEnabled(not in_counts)
+
     def next_mode(self) -> None:
         """Choose the next mode of the list."""
         self.mode.setCurrentIndex((self.mode.currentIndex() + 1) % self.mode.count())

@@ -148,6 +148,8 @@ class ComparePane(ImagePane):
         self._limit = 5.0
         self._restored: Restored | None = None
         self._noise: NoiseScale | None = None
+        self.in_counts = False
+        """Whether the difference shown has no noise to be measured by."""
         self.spread: float | None = None
         """Standard deviation of the difference on the screen, in its unit."""
 
@@ -167,6 +169,7 @@ class ComparePane(ImagePane):
         if made is not self._restored:
             self._noise = None if made is None else noise_of(made, camera)
         in_counts = difference_mode and made is not None and self._noise is None
+        self.in_counts = in_counts
         pane, badge = single_pane(
             state, comparison.mode, restored=blink_restored, in_counts=in_counts
         )

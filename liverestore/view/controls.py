@@ -57,7 +57,7 @@ class _Bar(QFrame):
         for widget in widgets:
             self._row.addWidget(widget)
 
-    def _gap(self, width: int = 14) -> None:
+    def _gap(self, width: int = 9) -> None:
         spacer = QWidget(self)
         spacer.setStyleSheet("background: transparent")
         self._widths[spacer] = width

@@ -126,6 +126,7 @@ class LiveWindow(QWidget):
 
     def _apply(self, before: DisplayState | None, state: DisplayState, now_s: float) -> None:
         self.deck.show_state(state, now_s)
+        self.display.compare.show_unit(in_counts=self.deck.compare_pane.in_counts)
         self.acquisition.show_run(state.run_text, state.run_tone)
         self.notices.show_notices(state.notices)
         if before is None or state.cells is not before.cells:

@@ -229,6 +229,7 @@ def test_an_unknown_camera_gives_counts_and_says_so(open_window, pair):
     assert pane.image.item.image[0, 0] == 80.0
     assert "not known" in pane.image.overlay.cautions[0]
     assert pane.scale_bar.words[1].endswith(" counts")
+    assert not window.display.compare.limit.isEnabled()
     assert pane.caption.text() == "raw \u2212 restored, in counts"
 
 
@@ -239,6 +240,7 @@ def test_the_rig_gives_the_noise_where_the_filter_needed_none(open_window, pair)
     window.set_mode(Mode.DIFFERENCE)
     window.tick()
     assert window.deck.compare_pane.scale_bar.words[1] == "+5 \u03c3"
+    assert window.display.compare.limit.isEnabled()
 
 
 def test_the_difference_is_never_of_two_moments(running, make_frame, clock):
@@ -335,3 +337,12 @@ def test_the_question_mark_lists_every_key(running, settle):
     QTest.keyClicks(window.raw_pane.image, "?")
     QTest.mouseClick(window.keys, Qt.MouseButton.LeftButton)
     assert not window.keys.isVisible()
+
+
+def test_the_state_of_a_run_with_a_long_name_is_not_cut_off(running, make_status, settle):
+    window, feed = running
+    feed.report(make_status(rig="Demo: simulated cells, 60x/1.2 W"))
+    window.tick()
+    settle()
+    label = window.acquisition.run_label
+    assert label.fontMetrics().horizontalAdvance(label.text()) <= label.width()
