@@ -250,6 +250,7 @@ def _leaky(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
 
 
 OPERATORS: dict[str, Operator] = {
+    "Abs": _unary(torch.abs),
     "Add": _binary(torch.add),
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
@@ -265,6 +266,7 @@ OPERATORS: dict[str, Operator] = {
         _given(inputs, 1),
         rounding_mode=None if _given(inputs, 0).is_floating_point() else "trunc",
     ),
+    "Exp": _unary(torch.exp),
     "Expand": lambda inputs, _: _given(inputs, 0).broadcast_to(
         np.broadcast_shapes(_given(inputs, 0).shape, _whole(inputs, 1))
     ),

@@ -155,7 +155,7 @@ def test_an_adversarial_step_is_made_on_the_device(recipe, uploads):
             else (CrossModalityGenerator(0.0625), CrossModalityDiscriminator(0.0625))
         )
     source = SOURCES["deepz" if recipe == "deepz" else "confocal"]()
-    job = _Job(make, tell, AdversarialSettings(recipe, iterations=4))
+    job = _Job(make, tell, AdversarialSettings(recipe, iterations=4), {})
     with OnlyOn():
         for iteration in range(3):
             losses = job.step(*source.pair(iteration))
