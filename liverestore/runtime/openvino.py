@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections import OrderedDict
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
 
-__all__ = ["OpenVinoRuntime", "Precision", "has_bf16", "is_incompatible"]
+__all__ = ["OpenVinoRuntime", "Precision", "has_bf16", "is_incompatible", "shared_core"]
 
 Precision = Literal["f32", "bf16"]
 
@@ -29,11 +30,22 @@ def is_incompatible(spec: ModelSpec) -> Literal[False] | str:
     return False
 
 
-def has_bf16() -> bool:
-    """Whether this processor multiplies in bfloat16 by itself."""
+@functools.cache
+def shared_core() -> Any:
+    """The process's one OpenVINO core, which lives as long as the process.
+
+    A core gives the thread a signal stack and, closed, the one that it found. Of two that are
+    not closed in reverse order the freed stack of the other is left behind, and the next signal,
+    a Ctrl-C, ends the process with a segmentation fault.
+    """
     import openvino
 
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return openvino.Core()
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies in bfloat16 by itself."""
+    return "BF16" in shared_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVinoRuntime:
@@ -60,7 +72,7 @@ class OpenVinoRuntime:
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = threads
         self._openvino = openvino
-        self._core: Any = openvino.Core()
+        self._core: Any = shared_core()
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         version = openvino.get_version().split("-")[0]
         self._description = f"openvino {version} CPU {precision}"

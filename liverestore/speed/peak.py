@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from liverestore.runtime.openvino import shared_core
 from liverestore.speed.lanes import Matmul
 from liverestore.speed.race import Contender
 
@@ -40,7 +41,7 @@ def processor_peak(precision: str) -> Matmul:
     product = opset13.matmul(entry, opset13.constant(values), False, False)
     options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     model = openvino.Model([opset13.result(product)], [entry])
-    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    request = shared_core().compile_model(model, "CPU", options).create_infer_request()
     request.set_input_tensor(openvino.Tensor(values))
     how = f"OpenVINO, matrix product of {_EDGE}, {precision}"
     return Matmul(Contender(f"peak {precision}", request.infer), _FLOP, how)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from liverestore.errors import LiverestoreError
 from liverestore.model_spec import ModelSpec
+from liverestore.runtime.openvino import shared_core
 from liverestore.speed.race import Contender
 
 __all__ = ["PEERS", "Peer", "open_peers", "openvino_bare", "why_no_compiler"]
@@ -41,7 +42,7 @@ def openvino_bare(spec: ModelSpec, batch: NDArray[np.float32], precision: str) -
     import openvino
 
     options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-    core = openvino.Core()
+    core = shared_core()
     model = core.read_model(str(spec.weights))
     model.reshape({model.input(0): list(batch.shape)})
     request = core.compile_model(model, "CPU", options).create_infer_request()

@@ -278,7 +278,7 @@ def test_ctrl_c_leaves_whole_stacks(liverestore, folder, monkeypatch):
         for plane in planes(*arguments, **options):
             made.append(plane)
             if len(made) == 5:
-                signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
+                signal.raise_signal(signal.SIGINT)
             yield plane
 
     monkeypatch.setattr(restore_job, "restore_planes", interrupted)

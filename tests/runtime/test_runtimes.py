@@ -1,5 +1,8 @@
 """One contract for all runtimes, and what is special to each."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -120,3 +123,30 @@ def test_filters_do_not_lose_the_mean():
     for name in ("mean5", "median5"):
         out = open_runtime(find_engine(name)).infer(picture)
         assert out.mean() == pytest.approx(picture.mean(), rel=0.01)
+
+
+CTRL_C = """
+import gc, signal
+import numpy as np
+from liverestore.model_spec import find_engine
+from liverestore.runtime.openvino import OpenVinoRuntime
+
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+spec = find_engine("denoise-live")
+runtimes = [OpenVinoRuntime(spec) for _ in range(2)]
+for runtime in runtimes:
+    runtime.infer(np.ones((1, 1, 64, 64), np.float32))
+while runtimes:
+    runtimes.pop(0).close()
+    gc.collect()
+    signal.raise_signal(signal.SIGINT)
+assert len(heard) == 2
+"""
+
+
+def test_ctrl_c_is_heard_after_runtimes_were_closed_in_any_order():
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -114,7 +114,7 @@ def test_frames_that_are_given_up_are_reported(plan_for, tmp_path):
     def impatient(status):
         if status.state == "running" or any("Ctrl-C again" in line for line in status.notices):
             asked.append(status.state)
-            press_ctrl_c()
+            signal.raise_signal(signal.SIGINT)
 
     targets = {"capture": fake.capture_with_a_slow_disk}
     result = Supervisor(plan_for(raw_path=tmp_path), targets, on_status=impatient).run()
@@ -126,17 +126,7 @@ def test_frames_that_are_given_up_are_reported(plan_for, tmp_path):
 def told_to_stop(status):
     """Ctrl-C, once, when the run is up."""
     if status.state == "running":
-        press_ctrl_c()
-
-
-def press_ctrl_c():
-    """What Python calls at Ctrl-C, without the signal.
-
-    Libraries that other tests load into this process give the thread a signal stack too small
-    for the registers of a large processor, and a real signal would end the process. Real ones
-    reach real processes below.
-    """
-    signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
+        signal.raise_signal(signal.SIGINT)
 
 
 SCRIPT = """
