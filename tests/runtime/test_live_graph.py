@@ -2,7 +2,6 @@
 
 import numpy as np
 import onnx
-import openvino
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -23,6 +22,7 @@ from liverestore.runtime.graph_feed import (
     put_frame,
 )
 from liverestore.runtime.half_precision import with_half_middle
+from liverestore.runtime.openvino import shared_core
 
 NETWORKS = [spec for spec in list_engines() if spec.weights is not None]
 DENOISERS = [spec for spec in NETWORKS if not spec.refocuses]
@@ -86,7 +86,7 @@ def frame(pixels):
 
 
 def run(model, feed):
-    core = openvino.Core()
+    core = shared_core()
     compiled = core.compile_model(
         core.read_model(model.SerializeToString()),
         "CPU",
@@ -283,7 +283,7 @@ def test_a_distance_goes_in_beside_the_picture(planes):
     got = live(model, pixels, CAMERA, (16, 24), {"waves": waves})
     assert len(got) == planes
     z = CAMERA.stabilise(pixels)
-    core = openvino.Core()
+    core = shared_core()
     network = core.compile_model(core.read_model(small_network(2)), "CPU",
                                  {"INFERENCE_PRECISION_HINT": "f32"})  # fmt: skip
     for picture, distance in zip(got, waves, strict=True):

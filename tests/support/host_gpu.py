@@ -9,7 +9,8 @@ from collections import deque
 
 import numpy as np
 import onnx
-import openvino
+
+from liverestore.runtime.openvino import shared_core
 
 _SIZES = {1: np.float32, 2: np.uint8}
 
@@ -271,7 +272,7 @@ class HostContext:
         self.plan = plan
         self.shapes, self.addresses = {}, {}
         self.scratch = None
-        core = openvino.Core()
+        core = shared_core()
         self.compiled = core.compile_model(
             core.read_model(plan.model.SerializeToString()),
             "CPU",
