@@ -100,6 +100,8 @@ class Restored:
     pixels: NDArray[np.generic]
     source: Frame
     provenance: Provenance
+    rival: Restored | None = None
+    """The same frame restored by a second engine, to compare the two on the screen."""
 
     def __post_init__(self) -> None:
         self.pixels.setflags(write=False)

@@ -19,7 +19,12 @@ __all__ = [
     "RunStatus",
     "SetEngine",
     "SetExposure",
+    "SetLive",
+    "SetRecording",
+    "SetRival",
+    "SetRoi",
     "SetZ",
+    "Snap",
     "Stop",
     "ViewReport",
     "Word",
@@ -55,6 +60,14 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     """Median time from capture to result over the last frames."""
     recording: str | None = None
     """Where raw frames go; None when nothing is saved."""
+    live: bool = True
+    """Whether the camera delivers frames; while it does not, no light is spent."""
+    disk_left_s: float | None = None
+    """Time until the disk of the recording is full, at the present rate."""
+    rival: str | None = None
+    """Second engine that restores the same frames, to be compared with the first."""
+    runtime_reason: str | None = None
+    """Why this runtime serves and no faster one."""
     notices: tuple[str, ...] = ()
     """Things a person should know now, one line each, oldest first."""
 
@@ -79,9 +92,40 @@ class SetEngine(_Word, frozen=True, kw_only=True):
     """Restore with another engine from the next frame on."""
 
     name: str
+    channel: str | None = None
+    """The channel whose frames it is to restore; None: all."""
 
 
-Command = Stop | SetExposure | SetZ | SetEngine
+class SetRival(_Word, frozen=True, kw_only=True):
+    """Restore each frame with a second engine as well, or (None) no longer."""
+
+    name: str | None
+
+
+class SetLive(_Word, frozen=True, kw_only=True):
+    """Let the camera deliver frames, or pause it: the sequence ends, the device stays open."""
+
+    on: bool
+
+
+class Snap(_Word, frozen=True, kw_only=True):
+    """Take one frame while the camera is paused."""
+
+
+class SetRecording(_Word, frozen=True, kw_only=True):
+    """Begin a new raw file with the next frame, or close the one that is being written."""
+
+    on: bool
+
+
+class SetRoi(_Word, frozen=True, kw_only=True):
+    """Read out a part of the chip only."""
+
+    roi: tuple[int, int, int, int] | None
+    """(x, y, width, height) on the chip in binned pixels, x and y from 0; None: all of it."""
+
+
+Command = Stop | SetExposure | SetZ | SetEngine | SetRival | SetLive | Snap | SetRecording | SetRoi
 
 
 class Hello(_Word, frozen=True, kw_only=True):
@@ -161,4 +205,9 @@ Word = (
     | SetExposure
     | SetZ
     | SetEngine
+    | SetRival
+    | SetLive
+    | Snap
+    | SetRecording
+    | SetRoi
 )
