@@ -1,21 +1,133 @@
-"""Colours and type of the live view: dark, so that a dim sample is what one sees."""
+"""Colours and type of the live view.
+
+Dark, so that a dim sample is what one sees; or light, for a lit office. Image areas stay dark
+in both: `COLOURS` are the colours of the dark theme and of all that is painted over an image.
+"""
 
 from __future__ import annotations
 
-__all__ = ["COLOURS", "scale_for", "stylesheet"]
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-COLOURS = {
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "COLOURS",
+    "GROUNDS",
+    "THEMES",
+    "PlotColours",
+    "plot_colours",
+    "scale_for",
+    "stylesheet",
+]
+
+COLOURS: dict[str, str] = {
     "window": "#14171a",
     "panel": "#1b1f24",
     "field": "#101316",
+    "button": "#262c33",
     "line": "#2c333a",
     "text": "#dbe1e7",
     "muted": "#93a0ab",
+    "disabled": "#75818b",
+    "disabled_line": "#23282d",
     "accent": "#4cc2b0",
+    "on_accent": "#06201c",
     "warn": "#f0b84a",
-    "alarm": "#ff6464",
+    "alarm": "#ff6e6e",
+    "notice": "#3a2f14",
+    "notice_line": "#f0b84a",
+    "notice_text": "#ffdf9e",
+    "stop": "#5a1f22",
+    "stop_hover": "#74282c",
+    "stop_line": "#8d3438",
+    "stop_text": "#ffdcdc",
+    "stop_disabled": "#2a2022",
+    "stop_disabled_line": "#38292b",
+    "stop_disabled_text": "#86757a",
+    "raw": "#f0a35e",
+    "restored": "#4cc2b0",
     "image": "#050607",
 }
+
+THEMES: dict[str, Mapping[str, str]] = {
+    "dark": COLOURS,
+    "light": {
+        "window": "#e6e9ed",
+        "panel": "#f4f6f8",
+        "field": "#ffffff",
+        "button": "#e3e7ec",
+        "line": "#b7c0c8",
+        "text": "#181d21",
+        "muted": "#4f5a64",
+        "disabled": "#79848d",
+        "disabled_line": "#cfd5da",
+        "accent": "#006b60",
+        "on_accent": "#ffffff",
+        "warn": "#7d4f00",
+        "alarm": "#b3141b",
+        "notice": "#fff0c9",
+        "notice_line": "#c98d1a",
+        "notice_text": "#553800",
+        "stop": "#b3262b",
+        "stop_hover": "#9a1c21",
+        "stop_line": "#8d1a1f",
+        "stop_text": "#ffffff",
+        "stop_disabled": "#ead9da",
+        "stop_disabled_line": "#d9c3c5",
+        "stop_disabled_text": "#8a7377",
+        "raw": "#944800",
+        "restored": "#006b60",
+        "image": "#050607",
+    },
+}
+"""The themes by name; each has the same colours by name."""
+
+GROUNDS: dict[str, tuple[str, ...]] = {
+    "text": ("window", "panel", "field", "button"),
+    "muted": ("window", "panel", "field"),
+    "accent": ("panel", "button"),
+    "on_accent": ("accent",),
+    "warn": ("panel",),
+    "alarm": ("panel",),
+    "notice_text": ("notice",),
+    "stop_text": ("stop", "stop_hover"),
+    "raw": ("panel", "field"),
+    "restored": ("panel", "field"),
+}
+"""Colours of text and the grounds that each is written on (see the test of contrast)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlotColours:
+    """Colours of a plot, as "#rrggbb"."""
+
+    ground: str
+    axis: str
+    """Axis lines and numbers."""
+    grid: str
+    text: str
+    """Names of the axes."""
+    raw: str
+    restored: str
+    handle: str
+    """What the mouse takes hold of."""
+
+
+def plot_colours(theme: str = "dark") -> PlotColours:
+    """Colours of the plots of `theme`; raw and restored have the same ones in every plot."""
+    c = THEMES[theme]
+    return PlotColours(
+        ground=c["field"],
+        axis=c["muted"],
+        grid=c["line"],
+        text=c["text"],
+        raw=c["raw"],
+        restored=c["restored"],
+        handle=c["accent"],
+    )
+
 
 _BASE_SIZE = (1600.0, 900.0)
 
@@ -30,9 +142,9 @@ def scale_for(width: int, height: int) -> float:
     return max(1.0, int(wanted * 4.0) / 4.0)
 
 
-def stylesheet(scale: float) -> str:
+def stylesheet(scale: float, theme: str = "dark") -> str:
     """Qt style sheet for all widgets of the window at `scale`."""
-    c = COLOURS
+    c = THEMES[theme]
 
     def px(value: float) -> str:
         return f"{max(1, round(value * scale))}px"
@@ -60,8 +172,8 @@ def stylesheet(scale: float) -> str:
     #keys {{ background: {c["panel"]}; border: 1px solid {c["accent"]};
         border-radius: {px(6)}; padding: {px(14)}; }}
     #paneReadout {{ color: {c["text"]}; }}
-    #notices {{ background: #3a2f14; border-bottom: 1px solid {c["warn"]}; }}
-    #notices QLabel {{ background: transparent; color: #ffdf9e; }}
+    #notices {{ background: {c["notice"]}; border-bottom: 1px solid {c["notice_line"]}; }}
+    #notices QLabel {{ background: transparent; color: {c["notice_text"]}; }}
     #status {{ background: {c["panel"]}; border-top: 1px solid {c["line"]}; }}
     #status QLabel {{ background: transparent; }}
     #cellName {{ color: {c["muted"]}; font-size: {px(10)}; }}
@@ -72,31 +184,31 @@ def stylesheet(scale: float) -> str:
     QPushButton, QComboBox, QDoubleSpinBox {{
         background: {c["field"]}; border: 1px solid {c["line"]};
         border-radius: {px(3)}; min-height: {px(18)};
-        selection-background-color: {c["accent"]}; selection-color: #06201c;
+        selection-background-color: {c["accent"]}; selection-color: {c["on_accent"]};
     }}
     QPushButton, QComboBox {{ padding: {px(3)} {px(7)}; }}
     QDoubleSpinBox {{ padding: {px(3)} {px(5)}; }}
     QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{ width: 0; border: none; }}
     QDoubleSpinBox QLineEdit {{ background: transparent; border: none; }}
-    QPushButton {{ background: #262c33; }}
+    QPushButton {{ background: {c["button"]}; }}
     QPushButton:hover, QComboBox:hover, QDoubleSpinBox:hover {{ border-color: {c["muted"]}; }}
     QPushButton:focus, QComboBox:focus, QDoubleSpinBox:focus {{
         border-color: {c["accent"]}; }}
     QPushButton:pressed {{ background: {c["field"]}; }}
     QPushButton:checked {{ border-color: {c["accent"]}; color: {c["accent"]}; }}
     QPushButton:disabled, QComboBox:disabled, QDoubleSpinBox:disabled {{
-        color: #5d6770; border-color: #23282d; }}
-    QPushButton#stop {{ background: #5a1f22; border-color: #8d3438; color: #ffdcdc;
-        font-weight: 600; padding: {px(3)} {px(16)}; }}
-    QPushButton#stop:hover {{ background: #74282c; }}
-    QPushButton#stop:disabled {{ background: #2a2022; border-color: #38292b;
-        color: #86757a; }}
+        color: {c["disabled"]}; border-color: {c["disabled_line"]}; }}
+    QPushButton#stop {{ background: {c["stop"]}; border-color: {c["stop_line"]};
+        color: {c["stop_text"]}; font-weight: 600; padding: {px(3)} {px(16)}; }}
+    QPushButton#stop:hover {{ background: {c["stop_hover"]}; }}
+    QPushButton#stop:disabled {{ background: {c["stop_disabled"]};
+        border-color: {c["stop_disabled_line"]}; color: {c["stop_disabled_text"]}; }}
     QPushButton#step {{ padding: {px(3)} {px(6)}; min-width: {px(16)}; }}
-    QPushButton#dismiss {{ background: transparent; border: none; color: #ffdf9e;
+    QPushButton#dismiss {{ background: transparent; border: none; color: {c["notice_text"]};
         padding: {px(1)} {px(6)}; }}
     QComboBox::drop-down {{ border: none; width: {px(18)}; }}
     QComboBox QAbstractItemView {{ background: {c["field"]};
-        selection-background-color: {c["accent"]}; selection-color: #06201c; }}
+        selection-background-color: {c["accent"]}; selection-color: {c["on_accent"]}; }}
     QCheckBox::indicator {{ width: {px(14)}; height: {px(14)};
         border: 1px solid {c["muted"]}; border-radius: {px(2)}; background: {c["field"]}; }}
     QCheckBox::indicator:checked {{ background: {c["accent"]};

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from liverestore.view.theme import COLOURS
+from liverestore.view.themed import colours_of
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent, QResizeEvent, QWheelEvent
@@ -152,7 +152,7 @@ class ChoiceBox(QComboBox):
         super().paintEvent(event)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(COLOURS["muted" if self.isEnabled() else "line"]), 1.6))
+        painter.setPen(QPen(QColor(colours_of(self)["muted" if self.isEnabled() else "line"]), 1.6))
         half = self.height() / 7.0
         x, y = self.width() - 3.2 * half, self.height() / 2.0
         for side in (-1.0, 1.0):
@@ -183,7 +183,7 @@ class TickBox(QCheckBox):
         square = self.style().subElementRect(QStyle.SubElement.SE_CheckBoxIndicator, option, self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(COLOURS["field"]), max(1.8, square.width() / 7.0)))
+        painter.setPen(QPen(QColor(colours_of(self)["field"]), max(1.8, square.width() / 7.0)))
         at = [
             QPointF(square.left() + u * square.width(), square.top() + v * square.height())
             for u, v in ((0.24, 0.54), (0.43, 0.73), (0.78, 0.30))

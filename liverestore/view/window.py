@@ -18,6 +18,7 @@ from liverestore.view.presenter import Presenter
 from liverestore.view.shortcuts import bind_shortcuts
 from liverestore.view.statusbar import NoticeBar, StatusBar
 from liverestore.view.theme import scale_for, stylesheet
+from liverestore.view.themed import wear_theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +66,8 @@ class LiveWindow(QWidget):
         self._feed_trouble: tuple[str, ...] = ()
         self.state: DisplayState | None = None
         """What was painted last."""
+        self.theme = "dark"
+        """Name of the theme worn now."""
 
         self.acquisition = AcquisitionBar(engines, self)
         self.deck = ImageDeck(camera, self)
@@ -123,6 +126,12 @@ class LiveWindow(QWidget):
     def set_mode(self, mode: Mode) -> None:
         """Compare raw and restored in another way."""
         self.display.compare.choose(mode)
+
+    def set_theme(self, theme: str) -> None:
+        """Wear `theme`, one of `theme.THEMES`; image areas stay dark."""
+        self.theme = theme
+        wear_theme(self, theme)
+        self.setStyleSheet(stylesheet(self._scale, theme))
 
     def _apply(self, before: DisplayState | None, state: DisplayState, now_s: float) -> None:
         self.deck.show_state(state, now_s)
@@ -212,7 +221,7 @@ class LiveWindow(QWidget):
         if scale == self._scale:
             return
         self._scale = scale
-        self.setStyleSheet(stylesheet(scale))
+        self.setStyleSheet(stylesheet(scale, self.theme))
         for part in (self.acquisition, self.display, self.deck, self.status):
             part.rescale(scale)
 
