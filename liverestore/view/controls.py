@@ -1,70 +1,29 @@
-"""The two rows of controls: what the microscope does, and how it is displayed."""
+"""What the microscope does: run, engine, exposure, focus."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 from liverestore.status import RunStatus, SetEngine, SetExposure, SetZ, Stop
-from liverestore.view.compare_bar import CompareControls
-from liverestore.view.levels import level_decimals
-from liverestore.view.luts import LUTS
-from liverestore.view.widgets import ChoiceBox, ElidedLabel, Follower, NumberBox, TickBox, set_tone
+from liverestore.view.control_bar import ControlBar
+from liverestore.view.widgets import ChoiceBox, ElidedLabel, Follower, NumberBox, set_tone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from liverestore.frame import FrameHeader
-    from liverestore.view.compare import Comparison
     from liverestore.view.display import Tone
-    from liverestore.view.levels import Levels
 
-__all__ = ["AcquisitionBar", "DisplayBar"]
+__all__ = ["AcquisitionBar"]
 
 _Z_STEPS_UM = ("0.1", "0.2", "0.5", "1", "2", "5", "10")
 _NOT_REPORTED = "the source does not report it"
 
 
-class _Bar(QFrame):
-    """A row of named controls."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setObjectName("bar")
-        self._row = QHBoxLayout(self)
-        self._widths: dict[QWidget, int] = {}
-
-    def rescale(self, scale: float) -> None:
-        """Fit widths and gaps to a text that is `scale` times the normal size."""
-        self._row.setContentsMargins(
-            round(12 * scale), round(5 * scale), round(12 * scale), round(5 * scale)
-        )
-        self._row.setSpacing(round(7 * scale))
-        for widget, width in self._widths.items():
-            widget.setFixedWidth(round(width * scale))
-
-    def _add(self, name: str, *widgets: QWidget, width: int | None = None) -> None:
-        """`name` and its controls, the first of them `width` px wide at normal size."""
-        if name:
-            label = QLabel(name, self)
-            label.setProperty("role", "name")
-            label.setBuddy(widgets[0])
-            self._row.addWidget(label)
-        if width is not None:
-            self._widths[widgets[0]] = width
-        for widget in widgets:
-            self._row.addWidget(widget)
-
-    def _gap(self, width: int = 9) -> None:
-        spacer = QWidget(self)
-        spacer.setStyleSheet("background: transparent")
-        self._widths[spacer] = width
-        self._row.addWidget(spacer)
-
-
-class AcquisitionBar(_Bar):
+class AcquisitionBar(ControlBar):
     """Run, engine, exposure, focus and Stop; every change goes out as a `Command`."""
 
     command = Signal(object)
@@ -95,16 +54,16 @@ class AcquisitionBar(_Bar):
         self.stop.setObjectName("stop")
         self.stop.setToolTip("End the run; the raw file is closed properly (Ctrl+.)")
 
-        self._row.addWidget(self.run_label, 1)
-        self._add("Engine", self.engine, width=190)
-        self._gap()
-        self._add("Exposure", self.exposure, width=104)
-        self._gap()
-        self._add("Focus z", self.z, self.z_down, self.z_up, width=104)
-        self._add("step", self.z_step, width=66)
-        self._row.addWidget(QLabel("µm", self))
-        self._gap()
-        self._row.addWidget(self.stop)
+        self.row.addWidget(self.run_label, 1)
+        self.add_named("Engine", self.engine, width=190)
+        self.add_gap()
+        self.add_named("Exposure", self.exposure, width=104)
+        self.add_gap()
+        self.add_named("Focus z", self.z, self.z_down, self.z_up, width=104)
+        self.add_named("step", self.z_step, width=66)
+        self.row.addWidget(QLabel("µm", self))
+        self.add_gap()
+        self.row.addWidget(self.stop)
 
         self.engine.textActivated.connect(self._ask_engine)
         self.exposure.valueChanged.connect(self._ask_exposure)
@@ -194,120 +153,3 @@ class AcquisitionBar(_Bar):
         self._stop_asked = True
         self._follow_stop(None)
         self.command.emit(Stop())
-
-
-class DisplayBar(_Bar):
-    """LUT, levels, zoom: changes only what is seen, never the data."""
-
-    lut_chosen = Signal(str)
-    autostretch_changed = Signal(bool, float)
-    """On or off, and the ignored percentage."""
-    levels_set = Signal(float, float)
-    """(black, white) in counts, set by hand."""
-    fit_asked = Signal()
-    one_to_one_asked = Signal()
-
-    def __init__(
-        self, lut: str, ignore_percent: float, comparison: Comparison, parent: QWidget
-    ) -> None:
-        super().__init__(parent)
-        self.compare = CompareControls(comparison, self)
-        self.lut = ChoiceBox("lut", tuple(LUTS), "Colours of both images (L: next)", self)
-        self.lut.setCurrentText(lut)
-        self.auto = TickBox("Autostretch", self)
-        self.auto.setObjectName("autostretch")
-        self.auto.setChecked(True)
-        self.auto.setToolTip("Levels follow the image (A)")
-        self.ignore = NumberBox(
-            "ignore",
-            low=0.0,
-            high=25.0,
-            decimals=2,
-            suffix=" %",
-            tip="Pixels left outside of the levels at either end",
-            parent=self,
-        )
-        self.ignore.setSingleStep(0.1)
-        self.ignore.setValue(ignore_percent)
-        self.low = self._level_box("low", "Count shown as the darkest colour")
-        self.high = self._level_box("high", "Count shown as the brightest colour")
-        self.fit = QPushButton("Fit", self)
-        self.fit.setObjectName("fit")
-        self.fit.setToolTip("Show the whole frame (F, or a double click)")
-        self.one_to_one = QPushButton("1:1", self)
-        self.one_to_one.setObjectName("oneToOne")
-        self.one_to_one.setToolTip("One camera pixel on one screen pixel (1)")
-        self.zoom_label = QLabel("", self)
-        self.zoom_label.setProperty("role", "name")
-
-        self._row.addWidget(self.compare)
-        self._gap()
-        self._add("LUT", self.lut, width=100)
-        self._gap()
-        self._row.addWidget(self.auto)
-        self._add("ignore", self.ignore, width=72)
-        self._gap()
-        self._add("Min", self.low, width=84)
-        self._add("Max", self.high, width=84)
-        self._row.addStretch(1)
-        self._row.addWidget(self.zoom_label)
-        self._row.addWidget(self.fit)
-        self._row.addWidget(self.one_to_one)
-
-        self.lut.currentTextChanged.connect(self.lut_chosen)
-        self.auto.toggled.connect(self._auto_changed)
-        self.ignore.valueChanged.connect(self._auto_changed)
-        self.low.valueChanged.connect(self._levels_changed)
-        self.high.valueChanged.connect(self._levels_changed)
-        self.fit.clicked.connect(self.fit_asked)
-        self.one_to_one.clicked.connect(self.one_to_one_asked)
-
-    def rescale(self, scale: float) -> None:
-        """See `_Bar.rescale`."""
-        super().rescale(scale)
-        self.compare.rescale(scale)
-
-    def next_lut(self) -> None:
-        """Choose the next LUT of the list."""
-        self.lut.setCurrentIndex((self.lut.currentIndex() + 1) % self.lut.count())
-
-    def show_levels(self, levels: Levels, *, whole: bool) -> None:
-        """Show `levels` in counts; `whole` for integer cameras."""
-        decimals = level_decimals(levels, whole=whole)
-        for box, value in ((self.low, levels[0]), (self.high, levels[1])):
-            if box.hasFocus():
-                continue
-            if box.decimals() != decimals:
-                blocked = box.blockSignals(True)
-                box.setDecimals(decimals)
-                box.blockSignals(blocked)
-            box.show_value(round(value, decimals))
-
-    def show_zoom(self, screen_px_per_pixel: float) -> None:
-        """Show the zoom in percent."""
-        text = f"{100 * screen_px_per_pixel:.0f} %"
-        if self.zoom_label.text() != text:
-            self.zoom_label.setText(text)
-
-    def _level_box(self, name: str, tip: str) -> NumberBox:
-        box = NumberBox(name, low=-1e9, high=1e9, decimals=0, tip=tip, parent=self)
-        box.setSingleStep(10.0)
-        box.show_unknown()
-        return box
-
-    def _auto_changed(self, *_: object) -> None:
-        self.autostretch_changed.emit(self.auto.isChecked(), self.ignore.value())
-
-    def _levels_changed(self, *_: object) -> None:
-        low, high = self.low.value(), self.high.value()
-        if high <= low:
-            # The box that was not touched gives way, so that black stays below white.
-            other = self.high if self.sender() is self.low else self.low
-            blocked = other.blockSignals(True)
-            other.setValue(low + 1.0 if other is self.high else high - 1.0)
-            other.blockSignals(blocked)
-            low, high = self.low.value(), self.high.value()
-        blocked = self.auto.blockSignals(True)
-        self.auto.setChecked(False)
-        self.auto.blockSignals(blocked)
-        self.levels_set.emit(low, high)

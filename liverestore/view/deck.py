@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from liverestore.view.compare import Blink, Comparison, Mode
@@ -14,6 +14,8 @@ from liverestore.view.luts import lut_table
 from liverestore.view.panes import ImagePane
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
     from liverestore.rig import CameraConfig
     from liverestore.view.display import DisplayState
     from liverestore.view.panes import View
@@ -161,6 +163,17 @@ class ImageDeck(QWidget):
         """Magnify by `factor` around the present centre."""
         x0, y0, x1, y1 = self.panes[0].view()
         self._zoom_to((x1 - x0) / factor, (y1 - y0) / factor)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Keep a fitted image fitted."""
+        super().resizeEvent(event)
+        if self.fitted:
+            # The panes get their new size only after this event.
+            QTimer.singleShot(0, self, self._fit_again)
+
+    def _fit_again(self) -> None:
+        if self.fitted:
+            self.fit()
 
     def rescale(self, scale: float) -> None:
         """Fit gaps and texts to a text that is `scale` times the normal size."""

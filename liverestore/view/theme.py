@@ -181,6 +181,16 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
     #cellValue[tone="muted"] {{ color: {c["muted"]}; }}
     #cellValue[tone="warn"] {{ color: {c["warn"]}; }}
     #cellValue[tone="alarm"] {{ color: {c["alarm"]}; font-weight: 700; }}
+    #drawer, #drawerScroll, #drawerContent {{ background: {c["window"]}; }}
+    #tool {{ background: {c["panel"]}; border: 1px solid {c["line"]};
+        border-radius: {px(4)}; }}
+    #tool QLabel, #tool QCheckBox {{ background: transparent; }}
+    #tool QLabel[role="name"] {{ color: {c["muted"]}; }}
+    #toolTitle {{ font-weight: 600; font-size: {px(14)}; }}
+    QScrollBar:vertical {{ background: transparent; width: {px(8)}; margin: 0; }}
+    QScrollBar::handle:vertical {{ background: {c["line"]}; border-radius: {px(3)};
+        min-height: {px(30)}; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; }}
     QPushButton, QComboBox, QDoubleSpinBox {{
         background: {c["field"]}; border: 1px solid {c["line"]};
         border-radius: {px(3)}; min-height: {px(18)};
@@ -204,6 +214,12 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
     QPushButton#stop:disabled {{ background: {c["stop_disabled"]};
         border-color: {c["stop_disabled_line"]}; color: {c["stop_disabled_text"]}; }}
     QPushButton#step {{ padding: {px(3)} {px(6)}; min-width: {px(16)}; }}
+    QPushButton#toolButton {{ background: {c["panel"]}; color: {c["muted"]};
+        padding: {px(2)} {px(10)}; min-height: {px(16)}; }}
+    QPushButton#toolButton:checked {{ color: {c["accent"]}; }}
+    QPushButton#toolClose {{ background: transparent; border: none; color: {c["muted"]};
+        padding: 0 {px(5)}; }}
+    QPushButton#toolClose:hover {{ color: {c["text"]}; }}
     QPushButton#dismiss {{ background: transparent; border: none; color: {c["notice_text"]};
         padding: {px(1)} {px(6)}; }}
     QComboBox::drop-down {{ border: none; width: {px(18)}; }}

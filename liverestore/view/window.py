@@ -6,13 +6,15 @@ import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from liverestore.errors import LiverestoreError
 from liverestore.view.compare import Mode
-from liverestore.view.controls import AcquisitionBar, DisplayBar
+from liverestore.view.controls import AcquisitionBar
 from liverestore.view.deck import ImageDeck
 from liverestore.view.display import DisplayState
+from liverestore.view.display_bar import DisplayBar
+from liverestore.view.drawer import ToolDrawer
 from liverestore.view.key_list import KeyList
 from liverestore.view.presenter import Presenter
 from liverestore.view.shortcuts import bind_shortcuts
@@ -71,6 +73,7 @@ class LiveWindow(QWidget):
 
         self.acquisition = AcquisitionBar(engines, self)
         self.deck = ImageDeck(camera, self)
+        self.drawer = ToolDrawer(self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.notices = NoticeBar(self)
         self.raw_pane, self.restored_pane = self.deck.raw_pane, self.deck.restored_pane
@@ -174,7 +177,11 @@ class LiveWindow(QWidget):
         column.addWidget(self.acquisition)
         column.addWidget(self.display)
         column.addWidget(self.notices)
-        column.addWidget(self.deck, 1)
+        row = QHBoxLayout()
+        row.setSpacing(0)
+        row.addWidget(self.deck, 1)
+        row.addWidget(self.drawer)
+        column.addLayout(row, 1)
         column.addWidget(self.status)
 
     def _connect(self) -> None:
@@ -210,6 +217,7 @@ class LiveWindow(QWidget):
             "full_screen": self._toggle_full_screen,
             "keys": self.keys.toggle,
             "put_away": self.keys.hide,
+            **self.drawer.actions_by_key,
         }
         bind_shortcuts(self, actions)
 
@@ -222,20 +230,13 @@ class LiveWindow(QWidget):
             return
         self._scale = scale
         self.setStyleSheet(stylesheet(scale, self.theme))
-        for part in (self.acquisition, self.display, self.deck, self.status):
+        for part in (self.acquisition, self.display, self.deck, self.drawer, self.status):
             part.rescale(scale)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Keep the text readable and a fitted image fitted."""
+        """Keep the text readable."""
         super().resizeEvent(event)
         self._rescale()
-        if self.deck.fitted:
-            # The panes get their new size only after this event.
-            QTimer.singleShot(0, self, self._fit_again)
-
-    def _fit_again(self) -> None:
-        if self.deck.fitted:
-            self.fit()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """Stop painting and let go of the run, which goes on."""
