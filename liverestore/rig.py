@@ -17,10 +17,12 @@ from msgspec import Meta
 
 from liverestore.errors import UserError
 from liverestore.paths import rig_folders
+from liverestore.rig_channels import ChannelConfig, channels_inconsistency
 from liverestore.rig_messages import numbers, unknown_key, wrong_value
 
 __all__ = [
     "CameraConfig",
+    "ChannelConfig",
     "IlluminationConfig",
     "OpticsConfig",
     "RigConfig",
@@ -131,6 +133,8 @@ class RigConfig(_Section, frozen=True):
     optics: OpticsConfig = OpticsConfig()
     illumination: IlluminationConfig = IlluminationConfig()
     specimen: SpecimenConfig | None = None
+    channels: tuple[ChannelConfig, ...] = ()
+    """Taken in turn where there are two or more."""
     origin: str = ""
 
 
@@ -296,7 +300,7 @@ def _inconsistency(rig: RigConfig) -> str | None:
         value = getattr(source, name)
         if value and not Path(value).exists():
             return f"source.{name}: got {value}, which does not exist; {remedy}"
-    return _camera_inconsistency(rig.camera)
+    return _camera_inconsistency(rig.camera) or channels_inconsistency(rig.channels, source.kind)
 
 
 def _camera_inconsistency(camera: CameraConfig) -> str | None:

@@ -98,6 +98,14 @@ def _struct_of(annotation: Any) -> Struct | None:
     return None
 
 
+def _list_of(annotation: Any) -> Struct | None:
+    """The struct in an annotation such as `tuple[ChannelConfig, ...]`: a list of tables."""
+    kind = inspect.type_info(annotation)
+    if isinstance(kind, inspect.VarTupleType) and isinstance(kind.item_type, inspect.StructType):
+        return kind.item_type.cls
+    return None
+
+
 def _inner(kind: inspect.Type, part: str) -> inspect.Type:
     """The type of member `part` of a value of type `kind`."""
     for option in _options(kind):
@@ -109,6 +117,8 @@ def _inner(kind: inspect.Type, part: str) -> inspect.Type:
             return option.value_type
         if isinstance(option, inspect.TupleType):
             return option.item_types[int(part)]
+        if isinstance(option, inspect.VarTupleType):
+            return option.item_type
     return kind
 
 
@@ -123,6 +133,10 @@ def _unknown_keys(
             yield path, key, list(fields)
         elif isinstance(value, dict) and (inner := _struct_of(fields[key])):
             yield from _unknown_keys(value, inner, f"{path}{key}.")
+        elif isinstance(value, list) and (inner := _list_of(fields[key])):
+            for number, table in enumerate(value):
+                if isinstance(table, dict):
+                    yield from _unknown_keys(table, inner, f"{path}{key}[{number}].")
 
 
 def _describe(kind: inspect.Type) -> str:
@@ -138,6 +152,8 @@ def _describe(kind: inspect.Type) -> str:
         )
     if isinstance(kind, inspect.StructType | inspect.DictType):
         return "a table"
+    if isinstance(kind, inspect.VarTupleType):
+        return "a list of tables, each of which begins with its name in [[double brackets]]"
     if isinstance(kind, inspect.TupleType):
         return f"{len(kind.item_types)} values: [{', '.join(map(_describe, kind.item_types))}]"
     if isinstance(kind, inspect.BoolType):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from liverestore.errors import UserError
 from liverestore.optics import Optics
 from liverestore.rig import RigConfig
+from liverestore.rig_channels import ChannelConfig
 
 __all__ = ["optics_of"]
 
@@ -17,12 +18,14 @@ _NEEDED = (
 )
 
 
-def optics_of(rig: RigConfig) -> Optics:
+def optics_of(rig: RigConfig, channel: ChannelConfig | None = None) -> Optics:
     """The detection path of `rig`; a depth that it does not state is taken as 0.
 
-    Raises `UserError` naming the fields that the rig leaves out.
+    The wavelength is that of `channel` where it has its own. Raises `UserError` naming the fields that the rig leaves out.
     """
     values = {name: getattr(rig.optics, name) for name in _NEEDED}
+    if channel is not None and channel.wavelength_nm is not None:
+        values["wavelength_nm"] = channel.wavelength_nm
     missing = [f"optics.{name}" for name, value in values.items() if value is None]
     if missing:
         raise UserError(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from liverestore.frame import PixelDtype
 from liverestore.optics import Optics, radial_psf
 from liverestore.rig import CameraConfig, SpecimenConfig
 
-__all__ = ["Specimen", "expose", "pixel_dtype"]
+__all__ = ["STAINS", "Specimen", "expose", "pixel_dtype"]
 
 _CANVAS_MAX_PX = 600
 """Longest side simulated; a larger chip sees the specimen repeated."""
@@ -41,15 +42,30 @@ _VESICLE_UM = 0.12
 # Of the brightest pixels of each structure, in focus, relative to one another.
 _BRIGHTNESS = {"filaments": 0.8, "nuclei": 0.8, "plasma": 0.13, "vesicles": 1.0}
 
+STAINS = MappingProxyType(
+    {
+        "all": frozenset(_BRIGHTNESS),
+        "nuclei": frozenset({"nuclei"}),
+        "filaments": frozenset({"filaments", "plasma", "vesicles"}),
+    }
+)
+"""Name to the structures that give light in it; each stain alone is what a channel sees."""
+
 
 class Specimen:
     """A seeded specimen seen through `optics`.
 
     The same seed, size and optics give the same light on every machine, up to rounding.
-    The depth of focus in `optics` is where the stage stands at z = 0.
+    The depth of focus in `optics` is where the stage stands at z = 0. `stain` names what
+    gives light; places and movement are the same in all stains, and in each the brightest
+    thousandth of the pixels is as bright as the configuration says. Raises `UserError` for
+    an unknown stain.
     """
 
-    def __init__(self, config: SpecimenConfig, optics: Optics) -> None:
+    def __init__(self, config: SpecimenConfig, optics: Optics, stain: str = "all") -> None:
+        if stain not in STAINS:
+            raise UserError(f"specimen: got the stain {stain!r}, allowed is {', '.join(STAINS)}")
+        self._lit = STAINS[stain]
         self.config = config
         self.optics = optics
         self.shape = config.shape
@@ -109,6 +125,9 @@ class Specimen:
                     here += shapes.nucleus(cell, grain, pixel, rng)
                 else:
                     here += shapes.plasma(cell, (rows, columns), pixel)
+            if name not in self._lit:
+                # Built all the same: the random numbers behind it must be those of any stain.
+                continue
             spectra = fft.rfft2(light)
             seen = fft.irfft2((spectra.sum(0) * transfers).sum(0), s=(rows, columns))
             spectra *= np.float32(_BRIGHTNESS[name] / np.quantile(seen, 0.995))
@@ -116,6 +135,8 @@ class Specimen:
         self._vesicle_light = 1.0
         alone = fft.irfft2(self._vesicles(0.0, transfers), s=(rows, columns))
         self._vesicle_light = _BRIGHTNESS["vesicles"] / float(np.quantile(alone, 0.999))
+        if "vesicles" not in self._lit:
+            self._vesicle_light = 0.0
         self._peak = 1.0
         self._peak = float(np.quantile(self._light(0.0, 0.0), 0.999))
 
@@ -189,7 +210,9 @@ class Specimen:
     def _light(self, time_s: float, z_um: float) -> NDArray[np.float32]:
         """(Y, X) of the chip; 1 in the brightest thousandth at the start."""
         spectra, transfers = self._focused(z_um)
-        total = self._vesicles(time_s, transfers)
+        total = np.zeros(transfers.shape[1:], np.complex64)
+        if self._vesicle_light:
+            total += self._vesicles(time_s, transfers)
         for spectrum, (dy, dx) in zip(spectra, self._drift(time_s), strict=True):
             wave_y = np.exp(-2j * np.pi * self._ky * dy).astype(np.complex64)
             wave_x = np.exp(-2j * np.pi * self._kx * dx).astype(np.complex64)

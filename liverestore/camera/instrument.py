@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from liverestore.errors import UserError
 from liverestore.noise_table import NoiseTable
 from liverestore.rig import RigConfig
+from liverestore.rig_channels import takes_turns
 from liverestore.rig_optics import optics_of
 from liverestore.specimen import Specimen
 
@@ -38,6 +39,8 @@ class Exposure:
     """Age of the specimen in the middle of the exposure."""
     z_um: float
     exposure_ms: float
+    stain: str
+    """What gives light: the preset of the channel, "all" without channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class _Setting:
     time_s: float
     z_um: float
     exposure_ms: float
+    stain: str
 
 
 class SimulatedMicroscope:
@@ -66,15 +70,27 @@ class SimulatedMicroscope:
             )
         self.rig = rig
         self._config = rig.specimen
-        self._specimen = Specimen(rig.specimen, optics_of(rig))
+        self._specimens = {"all": Specimen(rig.specimen, optics_of(rig))}
+        if takes_turns(rig.channels):
+            # Made now: a camera must not wait for it in the middle of a sequence.
+            self._specimens = {
+                channel.preset: Specimen(rig.specimen, optics_of(rig, channel), channel.preset)
+                for channel in rig.channels
+                if channel.preset is not None
+            }
         self._noise: dict[float, NoiseTable] = {}
         self._lock = threading.Lock()
-        self._settings = [_Setting(0, 0.0, 0.0, rig.camera.exposure_ms)]
+        self._settings = [_Setting(0, 0.0, 0.0, rig.camera.exposure_ms, next(iter(self._specimens)))]
 
     @property
     def shape(self) -> tuple[int, int]:
         """(Y, X) of the chip in pixels."""
-        return self._specimen.shape
+        return self._config.shape
+
+    @property
+    def stains(self) -> tuple[str, ...]:
+        """What can be made to give light, in the order of the rig's channels."""
+        return tuple(self._specimens)
 
     @property
     def exposure_ms(self) -> float:
@@ -82,14 +98,24 @@ class SimulatedMicroscope:
         return self._settings[-1].exposure_ms
 
     @property
+    def stain(self) -> str:
+        """What gives light, as set last."""
+        return self._settings[-1].stain
+
+    @property
     def z_um(self) -> float:
         """The stage position set last."""
         return self._settings[-1].z_um
 
     def set(
-        self, first: int, *, exposure_ms: float | None = None, z_um: float | None = None
+        self,
+        first: int,
+        *,
+        exposure_ms: float | None = None,
+        z_um: float | None = None,
+        stain: str | None = None,
     ) -> None:
-        """From frame `first` on, expose for `exposure_ms` and stand at `z_um`.
+        """From frame `first` on, expose for `exposure_ms`, stand at `z_um`, light `stain`.
 
         Raises `UserError` out of range. `first` may not lie before an earlier change.
         """
@@ -102,6 +128,11 @@ class SimulatedMicroscope:
                     f"simulated microscope: {name} {value} is out of range; allowed is {low} to "
                     f"{high}"
                 )
+        if stain is not None and stain not in self._specimens:
+            raise UserError(
+                f"simulated microscope: got the stain {stain!r}, allowed is "
+                f"{', '.join(self._specimens)}"
+            )
         with self._lock:
             last = self._settings[-1]
             first = max(first, last.first)
@@ -114,6 +145,7 @@ class SimulatedMicroscope:
                     begins_s,
                     last.z_um if z_um is None else z_um,
                     last.exposure_ms if exposure_ms is None else exposure_ms,
+                    last.stain if stain is None else stain,
                 )
             )
 
@@ -123,13 +155,13 @@ class SimulatedMicroscope:
             place = bisect_right(self._settings, number, key=lambda setting: setting.first)
             setting = self._settings[place - 1]
         age_ms = (number - setting.first + 0.5) * setting.exposure_ms
-        return Exposure(setting.time_s + age_ms / 1e3, setting.z_um, setting.exposure_ms)
+        return Exposure(setting.time_s + age_ms / 1e3, setting.z_um, setting.exposure_ms, setting.stain)
 
     def truth(self, number: int) -> NDArray[np.float32]:
         """Expected photoelectrons (Y, X) of frame `number`, without any noise."""
         taken = self.exposure(number)
         with self._lock:
-            return self._specimen.render(taken.time_s, taken.z_um, taken.exposure_ms)
+            return self._specimens[taken.stain].render(taken.time_s, taken.z_um, taken.exposure_ms)
 
     def counts(self, number: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """Frame `number` (Y, X) as the camera delivers it."""

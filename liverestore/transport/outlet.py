@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import zmq
 
 from liverestore.errors import Failure
-from liverestore.frame import Frame, Restored
+from liverestore.frame import Frame, FrameHeader, Restored
 from liverestore.transport.endpoint import Endpoint
 from liverestore.transport.slot import Slot, SlotCounts
 from liverestore.wire import End, Message, Next, WireError, decode, encode
@@ -73,10 +73,11 @@ class Outlet:
         return self._refused
 
     def offer(self, item: Frame | Restored) -> None:
-        """Put `item` in every slot; the newest wins."""
+        """Put `item` in every slot; the newest of its channel wins."""
+        channel = _header(item).channel
         with self._lock:
             for consumer in self._consumers.values():
-                consumer.slot.offer(item)
+                consumer.slot.offer(item, channel)
         self._wake()
 
     def counts(self, role: str) -> SlotCounts:
@@ -189,7 +190,7 @@ class Outlet:
             item = consumer.slot.item
             if item is not None:
                 consumer.asking = False
-                consumer.slot.take(_number(item))
+                consumer.slot.take(_header(item).number)
                 return consumer.identity, Message(consumer.serial, item)
             if self._ended is not None:
                 consumer.asking = False
@@ -197,5 +198,5 @@ class Outlet:
         return None
 
 
-def _number(item: Frame | Restored) -> int:
-    return item.header.number if isinstance(item, Frame) else item.source.header.number
+def _header(item: Frame | Restored) -> FrameHeader:
+    return item.header if isinstance(item, Frame) else item.source.header

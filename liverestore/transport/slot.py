@@ -1,4 +1,7 @@
-"""The newest frame for one consumer, and an exact account of all others. No socket here."""
+"""The newest frame of each channel for one consumer, and an exact account of all others.
+
+No socket here.
+"""
 
 from __future__ import annotations
 
@@ -20,40 +23,43 @@ class SlotCounts:
     dropped: int
     """Replaced by a newer one, sent but never acknowledged, or left over at the end."""
     waiting: int
-    """0 to 2: one in the slot, one at the consumer."""
+    """One for each channel in the slot at most, and one at the consumer."""
 
 
 class Slot(Generic[T]):
-    """A mailbox of size one: the newest item wins, and every replaced one is counted.
+    """A mailbox of size one for each channel: the newest item wins, replaced ones are counted.
 
-    At most one item is at the consumer at a time. Not thread-safe; its owner locks.
+    The channel that waited longest is taken first, so that a consumer half as fast as the
+    camera does not see one of two channels only. At most one item is at the consumer at a
+    time. Not thread-safe; its owner locks.
     """
 
     def __init__(self) -> None:
-        self._item: T | None = None
+        self._items: dict[str | None, T] = {}
         self._sent: int | None = None
         self._offered = 0
         self._done = 0
         self._dropped = 0
 
-    def offer(self, item: T) -> None:
-        """Put `item` where the consumer will find it, in place of an older one."""
+    def offer(self, item: T, channel: str | None = None) -> None:
+        """Put `item` where the consumer will find it, in place of an older one of `channel`."""
         self._offered += 1
-        if self._item is not None:
+        if channel in self._items:
             self._dropped += 1
-        self._item = item
+        # A dict keeps the place of a key that is set anew: the channel's turn stays.
+        self._items[channel] = item
 
     def take(self, number: int) -> T | None:
         """The item, if there is one; it counts as sent under `number`."""
-        item, self._item = self._item, None
-        if item is not None:
-            self._sent = number
-        return item
+        if not self._items:
+            return None
+        self._sent = number
+        return self._items.pop(next(iter(self._items)))
 
     @property
     def item(self) -> T | None:
-        """What lies here, without taking it."""
-        return self._item
+        """What `take` would give, without taking it."""
+        return next(iter(self._items.values()), None)
 
     @property
     def sent(self) -> int | None:
@@ -77,12 +83,11 @@ class Slot(Generic[T]):
     def give_up(self) -> None:
         """Count what is still here or at the consumer as dropped."""
         self.settle(None, done=False)
-        if self._item is not None:
-            self._item = None
-            self._dropped += 1
+        self._dropped += len(self._items)
+        self._items.clear()
 
     @property
     def counts(self) -> SlotCounts:
         """The account."""
-        waiting = (self._item is not None) + (self._sent is not None)
+        waiting = len(self._items) + (self._sent is not None)
         return SlotCounts(self._offered, self._done, self._dropped, waiting)

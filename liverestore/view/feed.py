@@ -35,8 +35,9 @@ class ViewFeed(Protocol):
     def newest(self) -> ShownPair | None:
         """The newest pair not handed out yet, or None when there is nothing new.
 
-        Raw frames that are newer than the newest result come as pairs without a result,
-        so that the view sees that the camera runs while the engine is silent.
+        Of several channels, the newest of the one that waited longest. Raw frames that are
+        newer than the newest result come as pairs without a result, so that the view sees
+        that the camera runs while the engine is silent.
         """
         ...
 
@@ -56,13 +57,14 @@ class ViewFeed(Protocol):
 class MemoryFeed:
     """A `ViewFeed` inside one process: the producer may be another thread.
 
-    Holds one pair: `offer` replaces what was not fetched yet and counts it in
-    `overwritten`, but a result in it is kept until it was seen or a newer one came.
+    Holds one pair of each channel: `offer` replaces what was not fetched yet and counts it
+    in `overwritten`, but a result in it is kept until it was seen or a newer one came. The
+    channel that waited longest is fetched first.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pair: ShownPair | None = None
+        self._pairs: dict[str | None, ShownPair] = {}
         self._status: RunStatus | None = None
         self._commands: list[Command] = []
         self._overwritten = 0
@@ -81,14 +83,15 @@ class MemoryFeed:
             return self._closed
 
     def offer(self, pair: ShownPair) -> None:
-        """Make `pair` the newest one."""
+        """Make `pair` the newest one of its channel."""
+        channel = pair.raw.header.channel
         with self._lock:
-            waiting = self._pair
+            waiting = self._pairs.get(channel)
             if waiting is not None:
                 self._overwritten += 1
                 if pair.restored is None:
                     pair = ShownPair(pair.raw, waiting.restored)
-            self._pair = pair
+            self._pairs[channel] = pair
 
     def report(self, status: RunStatus) -> None:
         """Make `status` the newest report."""
@@ -104,8 +107,9 @@ class MemoryFeed:
     def newest(self) -> ShownPair | None:
         """See `ViewFeed.newest`."""
         with self._lock:
-            pair, self._pair = self._pair, None
-        return pair
+            if not self._pairs:
+                return None
+            return self._pairs.pop(next(iter(self._pairs)))
 
     def status(self) -> RunStatus | None:
         """See `ViewFeed.status`."""
@@ -121,4 +125,4 @@ class MemoryFeed:
         """See `ViewFeed.close`."""
         with self._lock:
             self._closed = True
-            self._pair = None
+            self._pairs.clear()

@@ -46,3 +46,32 @@ def test_the_account_is_exact_whatever_happens(steps):
         assert counts.offered == counts.done + counts.dropped + counts.waiting
     slot.give_up()
     assert slot.counts.offered == slot.counts.done + slot.counts.dropped
+
+
+def test_each_channel_keeps_its_newest_and_its_turn():
+    slot = Slot()
+    for number in range(6):
+        slot.offer(number, "blue" if number % 2 == 0 else "green")
+    assert slot.counts.waiting == 2
+    assert slot.counts.dropped == 4
+    # The one that waited longest first, then the other: none of the two is starved.
+    assert slot.take(4) == 4
+    slot.offer(6, "blue")
+    assert slot.item == 5
+    slot.settle(4, done=True)
+    assert slot.take(5) == 5
+    slot.settle(5, done=True)
+    assert slot.take(6) == 6
+    assert slot.take(7) is None
+    counts = slot.counts
+    assert counts.offered == counts.done + counts.dropped + counts.waiting == 7
+
+
+def test_giving_up_counts_the_frames_of_all_channels():
+    slot = Slot()
+    slot.offer(0, "blue")
+    slot.offer(1, "green")
+    slot.give_up()
+    assert slot.item is None
+    assert slot.counts.dropped == 2
+    assert slot.counts.waiting == 0
