@@ -102,9 +102,7 @@ def channel_colour(channels: tuple[ChannelConfig, ...], number: int) -> tuple[in
         other.colour or (other.wavelength_nm and _after(other.wavelength_nm)) for other in channels
     }
     free = [name for name in _WITHOUT_WAVELENGTH if name not in named]
-    place = sum(
-        other.colour is None and other.wavelength_nm is None for other in channels[:number]
-    )
+    place = sum(other.colour is None and other.wavelength_nm is None for other in channels[:number])
     return _rgb(free[place] if place < len(free) else "grey")
 
 

@@ -21,7 +21,8 @@ _NEEDED = (
 def optics_of(rig: RigConfig, channel: ChannelConfig | None = None) -> Optics:
     """The detection path of `rig`; a depth that it does not state is taken as 0.
 
-    The wavelength is that of `channel` where it has its own. Raises `UserError` naming the fields that the rig leaves out.
+    The wavelength is that of `channel` where it has its own. Raises `UserError` naming the
+    fields that the rig leaves out.
     """
     values = {name: getattr(rig.optics, name) for name in _NEEDED}
     if channel is not None and channel.wavelength_nm is not None:

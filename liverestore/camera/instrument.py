@@ -80,7 +80,9 @@ class SimulatedMicroscope:
             }
         self._noise: dict[float, NoiseTable] = {}
         self._lock = threading.Lock()
-        self._settings = [_Setting(0, 0.0, 0.0, rig.camera.exposure_ms, next(iter(self._specimens)))]
+        self._settings = [
+            _Setting(0, 0.0, 0.0, rig.camera.exposure_ms, next(iter(self._specimens)))
+        ]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -155,7 +157,9 @@ class SimulatedMicroscope:
             place = bisect_right(self._settings, number, key=lambda setting: setting.first)
             setting = self._settings[place - 1]
         age_ms = (number - setting.first + 0.5) * setting.exposure_ms
-        return Exposure(setting.time_s + age_ms / 1e3, setting.z_um, setting.exposure_ms, setting.stain)
+        return Exposure(
+            setting.time_s + age_ms / 1e3, setting.z_um, setting.exposure_ms, setting.stain
+        )
 
     def truth(self, number: int) -> NDArray[np.float32]:
         """Expected photoelectrons (Y, X) of frame `number`, without any noise."""

@@ -86,8 +86,10 @@ class ChannelBook:
         if name not in self._looks:
             self._add(name)
         kept = self._pairs.get(name)
-        if pair.restored is not None or kept is None or kept.raw.header.run_id != (
-            pair.raw.header.run_id
+        if (
+            pair.restored is not None
+            or kept is None
+            or kept.raw.header.run_id != (pair.raw.header.run_id)
         ):
             self._pairs[name] = pair
         else:
