@@ -14,20 +14,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pymmcore
-from numpy.typing import NDArray
 
 from liverestore.camera.mm_core import load_core, release_core
+from liverestore.camera.mm_image import RunOfImages
+from liverestore.camera.roi import Roi, set_core_roi
 from liverestore.camera.source import SourceInfo
-from liverestore.camera.stamp import capture_moment, new_run_id, waited_s
 from liverestore.errors import Failure, UserError
-from liverestore.frame import Frame, FrameHeader, PixelDtype
+from liverestore.frame import Frame
 from liverestore.rig import RigConfig
 
 __all__ = ["MicroManagerSource"]
 
-_DTYPES: dict[str, PixelDtype] = {"uint8": "uint8", "uint16": "uint16", "float32": "float32"}
 _POLL_S = 0.0003
 """Pause between looks into the ring: well below the exposure of any camera."""
 _ALIVE_EVERY_S = 0.05
@@ -37,9 +35,9 @@ class MicroManagerSource:
     """The camera that a Micro-Manager configuration makes the core's Camera device.
 
     `load` makes a configured core from a rig and `release` ends it; the defaults load the
-    configuration file of the rig. Frame numbers go on when a change of the exposure
-    restarts the camera's sequence. The z of a frame is the position that the focus drive
-    had reached when the frame came out of the core.
+    configuration file of the rig. Frame numbers go on when the exposure, the ROI or a pause
+    restarts the camera's sequence, and over snaps. The z of a frame is the position that the
+    focus drive had reached when the frame came out of the core.
     """
 
     def __init__(
@@ -58,14 +56,9 @@ class MicroManagerSource:
         self._waiting: deque[Frame] = deque()
         """Frames taken out of the ring before the sequence was interrupted."""
         self._camera = self._focus = ""
-        self._run_id = ""
-        self._first_number = self._next_number = self._delivered = 0
-        self._exposure_ms: float | None = None
-        self._z_um: float | None = None
-        self._bit_depth: int | None = None
+        self._images = RunOfImages("", None)
         self._last_alive_s = 0.0
         self._begun = False
-        self._pixel_um: float | None = None
 
     def start(self) -> SourceInfo:
         """Load the configuration; the camera's sequence starts with `next_frame`.
@@ -114,19 +107,18 @@ class MicroManagerSource:
             )
         if self._rig.camera.exposure_ms is not None:
             self._set_exposure(self._rig.camera.exposure_ms)
-        self._exposure_ms = float(core.get_exposure())
-        self._z_um = float(core.get_position(self._focus)) if self._focus else None
         # Asked once: on a real turret each question goes to the hardware.
-        self._pixel_um = self._pixel_size_um()
-        self._run_id = new_run_id()
-        self._first_number = self._next_number = self._delivered = 0
+        pixel_um = self._pixel_size_um()
+        images = self._images = RunOfImages(self._camera, pixel_um)
+        images.exposure_ms = float(core.get_exposure())
+        images.z_um = float(core.get_position(self._focus)) if self._focus else None
         self._waiting.clear()
         return SourceInfo(
             name=self._camera,
             shape=(int(core.get_image_height()), int(core.get_image_width())),
             dtype="uint8" if depth == 1 else "uint16",
-            exposure_ms=self._exposure_ms,
-            pixel_size_um=self._pixel_um,
+            exposure_ms=images.exposure_ms,
+            pixel_size_um=pixel_um,
             frame_count=None,
             # An exposure is the least a frame takes; what readout adds only the camera knows.
             interval_ms=None,
@@ -158,8 +150,8 @@ class MicroManagerSource:
 
     def _begin_sequence(self) -> None:
         core = self._core
-        self._bit_depth = self._rig.camera.bit_depth or int(core.get_image_bit_depth())
-        self._first_number = self._next_number
+        self._note_bit_depth()
+        self._images.begin_sequence()
         try:
             core.start_continuous_sequence_acquisition(0)
         except RuntimeError as error:
@@ -170,6 +162,10 @@ class MicroManagerSource:
         self._begun = True
         self._last_alive_s = time.monotonic()
 
+    def _note_bit_depth(self) -> None:
+        depth = self._rig.camera.bit_depth or int(self._core.get_image_bit_depth())
+        self._images.bit_depth = depth
+
     def next_frame(self, timeout_s: float) -> Frame | None:
         """The next image of the sequence, or None after `timeout_s`.
 
@@ -179,8 +175,7 @@ class MicroManagerSource:
         deadline = time.monotonic() + timeout_s
         while True:
             with self._lock:
-                if self._core is None:
-                    raise Failure("camera: is not running; start it first")
+                self._require_core()
                 if not self._begun:
                     self._begin_sequence()
                 if not self._waiting:
@@ -208,7 +203,7 @@ class MicroManagerSource:
             ) from None
         if not running and not waiting:
             raise Failure(
-                f"camera {self._camera}: stopped by itself after frame {self._next_number - 1}; "
+                f"camera {self._camera}: stopped by itself after frame {self._images.last_number}; "
                 "a change of ROI, binning or another property does that; start again"
             )
 
@@ -224,55 +219,8 @@ class MicroManagerSource:
             # The ring was emptied between the two calls (overflow, a change of the ROI).
             return False
         tags = {str(key): str(metadata.GetSingleTag(key).GetValue()) for key in metadata.GetKeys()}
-        # An image may have waited in the core's ring; that belongs to its age.
-        captured_ns, captured_utc = capture_moment(waited_s(tags.get("TimeReceivedByCore")))
-        self._waiting.append(self._frame(pixels, tags, captured_ns, captured_utc))
+        self._waiting.append(self._images.frame(pixels, tags))
         return True
-
-    def _frame(
-        self, pixels: NDArray[Any], tags: dict[str, str], captured_ns: int, captured_utc: str
-    ) -> Frame:
-        dtype = _DTYPES.get(pixels.dtype.name)
-        if pixels.ndim != 2 or dtype is None:
-            raise Failure(
-                f"camera {self._camera}: delivered an image of shape {pixels.shape} {pixels.dtype} "
-                "mid-stream; allowed are grey images of 8 or 16 bit; set its PixelType back"
-            )
-        number = self._number(tags.get("ImageNumber"))
-        lost = number - self._delivered
-        self._delivered += 1
-        self._next_number = number + 1
-        height, width = int(pixels.shape[0]), int(pixels.shape[1])
-        header = FrameHeader(
-            run_id=self._run_id,
-            number=number,
-            shape=(height, width),
-            dtype=dtype,
-            captured_ns=captured_ns,
-            captured_utc=captured_utc,
-            camera=tags.get("Camera", self._camera),
-            exposure_ms=self._exposure_ms,
-            z_um=self._z_um,
-            pixel_size_um=self._pixel_um,
-            binning=_binning(tags.get("Binning")),
-            roi=_roi(tags, width, height),
-            bit_depth=self._bit_depth,
-            channel=tags.get("Channel"),
-            lost_before=lost,
-            metadata=tags,
-        )
-        return Frame(np.ascontiguousarray(pixels), header)
-
-    def _number(self, image_number: str | None) -> int:
-        """Position in the run of an image that is number `image_number` of its sequence."""
-        if image_number is None or not image_number.isdigit():
-            return self._next_number
-        number = self._first_number + int(image_number)
-        if number < self._next_number:
-            # The core began to count anew; what was lost meanwhile cannot be known.
-            self._first_number += self._next_number - number
-            number = self._next_number
-        return number
 
     def configure(self, *, exposure_ms: float | None = None, z_um: float | None = None) -> None:
         """Change the exposure (the sequence is stopped and started again) and move the focus.
@@ -280,8 +228,7 @@ class MicroManagerSource:
         Images that were taken before are still delivered, with what held for them. Raises
         `UserError` where there is no focus drive or the device refuses the value.
         """
-        if self._core is None:
-            raise Failure("camera: is not running; start it first")
+        self._require_core()
         if z_um is not None and not self._focus:
             raise UserError(
                 f"rig {self._rig.name}: has no focus drive; set source.focus_device or the core's "
@@ -289,34 +236,91 @@ class MicroManagerSource:
             )
         if exposure_ms is not None:
             with self._lock:
-                if self._core is None:
-                    raise Failure("camera: is not running; start it first")
+                self._require_core()
                 self._restart_with(exposure_ms)
         if z_um is not None:
             self._move_to(z_um)
 
     def _restart_with(self, exposure_ms: float) -> None:
-        core = self._core
-        try:
-            core.stop_sequence_acquisition()
-        except RuntimeError as error:
-            raise UserError(
-                f"camera {self._camera}: does not stop for a new exposure ({_reason(error)}); "
-                "the exposure is left as it was"
-            ) from None
-        while self._take():
-            pass
+        self._interrupt("the exposure is left as it was")
         try:
             self._set_exposure(exposure_ms)
-            self._exposure_ms = float(core.get_exposure())
+            self._images.exposure_ms = float(self._core.get_exposure())
         finally:
             if self._begun:
                 self._begin_sequence()
 
-    def _move_to(self, z_um: float) -> None:
-        core = self._core
-        if core is None:
+    def _interrupt(self, remains: str) -> None:
+        """End the sequence; what it took waits for `next_frame`."""
+        try:
+            self._core.stop_sequence_acquisition()
+        except RuntimeError as error:
+            raise UserError(
+                f"camera {self._camera}: does not stop its sequence ({_reason(error)}); {remains}"
+            ) from None
+        while self._take():
+            pass
+
+    def pause(self) -> list[Frame]:
+        """End the sequence; the core's autoshutter closes with it. See `FrameSource.pause`."""
+        with self._lock:
+            self._require_core()
+            if self._begun:
+                self._interrupt("it goes on")
+                self._begun = False
+            taken = list(self._waiting)
+            self._waiting.clear()
+        return taken
+
+    def snap(self) -> Frame:
+        """One image by the core's `snapImage`, which works the autoshutter too.
+
+        Raises `UserError` while a sequence runs and `Failure` where the camera fails.
+        """
+        with self._lock:
+            core = self._require_core()
+            if self._begun:
+                raise UserError(f"camera {self._camera}: is live; pause it before you snap")
+            try:
+                core.snap_image()
+                pixels = core.get_image()
+                tags = self._snap_tags(core)
+            except RuntimeError as error:
+                raise Failure(
+                    f"camera {self._camera}: did not snap ({_reason(error)}); check that no other "
+                    "program uses it"
+                ) from None
+            self._note_bit_depth()
+            return self._images.frame(pixels, tags)
+
+    def _snap_tags(self, core: Any) -> dict[str, str]:
+        """What the core tells of each image of a sequence and not of a snap."""
+        x, y, width, height = core.get_roi()
+        tags = {"Camera": self._camera, "ROI-X-start": str(x), "ROI-Y-start": str(y)}
+        tags |= {"Width": str(width), "Height": str(height)}
+        if core.has_property(self._camera, "Binning"):
+            tags["Binning"] = str(core.get_property(self._camera, "Binning"))
+        return tags
+
+    def set_roi(self, roi: Roi | None) -> None:
+        """Read out another part of the chip; see `FrameSource.set_roi` and `set_core_roi`."""
+        with self._lock:
+            core = self._require_core()
+            if self._begun:
+                self._interrupt("the ROI is left as it was")
+            try:
+                set_core_roi(core, self._camera, roi)
+            finally:
+                if self._begun:
+                    self._begin_sequence()
+
+    def _require_core(self) -> Any:
+        if self._core is None:
             raise Failure("camera: is not running; start it first")
+        return self._core
+
+    def _move_to(self, z_um: float) -> None:
+        core = self._require_core()
         try:
             core.set_position(self._focus, z_um)
             core.wait_for_device(self._focus)
@@ -329,7 +333,7 @@ class MicroManagerSource:
         with self._lock:
             while self._core is not None and self._take():
                 pass
-            self._z_um = reached
+            self._images.z_um = reached
 
     def stop(self) -> None:
         """Stop the sequence and unload all devices; safe to call twice."""
@@ -344,14 +348,3 @@ class MicroManagerSource:
 def _reason(error: RuntimeError) -> str:
     """The core's own words, on one line."""
     return " ".join(str(error).split()) or "no reason given"
-
-
-def _binning(text: str | None) -> int | None:
-    """For "2" and "2x2" 2; an uneven binning has no single number."""
-    parts = {part for part in (text or "").lower().split("x") if part.isdigit()}
-    return int(parts.pop()) if len(parts) == 1 else None
-
-
-def _roi(tags: dict[str, str], width: int, height: int) -> tuple[int, int, int, int] | None:
-    x, y = tags.get("ROI-X-start", ""), tags.get("ROI-Y-start", "")
-    return (int(x), int(y), width, height) if x.isdigit() and y.isdigit() else None

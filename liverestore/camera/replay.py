@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from liverestore.camera.clock import Clock, RealClock
+from liverestore.camera.roi import Roi, words
 from liverestore.camera.source import SourceInfo
 from liverestore.camera.stamp import capture_moment, new_run_id
 from liverestore.errors import EndOfStream, Failure, UserError
@@ -24,9 +26,9 @@ _DTYPES: dict[str, PixelDtype] = {"uint8": "uint8", "uint16": "uint16", "float32
 class ReplaySource:
     """Frames of `rig.source.path` at the rate of the rig, or the movie's own, or 10 fps.
 
-    Frame n is due n intervals after the first call of `next_frame`. A consumer that comes
-    late gets late frames, none is skipped, and the lag is made up while it asks quickly; a
-    loop goes on counting.
+    Frame n is due n intervals after the first call of `next_frame`, pauses not counted. A
+    consumer that comes late gets late frames, none is skipped, and the lag is made up while
+    it asks quickly; a loop goes on counting.
     What the movie knows of a frame (exposure, z, the camera's tags) goes into its header;
     run, number and capture time are those of the replay.
     """
@@ -37,7 +39,7 @@ class ReplaySource:
         self._movie: Movie | None = None
         self._indices = range(0)
         self._run_id = ""
-        self._number = 0
+        self._number = self._started_at = 0
         self._started_s: float | None = None
         self._interval_s = 0.0
 
@@ -58,7 +60,7 @@ class ReplaySource:
             interval_ms = 1e3 / source.rate_fps
         self._interval_s = interval_ms / 1e3
         self._run_id = new_run_id()
-        self._number = 0
+        self._number = self._started_at = 0
         self._started_s = None
         first = movie.header(self._indices[0])
         return SourceInfo(
@@ -76,18 +78,30 @@ class ReplaySource:
 
         Raises `EndOfStream` after the last one, `UserError` where the file is damaged.
         """
-        movie = self._movie
-        if movie is None:
-            raise Failure("replay: is not running; call start first")
-        if self._number >= len(self._indices) and not self._rig.source.loop:
-            raise EndOfStream(f"replay: {len(self._indices)} frames played, the movie is over")
+        movie = self._require_movie()
+        self._check_end()
         if self._started_s is None:
             self._started_s = self._clock.now()
-        due_s = self._started_s + self._number * self._interval_s
+            self._started_at = self._number
+        due_s = self._started_s + (self._number - self._started_at) * self._interval_s
         wait_s = due_s - self._clock.now()
         if wait_s > timeout_s:
             self._clock.sleep(timeout_s)
             return None
+        return self._frame(movie, due_s)
+
+    def _require_movie(self) -> Movie:
+        if self._movie is None:
+            raise Failure("replay: is not running; call start first")
+        return self._movie
+
+    def _check_end(self) -> None:
+        if self._number >= len(self._indices) and not self._rig.source.loop:
+            raise EndOfStream(f"replay: {len(self._indices)} frames played, the movie is over")
+
+    def _frame(self, movie: Movie, due_s: float = -math.inf) -> Frame:
+        """The next frame of the movie, not before `due_s` of the clock."""
+        self._check_end()
         index = self._indices[self._number % len(self._indices)]
         pixels = np.ascontiguousarray(movie[index])
         recorded = movie.header(index)
@@ -135,6 +149,29 @@ class ReplaySource:
                 f"replay: got a new {' and '.join(wanted)}, but a recorded movie cannot be "
                 "exposed again; use a rig with a camera"
             )
+
+    def pause(self) -> list[Frame]:
+        """Hold the movie; the next frame is due when `next_frame` is called again."""
+        self._require_movie()
+        self._started_s = None
+        return []
+
+    def snap(self) -> Frame:
+        """Step to the next frame of the held movie, at once.
+
+        Raises `UserError` while it plays, `EndOfStream` after the last one.
+        """
+        movie = self._require_movie()
+        if self._started_s is not None:
+            raise UserError("replay: the movie is playing; pause it before you step")
+        return self._frame(movie)
+
+    def set_roi(self, roi: Roi | None) -> None:
+        """Raises `UserError`: a recorded movie has no chip to read out differently."""
+        raise UserError(
+            f"replay: got a ROI of {words(roi) if roi else 'the whole chip'}, but a recorded movie "
+            "cannot be read out again; use a rig with a camera"
+        )
 
     def stop(self) -> None:
         """Close the movie; safe to call twice."""

@@ -25,6 +25,7 @@ from pymmcore_plus.experimental.unicore.devices._stage import StageDevice
 from liverestore.camera.instrument import SimulatedMicroscope
 from liverestore.camera.micromanager import MicroManagerSource
 from liverestore.camera.mm_core import release_core
+from liverestore.camera.roi import Roi, check_roi
 from liverestore.errors import Failure, UserError
 from liverestore.rig import RigConfig
 from liverestore.specimen import pixel_dtype
@@ -40,6 +41,8 @@ class _Timeline:
     def __init__(self, microscope: SimulatedMicroscope) -> None:
         self.microscope = microscope
         self.next_number = 0
+        self.tags: dict[str, str] = {}
+        """Of the image that the camera delivered last."""
 
 
 class _Camera(CameraDevice):
@@ -50,6 +53,7 @@ class _Camera(CameraDevice):
         self._timeline = timeline
         self._stopping = stopping
         self._dtype = np.dtype(pixel_dtype(timeline.microscope.rig.camera))
+        self.clear_roi()
 
     def get_exposure(self) -> float:
         return self._timeline.microscope.exposure_ms
@@ -61,7 +65,22 @@ class _Camera(CameraDevice):
             raise RuntimeError(str(error)) from error  # as a device adapter in C++ would
 
     def shape(self) -> tuple[int, int]:
-        return self._timeline.microscope.shape
+        return self._roi[3], self._roi[2]
+
+    def get_roi(self) -> Roi:
+        return self._roi
+
+    def set_roi(self, x: int, y: int, width: int, height: int) -> None:
+        rows, columns = self._timeline.microscope.shape
+        try:
+            check_roi((x, y, width, height), (columns, rows), CAMERA)
+        except UserError as error:
+            raise RuntimeError(str(error)) from error
+        self._roi = (x, y, width, height)
+
+    def clear_roi(self) -> None:
+        rows, columns = self._timeline.microscope.shape
+        self._roi = (0, 0, columns, rows)
 
     def dtype(self) -> DTypeLike:
         return self._dtype
@@ -82,8 +101,13 @@ class _Camera(CameraDevice):
             # Not a sleep: a long exposure must end at once when the sequence is stopped.
             if self._stopping.wait(due_s - time.monotonic()):
                 return
-            get_buffer(self.shape(), self._dtype)[:] = pixels
-            yield {"SimulatedFrame": str(number), "SpecimenAge-s": f"{taken.time_s:.6f}"}
+            x, y, width, height = self._roi
+            get_buffer(self.shape(), self._dtype)[:] = pixels[y : y + height, x : x + width]
+            timeline.tags = {
+                "SimulatedFrame": str(number),
+                "SpecimenAge-s": f"{taken.time_s:.6f}",
+            }
+            yield timeline.tags
             n = None if n is None else n - 1
 
 
@@ -124,6 +148,10 @@ class _PythonCore(UniMMCore):
         self.stopping.clear()
         super().startContinuousSequenceAcquisition(intervalMs)
 
+    def snapImage(self) -> None:  # noqa: N802
+        self.stopping.clear()
+        super().snapImage()
+
     def stopSequenceAcquisition(self, cameraLabel: str | None = None) -> None:  # noqa: N802, N803
         self.stopping.set()
         thread = self._acquisition_thread
@@ -161,6 +189,12 @@ class SimulatedCoreSource(MicroManagerSource):
     def __init__(self, rig: RigConfig) -> None:
         super().__init__(rig, load=self._load_simulation, release=_release)
         self._microscope: SimulatedMicroscope | None = None
+        self._timeline: _Timeline | None = None
+
+    @property
+    def exposures(self) -> int:
+        """Exposures begun in this run: light that the specimen got, delivered or not."""
+        return self._timeline.next_number if self._timeline is not None else 0
 
     @property
     def microscope(self) -> SimulatedMicroscope:
@@ -175,10 +209,10 @@ class SimulatedCoreSource(MicroManagerSource):
                 "Micro-Manager core: one is loaded in this process already; stop it first"
             )
         # A core that ended lies in cycles, with a specimen of a hundred megabytes.
-        self._microscope = None
+        self._microscope = self._timeline = None
         gc.collect()
         self._microscope = SimulatedMicroscope(rig)
-        timeline = _Timeline(self._microscope)
+        timeline = self._timeline = _Timeline(self._microscope)
         core: Any = _SnakeCaseCore()
         core.loadPyDevice(CAMERA, _Camera(timeline, core.stopping))
         core.loadPyDevice(FOCUS, _Focus(timeline))
@@ -188,6 +222,11 @@ class SimulatedCoreSource(MicroManagerSource):
         core.setCircularBufferMemoryFootprint(rig.source.buffer_size_mb)
         _PYMMCORES.append(core)
         return Core()
+
+    def _snap_tags(self, core: Any) -> dict[str, str]:
+        # UniMMCore keeps the pixels of a snap alone; the tags are the camera's own.
+        own = self._timeline.tags if self._timeline is not None else {}
+        return super()._snap_tags(core) | own
 
 
 def _release(core: Any) -> None:

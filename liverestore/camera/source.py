@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from liverestore.camera.roi import Roi
 from liverestore.frame import Frame, PixelDtype
 
 __all__ = ["FrameSource", "SourceInfo"]
@@ -53,6 +54,34 @@ class FrameSource(Protocol):
 
     def configure(self, *, exposure_ms: float | None = None, z_um: float | None = None) -> None:
         """Set what is not None. Raises `UserError` where the source has no such knob."""
+        ...
+
+    def pause(self) -> list[Frame]:
+        """End the sequence and keep the device open: no light is spent until the next
+        `next_frame`, which starts it again. Numbers and counts of lost frames go on.
+
+        Returns the frames that were taken before and not delivered yet, oldest first.
+        Pausing twice, or before the first frame, does nothing.
+        """
+        ...
+
+    def snap(self) -> Frame:
+        """Take one frame while paused (or not begun); its number is the next of the run.
+
+        Waits for the exposure. Raises `UserError` while a sequence runs, `Failure` where the
+        camera fails and `EndOfStream` after the last frame of a finite source.
+        """
+        ...
+
+    def set_roi(self, roi: Roi | None) -> None:
+        """Read out a part of the chip from the next exposure on; None: all of it.
+
+        `roi` is (x, y, width, height) in binned pixels of the whole chip, whatever was set
+        before. A camera may round it to its own steps; `header.roi` says what it reads. A
+        running sequence goes on; frames taken before are still delivered, in their size.
+        Raises `UserError`, with nothing changed, where the camera does not take it or the
+        source has no chip.
+        """
         ...
 
     def stop(self) -> None:

@@ -227,3 +227,28 @@ def test_process_that_never_stops_the_camera_ends_cleanly(name):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_autoshutter_is_open_for_exposures_only(opened, tmp_path):
+    config = write(
+        tmp_path / "shutter.cfg",
+        "Device,Camera,DemoCamera,DCam",
+        "Device,Shutter,DemoCamera,DShutter",
+        "Property,Core,Initialize,1",
+        "Property,Core,Camera,Camera",
+        "Property,Core,Shutter,Shutter",
+        "Property,Core,AutoShutter,1",
+    )
+    source = opened(demo_camera(config, focus_device=None))
+    source.start()
+    assert not source._core.get_shutter_open()
+    take(source, 2)
+    assert source._core.get_shutter_open()
+    source.pause()
+    assert not source._core.get_shutter_open()
+    source.snap()
+    source.set_roi((0, 0, 64, 32))
+    source.configure(exposure_ms=6.0)
+    assert not source._core.get_shutter_open()
+    take(source, 1)
+    assert source._core.get_shutter_open()

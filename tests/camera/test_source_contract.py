@@ -189,3 +189,135 @@ def test_stop_and_start_again(source):
             source.next_frame(0.1)
     assert len(runs) == 3
     assert threading.active_count() == threads
+
+
+def ready(source):
+    """The frames of a pause, which may find one or several on their way."""
+    frames = source.pause()
+    assert source.pause() == []
+    return frames
+
+
+def test_a_pause_delivers_what_was_taken_and_numbers_go_on(source):
+    source.start()
+    assert source.pause() == []
+    frames = []
+    for _ in range(3):
+        frames += take(source, 3)
+        if not is_replay(source):
+            time.sleep(0.03)  # frames gather in the ring
+        frames += ready(source)
+    frames += take(source, 2)
+    assert [frame.header.number for frame in frames] == list(range(len(frames)))
+    assert {frame.header.lost_before for frame in frames} == {0}
+    assert len({frame.header.run_id for frame in frames}) == 1
+
+
+def test_snap_takes_one_frame_while_paused_and_only_then(source):
+    source.start()
+    first = source.snap()  # before the sequence has begun
+    frames = [first, *take(source, 3)]
+    with pytest.raises(UserError, match="pause it before"):
+        source.snap()
+    frames += ready(source)
+    frames += [source.snap(), source.snap()]
+    frames += take(source, 2)
+    assert [frame.header.number for frame in frames] == list(range(len(frames)))
+    assert {frame.header.lost_before for frame in frames} == {0}
+    for field in ("shape", "dtype", "exposure_ms", "z_um", "pixel_size_um", "binning", "roi",
+                  "bit_depth", "camera", "run_id"):  # fmt: skip
+        assert getattr(first.header, field) == getattr(frames[1].header, field), field
+    assert (first.pixels != frames[-3].pixels).any()
+    assert not first.pixels.flags.writeable
+
+
+@pytest.mark.parametrize("source", KINDS[:3], indirect=True)
+def test_a_roi_is_counted_from_the_chip_whatever_was_set_before(source):
+    source.start()
+    frames = take(source, 2)
+    source.set_roi((16, 8, 64, 32))
+    frames += take_until(source, (32, 64))
+    source.set_roi((0, 40, 96, 48))
+    frames += take_until(source, (48, 96))
+    assert frames[-1].header.roi == (0, 40, 96, 48)
+    frames += ready(source)
+    source.set_roi((16, 8, 64, 32))
+    snapped = source.snap()
+    assert snapped.header.roi == (16, 8, 64, 32)
+    assert snapped.pixels.shape == (32, 64)
+    frames.append(snapped)
+    source.set_roi(None)
+    frames += take_until(source, (96, 128))
+    assert frames[-1].header.roi == (0, 0, 128, 96)
+    assert [frame.header.number for frame in frames] == list(range(len(frames)))
+    assert {frame.header.lost_before for frame in frames} == {0}
+
+
+def take_until(source, shape):
+    frames = take(source, 1)
+    while frames[-1].pixels.shape != shape:
+        frames += take(source, 1)
+        assert len(frames) < 40, "the frames keep their size"
+    return frames
+
+
+@pytest.mark.parametrize("roi", [(100, 0, 64, 32), (-1, 0, 8, 8), (0, 0, 129, 96), (0, 0, 0, 5)])
+@pytest.mark.parametrize("source", KINDS[:3], indirect=True)
+def test_a_roi_beside_the_chip_is_refused_and_changes_nothing(source, roi):
+    source.start()
+    source.set_roi((16, 8, 64, 32))
+    take(source, 1)
+    with pytest.raises(UserError, match="128 x 96 pixels; choose one inside"):
+        source.set_roi(roi)
+    assert take(source, 2)[-1].header.roi == (16, 8, 64, 32)
+
+
+@pytest.mark.parametrize("source", KINDS[3:], indirect=True)
+def test_a_movie_has_no_roi(source):
+    source.start()
+    for roi in ((0, 0, 8, 8), None):
+        with pytest.raises(UserError, match="cannot be read out again"):
+            source.set_roi(roi)
+
+
+@pytest.mark.parametrize("source", KINDS[:2], indirect=True)
+def test_paused_spends_no_exposure_and_a_snap_exactly_one(source):
+    source.start()
+    assert source.exposures == 0
+    take(source, 3)
+    source.pause()
+    spent = source.exposures
+    time.sleep(0.05)  # six exposures long
+    assert source.exposures == spent
+    source.snap()
+    assert source.exposures == spent + 1
+    source.set_roi((16, 8, 64, 32))
+    source.configure(exposure_ms=9.0, z_um=1.0)
+    time.sleep(0.05)
+    assert source.exposures == spent + 1
+    frame = source.snap()
+    assert source.exposures == spent + 2
+    assert (frame.header.exposure_ms, frame.header.z_um) == (9.0, 1.0)
+
+
+@pytest.mark.parametrize("source", KINDS[:2], indirect=True)
+def test_a_roi_shows_its_part_of_the_specimen(source):
+    source.start()
+    take(source, 1)
+    source.pause()
+    source.set_roi((40, 24, 64, 32))
+    frame = source.snap()
+    number = int(frame.header.metadata.get("SimulatedFrame", frame.header.number))
+    np.testing.assert_array_equal(frame.pixels, source.microscope.counts(number)[24:56, 40:104])
+
+
+def test_fifty_pauses_leave_nothing_behind(source):
+    source.start()
+    threads = threading.active_count()
+    frames = []
+    for _ in range(50):
+        frames += take(source, 1)
+        frames += source.pause()
+    # The camera's own thread is there only while a sequence runs.
+    assert threading.active_count() <= threads
+    assert [frame.header.number for frame in frames] == list(range(len(frames)))

@@ -1,0 +1,103 @@
+"""From an image and the core's tags of it to a frame: its number, its size, what held for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverestore.camera.stamp import capture_moment, new_run_id, waited_s
+from liverestore.errors import Failure
+from liverestore.frame import Frame, FrameHeader, PixelDtype
+
+__all__ = ["RunOfImages"]
+
+_DTYPES: dict[str, PixelDtype] = {"uint8": "uint8", "uint16": "uint16", "float32": "float32"}
+
+
+class RunOfImages:
+    """The images of one run, each made a `Frame` with the number that is its own.
+
+    The core counts anew with every sequence and not at all when it snaps; `begin_sequence`
+    says where a count of 0 lies in the run. Set what holds from the next image on:
+    `exposure_ms`, `z_um`, `bit_depth`.
+    """
+
+    def __init__(self, camera: str, pixel_size_um: float | None) -> None:
+        self.camera = camera
+        self.exposure_ms: float | None = None
+        self.z_um: float | None = None
+        self.bit_depth: int | None = None
+        self._pixel_um = pixel_size_um
+        self._run_id = new_run_id()
+        self._first_number = self._next_number = self._delivered = 0
+
+    @property
+    def last_number(self) -> int:
+        """Number of the image before; -1 before the first one."""
+        return self._next_number - 1
+
+    def begin_sequence(self) -> None:
+        """The core's `ImageNumber` begins with 0 again."""
+        self._first_number = self._next_number
+
+    def frame(self, pixels: NDArray[Any], tags: dict[str, str]) -> Frame:
+        """`pixels` (Y, X) as the next frame of the run.
+
+        Raises `Failure` for anything but a grey image of 8 or 16 bit (or 32 bit float).
+        """
+        dtype = _DTYPES.get(pixels.dtype.name)
+        if pixels.ndim != 2 or dtype is None:
+            raise Failure(
+                f"camera {self.camera}: delivered an image of shape {pixels.shape} {pixels.dtype} "
+                "mid-stream; allowed are grey images of 8 or 16 bit; set its PixelType back"
+            )
+        # An image may have waited in the core's ring; that belongs to its age.
+        captured_ns, captured_utc = capture_moment(waited_s(tags.get("TimeReceivedByCore")))
+        number = self._number(tags.get("ImageNumber"))
+        lost = number - self._delivered
+        self._delivered += 1
+        self._next_number = number + 1
+        height, width = int(pixels.shape[0]), int(pixels.shape[1])
+        header = FrameHeader(
+            run_id=self._run_id,
+            number=number,
+            shape=(height, width),
+            dtype=dtype,
+            captured_ns=captured_ns,
+            captured_utc=captured_utc,
+            camera=tags.get("Camera", self.camera),
+            exposure_ms=self.exposure_ms,
+            z_um=self.z_um,
+            pixel_size_um=self._pixel_um,
+            binning=_binning(tags.get("Binning")),
+            roi=_roi(tags, width, height),
+            bit_depth=self.bit_depth,
+            channel=tags.get("Channel"),
+            lost_before=lost,
+            metadata=tags,
+        )
+        return Frame(np.ascontiguousarray(pixels), header)
+
+    def _number(self, image_number: str | None) -> int:
+        """Position in the run of an image that is number `image_number` of its sequence."""
+        if image_number is None or not image_number.isdigit():
+            return self._next_number
+        number = self._first_number + int(image_number)
+        if number < self._next_number:
+            # The core began to count anew; what was lost meanwhile cannot be known.
+            self._first_number += self._next_number - number
+            number = self._next_number
+        return number
+
+
+def _binning(text: str | None) -> int | None:
+    """For "2" and "2x2" 2; an uneven binning has no single number."""
+    parts = {part for part in (text or "").lower().split("x") if part.isdigit()}
+    return int(parts.pop()) if len(parts) == 1 else None
+
+
+def _roi(tags: dict[str, str], width: int, height: int) -> tuple[int, int, int, int] | None:
+    x, y = tags.get("ROI-X-start", ""), tags.get("ROI-Y-start", "")
+    return (int(x), int(y), width, height) if x.isdigit() and y.isdigit() else None
