@@ -16,7 +16,7 @@ from typing import Any
 
 import pymmcore
 
-from liverestore.camera.mm_core import load_core, release_core
+from liverestore.camera.mm_core import grey_bytes, load_core, release_core
 from liverestore.camera.mm_image import RunOfImages
 from liverestore.camera.roi import Roi, set_core_roi
 from liverestore.camera.source import SourceInfo
@@ -93,18 +93,7 @@ class MicroManagerSource:
                 f"rig {self._rig.name}: source.focus_device: got {self._focus!r}, which the "
                 f"configuration does not load; loaded are {', '.join(core.get_loaded_devices())}"
             )
-        components = int(core.get_number_of_components())
-        depth = int(core.get_bytes_per_pixel())
-        if components != 1:
-            raise UserError(
-                f"camera {self._camera}: delivers colour (RGB, {components} components); allowed "
-                "are grey images of 8 or 16 bit; set its PixelType property to 8bit or 16bit"
-            )
-        if depth not in (1, 2):
-            raise UserError(
-                f"camera {self._camera}: delivers {depth * 8} bit per pixel; allowed are grey "
-                "images of 8 or 16 bit; set its PixelType property to 8bit or 16bit"
-            )
+        depth = grey_bytes(core, self._camera)
         if self._rig.camera.exposure_ms is not None:
             self._set_exposure(self._rig.camera.exposure_ms)
         # Asked once: on a real turret each question goes to the hardware.

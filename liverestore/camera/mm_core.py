@@ -14,7 +14,7 @@ from pycromanager import Core
 from liverestore.errors import Failure, UserError
 from liverestore.rig import RigConfig
 
-__all__ = ["device_interface", "load_core", "release_core", "set_properties"]
+__all__ = ["device_interface", "grey_bytes", "load_core", "release_core", "set_properties"]
 
 
 def device_interface() -> str:
@@ -92,6 +92,23 @@ def set_properties(core: Any, rig: RigConfig) -> None:
                     f"{where}.{name}: got {value!r}, allowed is "
                     f"{', '.join(allowed) or 'what the device takes'} ({reason})"
                 ) from None
+
+
+def grey_bytes(core: Any, camera: str) -> int:
+    """Bytes per pixel (1 or 2) of a camera with grey images. Raises `UserError` for any other."""
+    components = int(core.get_number_of_components())
+    depth = int(core.get_bytes_per_pixel())
+    if components != 1:
+        raise UserError(
+            f"camera {camera}: delivers colour (RGB, {components} components); allowed "
+            "are grey images of 8 or 16 bit; set its PixelType property to 8bit or 16bit"
+        )
+    if depth not in (1, 2):
+        raise UserError(
+            f"camera {camera}: delivers {depth * 8} bit per pixel; allowed are grey "
+            "images of 8 or 16 bit; set its PixelType property to 8bit or 16bit"
+        )
+    return depth
 
 
 def release_core(core: Any) -> None:
