@@ -68,6 +68,11 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     """Second engine that restores the same frames, to be compared with the first."""
     runtime_reason: str | None = None
     """Why this runtime serves and no faster one."""
+    engines: dict[str, str] = {}
+    """Channel -> engine, where it is another one than `engine`."""
+    loading: str | None = None
+    """Engine that is being made ready and takes over then, several with commas; those in use go
+    on meanwhile."""
     notices: tuple[str, ...] = ()
     """Things a person should know now, one line each, oldest first."""
 
@@ -173,6 +178,14 @@ class EngineReport(_Word, frozen=True, kw_only=True):
 
     engine: str
     runtime: str
+    runtime_reason: str | None = None
+    """Why this runtime serves and no faster one."""
+    engines: dict[str, str] = {}
+    """Channel -> engine, where it is another one than `engine`."""
+    rival: str | None = None
+    """Second engine that restores each frame as well."""
+    loading: str | None = None
+    """Engine that is being made ready; several with commas."""
     ready: bool = False
     restored: int = 0
     failed: int = 0

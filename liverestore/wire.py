@@ -30,7 +30,7 @@ __all__ = [
     "encode",
 ]
 
-VERSION = 1
+VERSION = 2
 MAX_HEADER_BYTES = 1 << 20
 MAX_IMAGE_BYTES = 1 << 30
 
@@ -74,6 +74,16 @@ class _RestoredPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     provenance: Provenance
 
 
+class _RivalPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    shape: tuple[int, int]
+    dtype: PixelDtype
+    provenance: Provenance
+
+
+class _BothPart(_RestoredPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    rival: _RivalPart
+
+
 class _EndPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     serial: int
     end: End
@@ -86,8 +96,8 @@ class Message(msgspec.Struct, frozen=True):
     body: Frame | Restored | End
 
 
-_NEXT, _FRAME, _RESTORED, _END = b"N", b"F", b"R", b"E"
-_PIXEL_PARTS = {_NEXT: 0, _FRAME: 1, _RESTORED: 2, _END: 0}
+_NEXT, _FRAME, _RESTORED, _BOTH, _END = b"N", b"F", b"R", b"B", b"E"
+_PIXEL_PARTS = {_NEXT: 0, _FRAME: 1, _RESTORED: 2, _BOTH: 3, _END: 0}
 
 
 def _prefix(kind: bytes) -> bytes:
@@ -109,19 +119,23 @@ def encode(message: Next | Message) -> list[Buffer]:
     if isinstance(body, Frame):
         part = _FramePart(serial=message.serial, frame=body.header)
         return [_prefix(_FRAME), msgspec.json.encode(part), _bytes_of(body.pixels)]
-    restored = _RestoredPart(
-        serial=message.serial,
-        frame=body.source.header,
-        shape=(body.pixels.shape[0], body.pixels.shape[1]),
-        dtype=body.pixels.dtype.name,  # type: ignore[arg-type]  # checked by the decoder
-        provenance=body.provenance,
-    )
-    return [
-        _prefix(_RESTORED),
-        msgspec.json.encode(restored),
-        _bytes_of(body.source.pixels),
-        _bytes_of(body.pixels),
-    ]
+    rival = body.rival
+    images = [_bytes_of(body.source.pixels), _bytes_of(body.pixels)]
+    part_of: dict[str, object] = {
+        "serial": message.serial,
+        "frame": body.source.header,
+        "shape": body.pixels.shape,
+        "dtype": body.pixels.dtype.name,
+        "provenance": body.provenance,
+    }
+    if rival is None:
+        return [_prefix(_RESTORED), msgspec.json.encode(part_of), *images]
+    part_of["rival"] = {
+        "shape": rival.pixels.shape,
+        "dtype": rival.pixels.dtype.name,
+        "provenance": rival.provenance,
+    }
+    return [_prefix(_BOTH), msgspec.json.encode(part_of), *images, _bytes_of(rival.pixels)]
 
 
 def decode(parts: Sequence[Buffer]) -> Next | Message:
@@ -167,10 +181,24 @@ def _assemble(kind: bytes, header: Buffer, images: Sequence[Buffer]) -> Next | M
     if kind == _FRAME:
         part = msgspec.json.decode(header, type=_FramePart)
         return Message(part.serial, _frame(part.frame, images[0]))
-    restored = msgspec.json.decode(header, type=_RestoredPart)
+    restored = (
+        msgspec.json.decode(header, type=_RestoredPart)
+        if kind == _RESTORED
+        else msgspec.json.decode(header, type=_BothPart)
+    )
     source = _frame(restored.frame, images[0])
     pixels = _pixels(images[1], restored.shape, restored.dtype)
-    return Message(restored.serial, Restored(pixels, source, restored.provenance))
+    rival = None
+    if isinstance(restored, _BothPart):
+        second = restored.rival
+        if second.shape != restored.shape:
+            raise WireError(
+                f"got two results of one frame of {restored.shape} and {second.shape} pixels, "
+                "expected is the same size"
+            )
+        again = _pixels(images[2], second.shape, second.dtype)
+        rival = Restored(again, source, second.provenance)
+    return Message(restored.serial, Restored(pixels, source, restored.provenance, rival))
 
 
 def _frame(header: FrameHeader, part: Buffer) -> Frame:

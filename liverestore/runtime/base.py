@@ -7,10 +7,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
 from liverestore.restore import Whole
 
-__all__ = ["InferenceRuntime", "whole_of"]
+__all__ = ["InferenceRuntime", "RuntimeChanged", "whole_of"]
+
+
+class RuntimeChanged(Failure):
+    """A runtime failed and another one took its place: the same frame can be restored again."""
 
 
 class InferenceRuntime(Protocol):

@@ -12,7 +12,7 @@ from liverestore.model_spec import ModelSpec
 from liverestore.runtime.base import InferenceRuntime
 from liverestore.runtime.upgrade import UpgradingRuntime
 
-__all__ = ["BACKENDS", "Backend", "Choice", "choose", "open_runtime"]
+__all__ = ["BACKENDS", "Backend", "Choice", "choose", "open_runtime", "serving_words"]
 
 Precision = Literal["f32", "bf16", "f16"]
 
@@ -100,7 +100,7 @@ def open_runtime(
         raise UserError(f"engine '{spec.name}' cannot run here: {reasons}")
     if ready or not backend.gpu:
         return _opened(spec, backend, threads, precision)
-    meanwhile = choose(spec, [other for other in BACKENDS if not other.gpu]).backend
+    meanwhile = _without_gpu(spec)
     if meanwhile is None:
         return _opened(spec, backend, threads, precision)
     word: Precision | Literal["fast"] = precision if precision in ("f32", "fast") else "fast"
@@ -109,6 +109,20 @@ def open_runtime(
         lambda: _opened(spec, backend, threads, precision),
         tell,
     )
+
+
+def _without_gpu(spec: ModelSpec) -> Backend | None:
+    return choose(spec, [backend for backend in BACKENDS if not backend.gpu]).backend
+
+
+def serving_words(runtime: InferenceRuntime) -> str:
+    """What executes `runtime` at this moment and why nothing faster does, in one line."""
+    choice = choose(runtime.spec)
+    why = runtime.why_not_better if isinstance(runtime, UpgradingRuntime) else None
+    meanwhile = _without_gpu(runtime.spec)
+    if why is None or choice.backend is None or meanwhile is None:
+        return choice.words
+    return f"{meanwhile.name} (not {choice.backend.name}: {why})"
 
 
 def _opened(

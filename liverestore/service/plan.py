@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from liverestore.rig import RigConfig
@@ -41,3 +41,7 @@ class RunPlan:
     """End the run when recording fails, so that no light is spent on frames that are
     not kept; a live view goes on and says so."""
     engine_threads: int | None = None
+    engines: dict[str, str] = field(default_factory=dict)
+    """Channel -> engine, where it is another one than `engine`."""
+    rival: str | None = None
+    """Second engine that restores the same frames from the beginning."""

@@ -24,6 +24,7 @@ from liverestore.status import (
     RunStatus,
     SetEngine,
     SetExposure,
+    SetRival,
     SetZ,
     Stop,
     ViewReport,
@@ -192,7 +193,9 @@ class Supervisor:
         elif isinstance(word, EngineReport):
             self._engine = word
             # Also when it changed while live: this is what a restarted engine begins with.
-            self._plan = dataclasses.replace(self._plan, engine=word.engine)
+            self._plan = dataclasses.replace(
+                self._plan, engine=word.engine, engines=word.engines, rival=word.rival
+            )
         elif isinstance(word, ViewReport):
             self._view = word
         elif isinstance(word, Notice):
@@ -201,7 +204,7 @@ class Supervisor:
             self._last_word[name] = word
         elif isinstance(word, SetExposure | SetZ | Stop):
             self._hub.send("capture", word)
-        elif isinstance(word, SetEngine):
+        elif isinstance(word, SetEngine | SetRival):
             self._hub.send("engine", word)
 
     def _note(self, text: str) -> None:
@@ -310,6 +313,10 @@ class Supervisor:
             rig=self._plan.rig.name,
             engine=engine.engine if engine else self._plan.engine,
             runtime=engine.runtime if engine else None,
+            runtime_reason=engine.runtime_reason if engine else None,
+            engines=engine.engines if engine else self._plan.engines,
+            rival=engine.rival if engine else self._plan.rival,
+            loading=engine.loading if engine else None,
             captured=capture.captured,
             lost=capture.lost,
             written=capture.written,

@@ -11,8 +11,8 @@ import pytest
 from liverestore.errors import Failure, UserError
 from liverestore.model_spec import BUILT_IN, ModelSpec, find_engine
 from liverestore.runtime import table, tensorrt, torch_cuda
-from liverestore.runtime.base import whole_of
-from liverestore.runtime.table import choose, open_runtime
+from liverestore.runtime.base import RuntimeChanged, whole_of
+from liverestore.runtime.table import choose, open_runtime, serving_words
 from liverestore.runtime.upgrade import UpgradingRuntime
 
 PICTURE = np.zeros((1, 1, 16, 16), np.float32)
@@ -55,10 +55,12 @@ def test_the_better_one_takes_over_between_two_frames():
     gate.set()
     settled(runtime)
     assert runtime.infer(PICTURE).max() == 2
-    assert (runtime.description, slow.closed, fast.shapes) == ("stub 2", 1, [(16, 16)])
+    assert (runtime.description, fast.shapes) == ("stub 2", [(16, 16)])
     assert told == ["engine 'null' now runs on stub 2"]
+    # the first one stays, for a GPU that fails
+    assert slow.closed == 0
     runtime.close()
-    assert fast.closed == 1
+    assert (slow.closed, fast.closed) == (1, 1)
 
 
 def test_a_size_that_changed_meanwhile_is_warm_too():
@@ -75,13 +77,13 @@ def test_a_size_that_changed_meanwhile_is_warm_too():
 
 def test_the_short_way_is_that_of_the_runtime_at_work():
     gate, fast = threading.Event(), Stub(2)
-    fast.gate, fast.whole = gate, "the short way"
+    fast.gate, fast.whole = gate, lambda pixels, _camera, _waves: pixels + 2
     runtime = UpgradingRuntime(Stub(1), lambda: fast)
     runtime.warm_up((16, 16))
     assert whole_of(runtime) is None
     gate.set()
     settled(runtime)
-    assert whole_of(runtime) == "the short way"
+    assert whole_of(runtime)(PICTURE, None, None).max() == 2
     assert runtime.description == "stub 2"
     runtime.close()
 
@@ -107,6 +109,87 @@ def test_closing_while_the_better_one_is_made_frees_both():
     runtime.close()
     assert fast.closed == 1
     assert slow.closed >= 1
+
+
+def test_a_better_one_that_fails_in_mid_run_hands_back_to_the_first():
+    told, slow, fast = [], Stub(1), Stub(2)
+    runtime = UpgradingRuntime(slow, lambda: fast, told.append)
+    runtime.warm_up((16, 16))
+    settled(runtime)
+    assert runtime.infer(PICTURE).max() == 2
+
+    def broken(_batch):
+        raise RuntimeError("CUDA error:\nan illegal address")
+
+    fast.infer = broken
+    with pytest.raises(RuntimeChanged, match="goes on with stub 1"):
+        runtime.infer(PICTURE)
+    assert runtime.description == "stub 1"
+    assert [runtime.infer(PICTURE).max() for _ in range(3)] == [1, 1, 1]
+    assert slow.shapes[-1] == (16, 16)
+    assert told[1:] == [
+        "engine 'null' goes on with stub 1: stub 2 failed (CUDA error: an illegal address)"
+    ]
+    runtime.warm_up((8, 8))
+    assert runtime._thread is not None
+    settled(runtime)
+    assert runtime.infer(PICTURE).max() == 1
+    runtime.close()
+    assert fast.closed == 1
+
+
+def test_the_short_way_that_fails_in_mid_run_hands_back_too():
+    slow, fast = Stub(1), Stub(2)
+
+    def broken(_pixels, _camera, _waves):
+        raise Failure("the GPU failed: cuLaunchKernel gave CUDA_ERROR_LAUNCH_FAILED (719)")
+
+    fast.whole = broken
+    runtime = UpgradingRuntime(slow, lambda: fast)
+    runtime.warm_up((16, 16))
+    settled(runtime)
+    whole = whole_of(runtime)
+    with pytest.raises(RuntimeChanged, match="719"):
+        whole(PICTURE[0, 0], None, None)
+    assert whole_of(runtime) is None
+    assert "719" in runtime.why_not_better
+    runtime.close()
+
+
+def test_a_new_size_is_served_by_the_first_until_the_better_one_is_warm_for_it():
+    told, gate, slow, fast = [], threading.Event(), Stub(1), Stub(2)
+    runtime = UpgradingRuntime(slow, lambda: fast, told.append)
+    runtime.warm_up((16, 16))
+    settled(runtime)
+    assert runtime.infer(PICTURE).max() == 2
+    fast.gate = gate
+    runtime.warm_up((8, 8))
+    assert (runtime.infer(PICTURE).max(), runtime.description) == (1, "stub 1")
+    assert runtime.why_not_better == "it is being made ready"
+    gate.set()
+    settled(runtime)
+    assert runtime.infer(PICTURE).max() == 2
+    # back to the size before: it is still warm, and nobody waits
+    gate.clear()
+    runtime.warm_up((16, 16))
+    assert runtime.infer(PICTURE).max() == 2
+    assert fast.shapes == [(16, 16), (8, 8)]
+    assert len(told) == 1
+    runtime.close()
+
+
+def test_a_new_size_that_the_better_one_cannot_take_is_told():
+    told, slow, fast = [], Stub(1), Stub(2)
+    runtime = UpgradingRuntime(slow, lambda: fast, told.append)
+    runtime.warm_up((16, 16))
+    settled(runtime)
+    fast.fails = True
+    runtime.warm_up((8, 8))
+    settled(runtime)
+    assert runtime.infer(PICTURE).max() == 1
+    assert told[1:] == ["engine 'null' stays on stub 1: it does not start"]
+    runtime.close()
+    assert (slow.closed, fast.closed) == (1, 1)
 
 
 def no_gpu(monkeypatch, *, tensorrt_serves=False, torch_serves=False):
@@ -172,6 +255,16 @@ def test_a_live_view_does_not_wait_for_the_gpu(monkeypatch):
     runtime.close()
 
 
+def test_while_the_gpu_is_made_ready_the_words_name_what_serves(monkeypatch):
+    no_gpu(monkeypatch, tensorrt_serves=True)
+    runtime, _ = opened(monkeypatch, precision="fast", ready=False)
+    assert serving_words(runtime) == "openvino (not tensorrt: it is being made ready)"
+    runtime.close()
+    plain = open_runtime(BUILT_IN["mean5"])
+    assert serving_words(plain) == "filter"
+    plain.close()
+
+
 def test_filters_need_no_gpu_and_no_waiting(monkeypatch):
     no_gpu(monkeypatch, tensorrt_serves=True)
     runtime = open_runtime(BUILT_IN["mean5"], ready=False)
@@ -192,8 +285,8 @@ def test_a_base_install_has_neither_onnx_nor_torch_nor_tensorrt():
 import sys
 sys.modules.update(onnx=None, torch=None, tensorrt_rtx=None, tensorrt_rtx_bindings=None)
 from liverestore.model_spec import find_engine
-from liverestore.runtime.base import whole_of
-from liverestore.runtime.table import choose, open_runtime
+from liverestore.runtime.base import RuntimeChanged, whole_of
+from liverestore.runtime.table import choose, open_runtime, serving_words
 choice = choose(find_engine("denoise-live"))
 assert {"filter", "tensorrt", "torch"} <= set(choice.refused), choice
 open_runtime(find_engine("denoise-live"), threads=1, ready=False).close()

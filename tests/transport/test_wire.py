@@ -1,3 +1,7 @@
+import dataclasses
+import json
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +24,13 @@ def make_frame(number=0, shape=(3, 5), dtype="uint16", **extra):
         **extra,
     )
     return Frame(pixels, header)
+
+
+def make_both():
+    first = make_restored(5)
+    second = msgspec.structs.replace(first.provenance, engine="other", sha256="cd")
+    pixels = (first.pixels * np.float32(1.5)).astype(np.float32)
+    return dataclasses.replace(first, rival=Restored(pixels, first.source, second))
 
 
 def make_restored(number=0):
@@ -62,6 +73,18 @@ def test_a_restored_frame_brings_its_raw_frame_and_its_provenance():
     np.testing.assert_array_equal(back.source.pixels, restored.source.pixels)
 
 
+def test_two_results_of_one_frame_come_back_as_that():
+    both = make_both()
+    back = decode(encode(Message(1, both))).body
+    assert back.rival.source is back.source
+    assert back.rival.provenance == both.rival.provenance != back.provenance
+    np.testing.assert_array_equal(back.pixels, both.pixels)
+    np.testing.assert_array_equal(back.rival.pixels, both.rival.pixels)
+    assert back.rival.pixels.dtype == np.float32
+    assert not back.rival.pixels.flags.writeable
+    assert back.rival.rival is None
+
+
 def test_a_frame_that_is_not_contiguous_is_sent_in_its_own_order():
     whole = make_frame(shape=(6, 8))
     header = make_frame(shape=(6, 4)).header
@@ -89,11 +112,12 @@ def swapped(index, value):
 
 MALFORMED = {
     "nothing": [],
-    "one part": [b"LR\x01F"],
+    "one part": [b"LR\x02F"],
     "another program": swapped(0, b"GET "),
-    "a newer version": swapped(0, b"LR\x02F"),
-    "an unknown kind": swapped(0, b"LR\x01Q"),
-    "a long prefix": swapped(0, b"LR\x01FF"),
+    "an older version": swapped(0, b"LR\x01F"),
+    "a newer version": swapped(0, b"LR\x03F"),
+    "an unknown kind": swapped(0, b"LR\x02Q"),
+    "a long prefix": swapped(0, b"LR\x02FF"),
     "a missing pixel part": parts_of(make_frame())[:2],
     "a pixel part too many": [*parts_of(make_frame()), b"x"],
     "truncated pixels": swapped(2, b"\0" * 29),
@@ -106,6 +130,55 @@ MALFORMED = {
     "a huge header": swapped(1, b" " * (MAX_HEADER_BYTES + 1)),
     "a pickle": swapped(1, b"\x80\x04K\x01."),
 }
+
+
+def both(**changes):
+    """The parts of two results, with some replaced, and texts of the header by others."""
+    parts = [bytes(part) for part in encode(Message(0, make_both()))]
+    for place, value in changes.items():
+        parts[int(place[1:])] = value
+    return parts
+
+
+def rival_saying(**changes):
+    """Two results whose header says something else of the second one; None leaves it out."""
+    header = json.loads(both()[1])
+    rival = {**header["rival"], **changes}
+    header["rival"] = {key: value for key, value in rival.items() if value is not None}
+    return both(_1=json.dumps(header).encode())
+
+
+def without_rival(value):
+    header = json.loads(both()[1]) | {"rival": value}
+    return both(_1=json.dumps(header).encode())
+
+
+MALFORMED |= {
+    "no rival's pixels": both()[:4],
+    "a rival's pixels in a message of one result": both(_0=b"LR\x02R"),
+    "one result that claims to be two": [b"LR\x02B", *parts_of(make_restored())[1:], b"x" * 60],
+    "a rival without provenance": rival_saying(provenance=None),
+    "a rival with more to say": rival_saying(pixels="here"),
+    "a rival cut short": both(_4=b"\0" * 59),
+    "a rival of another size": rival_saying(shape=[5, 3]),
+    "a rival of a huge size": rival_saying(shape=[99999999, 99999999]),
+    "a rival of no size": rival_saying(shape=[0, 0]),
+    "a rival of objects": rival_saying(dtype="object"),
+    "a rival that is null": without_rival(None),
+    "a rival that is a list": without_rival([1, 2]),
+    "a rival with a rival": rival_saying(rival=json.loads(both()[1])["rival"]),
+    "two rivals": [*both(), b"x" * 60],
+}
+
+
+def test_what_these_messages_are_made_of_is_understood():
+    assert decode(rival_saying(dtype="float32")).body.rival is not None
+
+
+def test_a_huge_picture_is_refused_before_anything_is_allocated():
+    header = both()[1].replace(b"[3,5]", b"[40000,40000]")
+    with pytest.raises(WireError, match="at most"):
+        decode(both(_1=header))
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -121,8 +194,8 @@ def test_random_bytes_are_refused(parts):
         decode(parts)
 
 
-@given(st.binary(max_size=200), st.sampled_from(b"NFRE"))
+@given(st.binary(max_size=200), st.sampled_from(b"NFRBE"))
 def test_random_headers_under_a_good_prefix_are_refused(header, kind):
-    pixels = {ord("F"): [b""], ord("R"): [b"", b""]}.get(kind, [])
+    pixels = {ord("F"): [b""], ord("R"): [b""] * 2, ord("B"): [b""] * 3}.get(kind, [])
     with pytest.raises(WireError):
-        decode([b"LR\x01" + bytes([kind]), header, *pixels])
+        decode([b"LR\x02" + bytes([kind]), header, *pixels])
