@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from liverestore.rig import CameraConfig
     from liverestore.view.display import DisplayState
 
-__all__ = ["Blink", "Comparison", "Mode", "NoiseScale", "difference", "noise_of", "single_pane"]
+__all__ = [
+    "Blink",
+    "Comparison",
+    "Mode",
+    "NoiseScale",
+    "difference",
+    "image_name",
+    "noise_of",
+    "single_pane",
+]
 
 COUNTS_CAUTION = (
     "in counts: the camera's offset, gain and read noise are not known; "
@@ -155,26 +164,39 @@ def single_pane(
     `restored` says which image blinking shows now, `in_counts` that the difference has no
     noise to be measured by.
     """
-    raw, made = state.raw, state.restored
-    if raw.image is None:
-        return raw, ""
+    left, made = state.left, state.restored
+    if left.image is None:
+        return left, ""
+    banner = _lines(left.banner, made.banner)
     if mode is Mode.DIFFERENCE:
         cautions = (COUNTS_CAUTION, *made.cautions) if in_counts else made.cautions
-        caption = "raw \u2212 restored, " + ("in counts" if in_counts else "in units of the noise")
-        return replace(made, title="difference", caption=caption, cautions=cautions), ""
+        unit = "in counts" if in_counts else "in units of the noise"
+        caption = f"{left.badge or left.word} \u2212 {made.badge or made.word}, {unit}"
+        return replace(
+            made, title="difference", caption=caption, cautions=cautions, banner=banner
+        ), ""
     if made.image is None:
-        return replace(raw, banner=made.waiting), "RAW"
+        return replace(left, banner=_lines(left.banner, made.waiting)), image_name(left)
     if mode is Mode.BLINK:
         # A greyed image would blink in brightness; the banner says that it is old.
-        shown = replace(made, dimmed=False) if restored else replace(raw, banner=made.banner)
-        return shown, "RESTORED" if restored else "RAW"
+        shown = replace(made if restored else left, dimmed=False, banner=banner)
+        return shown, image_name(shown)
     return (
         replace(
-            raw,
-            title=f"{made.title} | raw",
-            banner=made.banner,
+            left,
+            title=f"{made.title} | {left.title}",
+            banner=banner,
             cautions=made.cautions,
             dimmed=False,
         ),
         "",
     )
+
+
+def image_name(pane: PaneState) -> str:
+    """What is written into an image that shares its area with another one."""
+    return pane.badge or pane.word.upper()
+
+
+def _lines(*texts: str) -> str:
+    return "\n".join(text for text in texts if text)

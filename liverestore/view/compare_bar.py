@@ -62,7 +62,7 @@ class CompareControls(QWidget):
         self.limit.setValue(comparison.limit_sd)
         self._limit_name = QLabel("±", self)
         self._limit_name.setBuddy(self.limit)
-        name = QLabel("View", self)
+        name = QLabel("Compare", self)
         name.setProperty("role", "name")
         name.setBuddy(self.mode)
         self._row = QHBoxLayout(self)

@@ -11,7 +11,7 @@ from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from liverestore.frame import Restored
-from liverestore.view.compare import Mode, difference, noise_of, single_pane
+from liverestore.view.compare import Mode, difference, image_name, noise_of, single_pane
 from liverestore.view.geometry import VisiblePart, visible_part
 from liverestore.view.luts import DIVERGING
 from liverestore.view.panes import DIMMED_OPACITY, ImagePane, ImageView, PaintedImage
@@ -87,18 +87,23 @@ class ColourScale(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._limit = 0.0
         self._unit = ""
+        self._left = "raw"
         self._bar = _bar_pixmap()
 
     @property
     def words(self) -> tuple[str, str, str]:
         """Written left of the bar, right of it, and what a right end means."""
         number = f"{self._limit:g}"
-        return (f"\u2212{number}{self._unit}", f"+{number}{self._unit}", "raw is brighter")
+        return (
+            f"\u2212{number}{self._unit}",
+            f"+{number}{self._unit}",
+            f"{self._left} is brighter",
+        )
 
-    def show_scale(self, limit: float, unit: str) -> None:
-        """Colours from -`limit` to +`limit` of `unit`."""
-        if (limit, unit) != (self._limit, self._unit):
-            self._limit, self._unit = limit, unit
+    def show_scale(self, limit: float, unit: str, left: str) -> None:
+        """Colours from -`limit` to +`limit` of `unit`; `left` is the image taken from."""
+        if (limit, unit, left) != (self._limit, self._unit, self._left):
+            self._limit, self._unit, self._left = limit, unit, left
             self.update()
 
     def rescale(self, scale: float) -> None:
@@ -148,6 +153,7 @@ class ComparePane(ImagePane):
         self._limit = 5.0
         self._restored: Restored | None = None
         self._noise: NoiseScale | None = None
+        self._noise_alone = True
         self.in_counts = False
         """Whether the difference shown has no noise to be measured by."""
         self.spread: float | None = None
@@ -173,13 +179,13 @@ class ComparePane(ImagePane):
         pane, badge = single_pane(
             state, comparison.mode, restored=blink_restored, in_counts=in_counts
         )
-        self.show_state(pane, state.pixel_size_um)
+        self.show_state(replace(pane, badge=badge), state.pixel_size_um)
         curtain = comparison.mode is Mode.CURTAIN and made is not None
         self._set_overlay(
             replace(
                 self.image.overlay,
-                badge=badge,
                 edge=comparison.edge if curtain else None,
+                edge_names=(image_name(state.restored), image_name(state.left)),
             )
         )
         if curtain:
@@ -189,17 +195,20 @@ class ComparePane(ImagePane):
             # Without the noise the displayed range of counts is the only scale there is.
             limit = max(1.0, round((state.levels[1] - state.levels[0]) / 2))
         self.scale_bar.setVisible(difference_mode and made is not None)
-        self.scale_bar.show_scale(limit, " counts" if in_counts else " \u03c3")
+        self.scale_bar.show_scale(limit, " counts" if in_counts else " \u03c3", state.left.word)
         shown = (made, comparison.mode, comparison.edge, limit)
         if shown != (self._restored, self._mode, self._edge, self._limit):
             self._restored, self._mode, self._edge, self._limit = shown
             self._stale = True
-        source = state.raw.image
+        source = state.left.image
         if comparison.mode is Mode.BLINK and blink_restored and made is not None:
             source = made
         elif difference_mode:
             # Never the newest raw frame: a difference of two moments is not noise.
             source = None if made is None else made.source
+            if made is not None and isinstance(state.left.image, Restored):
+                source = made.rival
+        self._noise_alone = not isinstance(source, Restored)
         self.show_image(None if source is None else source.pixels, state.levels, lut)
 
     def refresh(self) -> None:
@@ -254,4 +263,5 @@ class ComparePane(ImagePane):
             return ""
         if self._noise is None:
             return f"spread {self.spread:.3g} counts"
-        return f"spread {self.spread:.2f} \u03c3 (1 \u03c3 where only noise was removed)"
+        says = " (1 \u03c3 where only noise was removed)" if self._noise_alone else ""
+        return f"spread {self.spread:.2f} \u03c3{says}"

@@ -113,7 +113,7 @@ class ImageDeck(QWidget):
             )
         else:
             for pane, content in (
-                (self.raw_pane, state.raw),
+                (self.raw_pane, state.left),
                 (self.restored_pane, state.restored),
             ):
                 pane.show_state(content, state.pixel_size_um)
@@ -129,7 +129,7 @@ class ImageDeck(QWidget):
         if (
             before is None
             or changed_side
-            or state.raw.image is not before.raw.image
+            or state.left.image is not before.left.image
             or state.restored.image is not before.restored.image
         ):
             self.show_readout()
@@ -190,13 +190,13 @@ class ImageDeck(QWidget):
         if self.single:
             text = ""
             if state is not None and at is not None:
-                text = both_readouts(state.raw.image, state.restored.image, *at, self._camera)
+                text = both_readouts(state.left, state.restored, *at, self._camera)
             if not text and state is not None:
-                text = self._spread_text or state.raw.details
+                text = self._spread_text or state.left.details
             self.compare_pane.show_readout(text)
             return
         for pane, content in (
-            (self.raw_pane, state.raw if state else None),
+            (self.raw_pane, state.left if state else None),
             (self.restored_pane, state.restored if state else None),
         ):
             text = ""

@@ -8,12 +8,17 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPen
 
 from liverestore.view.geometry import scale_bar
+from liverestore.view.rival import A_MARK, B_MARK
 from liverestore.view.theme import COLOURS
 
 __all__ = ["Overlay", "draw_overlay"]
 
 _MARGIN = 10
 _PAD = 7
+_MARKED = {
+    A_MARK: (QColor(COLOURS["accent"]), QColor(COLOURS["on_accent"])),
+    B_MARK: (QColor(COLOURS["rival"]), QColor(COLOURS["on_accent"])),
+}
 _SCALE_BAR_SHARE = 0.22
 """Longest scale bar as a share of the pane's width."""
 
@@ -32,7 +37,9 @@ class Overlay:
     badge: str = ""
     """Names the image that is shown, in the upper left corner."""
     edge: float | None = None
-    """Of the curtain, as a share of the width: restored to its left, raw to its right."""
+    """Of the curtain, as a share of the width."""
+    edge_names: tuple[str, str] = ("RESTORED", "RAW")
+    """Of the images left and right of the curtain's edge."""
     scale: float = 1.0
 
 
@@ -59,7 +66,7 @@ def draw_overlay(
     if overlay.banner:
         top = _draw_banner(painter, area, overlay) + _MARGIN * overlay.scale
     if overlay.edge is not None:
-        _draw_edge(painter, area, overlay.edge, top, overlay.scale)
+        _draw_edge(painter, area, overlay, overlay.edge, top)
     if overlay.badge:
         left = area.left() + _MARGIN * overlay.scale
         _draw_badge(painter, QPointF(left, top), overlay.badge, overlay.scale)
@@ -87,7 +94,8 @@ def _draw_banner(painter: QPainter, area: QRectF, overlay: Overlay) -> float:
     return float(box.bottom())
 
 
-def _draw_edge(painter: QPainter, area: QRectF, edge: float, top: float, scale: float) -> None:
+def _draw_edge(painter: QPainter, area: QRectF, overlay: Overlay, edge: float, top: float) -> None:
+    scale = overlay.scale
     x = area.left() + edge * area.width()
     painter.setPen(QPen(QColor(0, 0, 0, 170), 4 * scale))
     painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
@@ -101,7 +109,7 @@ def _draw_edge(painter: QPainter, area: QRectF, edge: float, top: float, scale: 
         for end in (-1.0, 1.0):
             painter.drawLine(tip, QPointF(x + side * 0.28 * half, y + end * 0.38 * half))
     gap = _MARGIN * scale
-    for text, side in (("RESTORED", -1), ("RAW", 1)):
+    for text, side in zip(overlay.edge_names, (-1, 1), strict=True):
         width = _badge_width(painter, text, scale)
         left = x - gap - width if side < 0 else x + gap
         if left >= area.left() and left + width <= area.right():
@@ -115,10 +123,15 @@ def _badge_width(painter: QPainter, text: str, scale: float) -> float:
 def _draw_badge(painter: QPainter, at: QPointF, text: str, scale: float) -> None:
     height = painter.fontMetrics().height() + _PAD * scale
     box = QRectF(at.x(), at.y(), _badge_width(painter, text, scale), height)
+    # The two engines of a comparison are told apart without reading.
+    ground, ink = next(
+        (colours for mark, colours in _MARKED.items() if text.startswith(mark)),
+        (QColor(10, 12, 14, 220), QColor("white")),
+    )
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(10, 12, 14, 220))
+    painter.setBrush(ground)
     painter.drawRoundedRect(box, _PAD * scale / 2, _PAD * scale / 2)
-    painter.setPen(QColor("white"))
+    painter.setPen(ink)
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
 

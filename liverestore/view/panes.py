@@ -165,6 +165,7 @@ class ImagePane(QFrame):
             waiting=state.waiting,
             banner=state.banner,
             cautions=state.cautions,
+            badge=state.badge,
             pixel_size_um=pixel_size_um,
         )
         self._set_overlay(overlay)

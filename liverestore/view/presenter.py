@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from liverestore.meters import RateMeter
-from liverestore.view.display import Cell, DisplayState, Measured, cells, resolve
+from liverestore.view.display import DisplayState, resolve
 from liverestore.view.levels import Autostretch, Levels, saturated_fraction
 from liverestore.view.luts import lut_table
 from liverestore.view.pairing import Pairing, Shown
+from liverestore.view.rival import with_rival
+from liverestore.view.status_cells import Ages, Cell, Measured, cells
 
 if TYPE_CHECKING:
     from liverestore.frame import Frame
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Presenter"]
 
+_AGES = 15
+"""Results whose ages the status line is the median of."""
 _NUMBERS_EVERY_S = 0.2
 """Numbers change, and saturation is counted, at a rate that can be read."""
 
@@ -31,6 +36,9 @@ class Presenter:
     def __init__(self, *, lut: str = "grey", ignore_percent: float = 0.1) -> None:
         lut_table(lut)
         self.lut = lut
+        self.look_at_raw = False
+        """Whether the left side shows raw although a second engine could be there."""
+        self._ages: deque[Ages] = deque(maxlen=_AGES)
         self._pairing = Pairing()
         self._rate = RateMeter()
         self._stretch = Autostretch(ignore_percent)
@@ -58,6 +66,8 @@ class Presenter:
             before is None or shown.raw is not before.raw or shown.restored is not before.restored
         ):
             self._rate.tick(now_s)
+        if shown.restored is not None and (before is None or shown.restored is not before.restored):
+            self._ages.append(Ages.of(shown.restored, now_ns))
         old = before.raw if before is not None else None
         if _shape(old) != _shape(shown.raw):
             self._stretch.reset()
@@ -66,9 +76,10 @@ class Presenter:
         if self._cells_at_s is None or now_s - self._cells_at_s >= _NUMBERS_EVERY_S:
             self._cells_at_s = now_s
             self._saturated = None if shown.raw is None else saturated_fraction(shown.raw)
-            measured = Measured(self._rate.rate(now_s), self._saturated)
+            ages = Ages.median(self._ages)
+            measured = Measured(self._rate.rate(now_s), self._saturated, ages)
             self._cells = cells(status, measured, shown, now_ns)
-        return resolve(
+        state = resolve(
             shown,
             status,
             self._cells,
@@ -76,6 +87,7 @@ class Presenter:
             lut=self.lut,
             notices=notices,
         )
+        return with_rival(state, shown, status, look_at_raw=self.look_at_raw)
 
     def shown_fps(self, now_ns: int) -> float | None:
         """New frames shown per second, over the last two seconds; None with none."""

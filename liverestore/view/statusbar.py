@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -18,7 +18,9 @@ from PySide6.QtWidgets import (
 from liverestore.view.widgets import ElidedLabel, set_tone
 
 if TYPE_CHECKING:
-    from liverestore.view.display import Cell
+    from PySide6.QtGui import QMouseEvent
+
+    from liverestore.view.status_cells import Cell
 
 __all__ = ["NoticeBar", "StatusBar"]
 
@@ -26,16 +28,20 @@ _WIDTHS_PX = {
     "CAPTURE": 72,
     "RESTORE": 72,
     "VIEW": 72,
-    "AGE": 68,
+    "AGE": 142,
     "LOST": 56,
     "DROPPED": 72,
     "SATURATED": 78,
+    "DISK": 88,
 }
 """Of the cells that must not move while their numbers change, at normal size."""
 
 
 class _CellWidget(QWidget):
     """A name in small letters over its value."""
+
+    asked = Signal(str)
+    """Clicked: the whole text of the cell."""
 
     def __init__(self, cell: Cell, parent: QWidget) -> None:
         super().__init__(parent)
@@ -46,8 +52,15 @@ class _CellWidget(QWidget):
         self._name.setObjectName("cellName")
         self.value = ElidedLabel(self)
         self.value.setObjectName("cellValue")
+        self.aside = ElidedLabel(self)
+        self.aside.setObjectName("cellAside")
+        self.aside.setVisible(False)
         layout.addWidget(self._name)
-        layout.addWidget(self.value)
+        line = QHBoxLayout()
+        line.setSpacing(8)
+        line.addWidget(self.value)
+        line.addWidget(self.aside, 1, Qt.AlignmentFlag.AlignBottom)
+        layout.addLayout(line)
         self.shown: Cell | None = None
 
     def show_cell(self, cell: Cell) -> None:
@@ -55,13 +68,23 @@ class _CellWidget(QWidget):
             return
         self.shown = cell
         self.value.setText(cell.value)
-        self.setToolTip(cell.detail)
-        self.value.setToolTip(cell.detail)
+        self.aside.setText(cell.aside)
+        self.aside.setVisible(bool(cell.aside))
+        for widget in (self, self.value, self.aside):
+            widget.setToolTip(cell.detail)
         set_tone(self.value, cell.tone.value)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Say the whole text where there is one."""
+        if event.button() == Qt.MouseButton.LeftButton and self.shown and self.shown.detail:
+            self.asked.emit(f"{self.shown.name}: {self.shown.detail}")
 
 
 class StatusBar(QFrame):
-    """Shows the cells that `display.cells` resolved, always in the same places."""
+    """Shows the cells that `status_cells.cells` made, always in the same places."""
+
+    asked = Signal(str)
+    """A cell was clicked: its whole text."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -93,6 +116,7 @@ class StatusBar(QFrame):
 
     def _add(self, cell: Cell) -> None:
         widget = _CellWidget(cell, self)
+        widget.asked.connect(self.asked)
         self._cells[cell.name] = widget
         self._layout.addWidget(widget, 0 if cell.name in _WIDTHS_PX else 1)
         self._set_width(cell.name, widget)

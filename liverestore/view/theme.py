@@ -48,6 +48,7 @@ COLOURS: dict[str, str] = {
     "stop_disabled_text": "#86757a",
     "raw": "#f0a35e",
     "restored": "#4cc2b0",
+    "rival": "#8ab8ff",
     "image": "#050607",
 }
 
@@ -79,6 +80,7 @@ THEMES: dict[str, Mapping[str, str]] = {
         "stop_disabled_text": "#8a7377",
         "raw": "#944800",
         "restored": "#006b60",
+        "rival": "#1f5fae",
         "image": "#050607",
     },
 }
@@ -95,6 +97,7 @@ GROUNDS: dict[str, tuple[str, ...]] = {
     "stop_text": ("stop", "stop_hover"),
     "raw": ("panel", "field"),
     "restored": ("panel", "field"),
+    "rival": ("panel", "field"),
 }
 """Colours of text and the grounds that each is written on (see the test of contrast)."""
 
@@ -159,6 +162,9 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
     #bar {{ background: {c["panel"]}; border-bottom: 1px solid {c["line"]}; }}
     #bar QLabel, #bar QCheckBox {{ background: transparent; }}
     #bar QLabel[role="name"] {{ color: {c["muted"]}; }}
+    #group {{ background: transparent; }}
+    #toast {{ background: {c["panel"]}; border: 1px solid {c["accent"]};
+        border-radius: {px(4)}; padding: {px(8)} {px(12)}; }}
     #run {{ font-weight: 600; }}
     #run[tone="muted"] {{ color: {c["muted"]}; }}
     #run[tone="alarm"] {{ color: {c["alarm"]}; }}
@@ -178,6 +184,7 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
     #status QLabel {{ background: transparent; }}
     #cellName {{ color: {c["muted"]}; font-size: {px(10)}; }}
     #cellValue {{ font-size: {px(14)}; }}
+    #cellAside {{ color: {c["muted"]}; font-size: {px(11)}; }}
     #cellValue[tone="muted"] {{ color: {c["muted"]}; }}
     #cellValue[tone="warn"] {{ color: {c["warn"]}; }}
     #cellValue[tone="alarm"] {{ color: {c["alarm"]}; font-weight: 700; }}
@@ -209,10 +216,16 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
     QPushButton:disabled, QComboBox:disabled, QDoubleSpinBox:disabled {{
         color: {c["disabled"]}; border-color: {c["disabled_line"]}; }}
     QPushButton#stop {{ background: {c["stop"]}; border-color: {c["stop_line"]};
-        color: {c["stop_text"]}; font-weight: 600; padding: {px(3)} {px(16)}; }}
+        color: {c["stop_text"]}; font-weight: 600; padding-left: 0; padding-right: 0; }}
     QPushButton#stop:hover {{ background: {c["stop_hover"]}; }}
     QPushButton#stop:disabled {{ background: {c["stop_disabled"]};
         border-color: {c["stop_disabled_line"]}; color: {c["stop_disabled_text"]}; }}
+    QPushButton#live, QPushButton#snap {{ padding-left: 0; padding-right: 0; }}
+    QPushButton#live:checked {{ background: {c["accent"]}; color: {c["on_accent"]};
+        border-color: {c["accent"]}; font-weight: 600; }}
+    QPushButton#record {{ padding-left: {px(24)}; padding-right: 0; text-align: left; }}
+    QPushButton#record:checked {{ background: {c["stop"]}; border-color: {c["stop_line"]};
+        color: {c["stop_text"]}; }}
     QPushButton#step {{ padding: {px(3)} {px(6)}; min-width: {px(16)}; }}
     QPushButton#toolButton {{ background: {c["panel"]}; color: {c["muted"]};
         padding: {px(2)} {px(10)}; min-height: {px(16)}; }}

@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from liverestore.errors import LiverestoreError
+from liverestore.view.acquisition_bar import AcquisitionBar
 from liverestore.view.compare import Mode
-from liverestore.view.controls import AcquisitionBar
 from liverestore.view.deck import ImageDeck
 from liverestore.view.display import DisplayState
 from liverestore.view.display_bar import DisplayBar
@@ -18,17 +18,22 @@ from liverestore.view.drawer import ToolDrawer
 from liverestore.view.key_list import KeyList
 from liverestore.view.presenter import Presenter
 from liverestore.view.shortcuts import bind_shortcuts
+from liverestore.view.snapshot_taker import SnapshotTaker
 from liverestore.view.statusbar import NoticeBar, StatusBar
 from liverestore.view.theme import scale_for, stylesheet
 from liverestore.view.themed import wear_theme
+from liverestore.view.toast import Toast
+from liverestore.view.undo import Change
+from liverestore.view.undo_keeper import UndoKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from PySide6.QtGui import QCloseEvent, QResizeEvent
 
     from liverestore.rig import CameraConfig
-    from liverestore.status import Command
+    from liverestore.status import Command, RunStatus
     from liverestore.view.feed import ViewFeed
 
 __all__ = ["LiveWindow"]
@@ -58,6 +63,7 @@ class LiveWindow(QWidget):
         ignore_percent: float = 0.1,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
         live: bool = True,
+        snapshot_folder: Path | None = None,
     ) -> None:
         super().__init__()
         self.setWindowTitle(title)
@@ -66,6 +72,8 @@ class LiveWindow(QWidget):
         self._clock_ns = clock_ns
         self._presenter = Presenter(lut=lut, ignore_percent=ignore_percent)
         self._feed_trouble: tuple[str, ...] = ()
+        self._warnings: tuple[str, ...] = ()
+        self._status: RunStatus | None = None
         self.state: DisplayState | None = None
         """What was painted last."""
         self.theme = "dark"
@@ -79,6 +87,11 @@ class LiveWindow(QWidget):
         self.raw_pane, self.restored_pane = self.deck.raw_pane, self.deck.restored_pane
         self.status = StatusBar(self)
         self.keys = KeyList(self)
+        self.toast = Toast(self.deck, self)
+        self.undo = UndoKeeper(self.acquisition, lambda: self._clock_ns() / 1e9)
+        self.snapshots = SnapshotTaker(
+            self.deck, folder=snapshot_folder, say=self._say, warn=self._warn
+        )
         self._arrange()
         self._connect()
         self._scale = 0.0
@@ -109,10 +122,14 @@ class LiveWindow(QWidget):
         except LiverestoreError as error:
             pair, status = None, None
             self._feed_trouble = (str(error),)
+        self.snapshots.step()
+        self._status = status
         before = self.state
-        self.state = self._presenter.step(pair, status, now_ns, self._feed_trouble)
+        notices = (*self._warnings, *self._feed_trouble)
+        self.state = self._presenter.step(pair, status, now_ns, notices)
         self._apply(before, self.state, now_ns / 1e9)
         self.acquisition.follow(self.state.header, status, now_ns / 1e9)
+        self.toast.step(now_ns / 1e9)
 
     def fit(self) -> None:
         """Show the whole frame, and keep it so when the window changes."""
@@ -135,6 +152,11 @@ class LiveWindow(QWidget):
         self.theme = theme
         wear_theme(self, theme)
         self.setStyleSheet(stylesheet(self._scale, theme))
+
+    def take_snapshot(self) -> None:
+        """Keep the images on the screen as files; see `snapshot`."""
+        self._warnings = ()
+        self.snapshots.take(self.state, self._status)
 
     def _apply(self, before: DisplayState | None, state: DisplayState, now_s: float) -> None:
         self.deck.show_state(state, now_s)
@@ -160,8 +182,25 @@ class LiveWindow(QWidget):
         self.tick()
 
     def _set_lut(self, name: str) -> None:
-        self._presenter.lut = name
+        before, self._presenter.lut = self._presenter.lut, name
+        self.undo.add(Change("LUT", before, name, self.display.lut.setCurrentText))
         self.tick()
+
+    def _set_mode(self, mode: Mode) -> None:
+        before = self.deck.comparison.mode
+        self.deck.set_mode(mode)
+        self.undo.add(Change("mode", before, mode, self.set_mode, lambda mode: mode.value))
+
+    def _look_at_raw(self) -> None:
+        self._presenter.look_at_raw = not self._presenter.look_at_raw
+        self.tick()
+
+    def _say(self, text: str) -> None:
+        self.toast.say(text, self._clock_ns() / 1e9)
+
+    def _warn(self, text: str) -> None:
+        self._warnings = (text,)
+        self.notices.show_notices(self._warnings)
 
     def _send(self, command: Command) -> None:
         try:
@@ -186,12 +225,17 @@ class LiveWindow(QWidget):
 
     def _connect(self) -> None:
         self.acquisition.command.connect(self._send)
+        self.acquisition.changed.connect(self.undo.add)
+        self.acquisition.undo.clicked.connect(self.undo.undo)
+        self.acquisition.redo.clicked.connect(self.undo.redo)
+        self.acquisition.snapshot.clicked.connect(self.take_snapshot)
+        self.status.asked.connect(self._say)
         self.display.lut_chosen.connect(self._set_lut)
         self.display.autostretch_changed.connect(self._set_autostretch)
         self.display.levels_set.connect(self._set_levels)
         self.display.fit_asked.connect(self.fit)
         self.display.one_to_one_asked.connect(self.one_to_one)
-        self.display.compare.mode_chosen.connect(self.deck.set_mode)
+        self.display.compare.mode_chosen.connect(self._set_mode)
         self.display.compare.changed.connect(self.deck.repaint_now)
         self.deck.view_changed.connect(self._show_zoom)
         actions: dict[str, Callable[[], object]] = {
@@ -212,7 +256,15 @@ class LiveWindow(QWidget):
             "next_lut": self.display.next_lut,
             "focus_up": lambda: self.acquisition.step_z(1),
             "focus_down": lambda: self.acquisition.step_z(-1),
+            "snap": self.acquisition.snap.click,
+            "live": self.acquisition.live.click,
+            "record": self.acquisition.record.click,
             "stop": self.acquisition.stop.click,
+            "snapshot": self.take_snapshot,
+            "undo": self.undo.undo,
+            "redo": self.undo.redo,
+            "look_at_raw": self._look_at_raw,
+            "use_rival": self.acquisition.use_rival.click,
             "close": self.close,
             "full_screen": self._toggle_full_screen,
             "keys": self.keys.toggle,
@@ -241,6 +293,7 @@ class LiveWindow(QWidget):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """Stop painting and let go of the run, which goes on."""
         self._timer.stop()
+        self.snapshots.close()
         self._feed.close()
         super().closeEvent(event)
         self.closed.emit()

@@ -145,12 +145,14 @@ def test_an_engine_that_is_silent_is_said_in_every_mode(make_frame, make_restore
             assert "engine not answering" in pane.banner, mode
 
 
-def test_both_read_outs_name_the_place_once(make_frame, make_restored):
+def test_both_read_outs_name_the_place_once(make_frame, make_restored, make_status):
     frame = make_frame(np.full((4, 4), 300, np.uint16))
     made = make_restored(frame, np.full((4, 4), 200, np.uint16))
     camera = CameraConfig(offset_counts=100.0, gain_e_per_count=0.5)
-    assert both_readouts(frame, made, 1, 2, camera) == (
+    state = _state(Shown(frame, made, EngineSign.ANSWERING), make_status())
+    alone = _state(Shown(frame, None, EngineSign.WAITING), make_status())
+    assert both_readouts(state.left, state.restored, 1, 2, camera) == (
         "x 1  y 2    raw 300 counts    100.0 e⁻    restored 200 counts    50.0 e⁻"
     )
-    assert both_readouts(frame, None, 1, 2, None) == "x 1  y 2    300 counts"
-    assert both_readouts(frame, made, 9, 9, camera) == ""
+    assert both_readouts(alone.left, alone.restored, 1, 2, None) == "x 1  y 2    300 counts"
+    assert both_readouts(state.left, state.restored, 9, 9, camera) == ""

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from liverestore.rig import CameraConfig
-from liverestore.view.display import Measured, Tone, cells, photoelectrons, readout, resolve
+from liverestore.view.display import photoelectrons, readout, resolve
 from liverestore.view.pairing import EngineSign, Shown
+from liverestore.view.status_cells import Measured, Tone, cells
 
 MS_NS = 1_000_000
 
@@ -45,7 +46,14 @@ def test_the_status_line(make_frame, make_restored, make_status):
     source = make_frame(number=12345)
     shown = Shown(source, make_restored(source), EngineSign.ANSWERING)
     status = make_status(
-        captured=20_000, lost=0, written=19_999, dropped=1200, capture_fps=99.8, restore_fps=45.25
+        captured=20_000,
+        lost=0,
+        written=19_999,
+        dropped=1200,
+        capture_fps=99.8,
+        restore_fps=45.25,
+        disk_left_s=12_000.0,
+        runtime_reason="no GPU",
     )
     now_ns = source.header.captured_ns + 37 * MS_NS
     shown_cells = _cells(_resolve(shown, status, Measured(44.9, 0.0), now_ns=now_ns))
@@ -58,10 +66,12 @@ def test_the_status_line(make_frame, make_restored, make_status):
         "DROPPED": "1\u202f200",
         "SATURATED": "0.00 %",
         "WRITTEN": "19\u202f999 → run_0001.ome.zarr",
+        "DISK": "3 h 20 min",
         "RUNTIME": "openvino CPU",
     }
     assert {cell.tone for cell in shown_cells.values()} == {Tone.NORMAL}
     assert shown_cells["WRITTEN"].detail == "/data/run_0001.ome.zarr"
+    assert shown_cells["RUNTIME"].detail == "openvino CPU\nno GPU"
 
 
 def test_what_is_wrong_is_coloured(make_frame, make_status):

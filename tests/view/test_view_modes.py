@@ -345,4 +345,6 @@ def test_the_state_of_a_run_with_a_long_name_is_not_cut_off(running, make_status
     window.tick()
     settle()
     label = window.acquisition.run_label
+    assert label.text() == "running", "the state alone where both do not fit"
+    assert "Demo: simulated cells" in label.toolTip()
     assert label.fontMetrics().horizontalAdvance(label.text()) <= label.width()

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QPushButton
 
 from liverestore.errors import Failure
 from liverestore.rig import CameraConfig
-from liverestore.status import SetEngine, SetExposure, SetZ, Stop
+from liverestore.status import SetEngine, SetExposure, SetLive, SetRecording, SetZ
 from liverestore.view.feed import MemoryFeed, ShownPair
 from liverestore.view.panes import ImagePane
 from liverestore.view.window import LiveWindow
@@ -308,16 +308,16 @@ def test_the_engine_chooser_asks_and_then_follows_the_report(running, make_statu
     assert feed.commands() == []
 
 
-def test_stop_is_sent_once_and_says_so(running, make_status):
+def test_stop_closes_the_recording_and_pauses_once(running, make_status):
     window, feed = running
     button = window.acquisition.stop
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
-    assert feed.commands() == [Stop()]
-    assert button.text() == "Stopping…"
+    assert feed.commands() == [SetRecording(on=False), SetLive(on=False)]
+    assert not button.isEnabled()
     feed.report(make_status(state="stopped"))
     window.tick()
-    assert button.text() == "Stopped"
+    assert "ended" in button.toolTip()
 
 
 def test_letters_typed_into_a_number_are_no_shortcuts(running):

@@ -1,0 +1,155 @@
+"""Snapshot: the frame on the screen as files that say what made them; no Qt.
+
+Each image is an OME-TIFF of its own, written like a recording of one frame, so that
+`open_movie` and `liverestore restore` read header and provenance back; the picture as seen
+is a PNG beside them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from liverestore.errors import Failure, LiverestoreError
+from liverestore.frame import Frame, Restored
+from liverestore.writer.layout import Layout
+from liverestore.writer.ome import OmeSink, free_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liverestore.status import RunStatus
+
+__all__ = ["Snapshot", "SnapshotWriter", "snapshot_folder", "write_snapshot"]
+
+_ONE_FRAME = Layout("YX", ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What was on the screen when the user asked."""
+
+    raw: Frame
+    restored: Restored | None
+    """Of `raw`, or of an earlier frame where the engine was late; None without a result."""
+    rival: Restored | None
+    """The second engine's result, where it was shown."""
+    picture: Callable[[], bytes]
+    """Gives the picture as seen, as PNG; called where the files are written."""
+
+
+def snapshot_folder(status: RunStatus | None) -> Path:
+    """Beside the recording while there is one on this machine, else the user's documents."""
+    if status is not None and status.recording is not None:
+        folder = Path(status.recording).parent
+        if folder.is_dir():
+            return folder
+    return platformdirs.user_documents_path() / "liverestore" / "snapshots"
+
+
+def write_snapshot(snapshot: Snapshot, folder: Path) -> list[Path]:
+    """Write raw, restored, rival and the picture into `folder`; the files, in this order.
+
+    Names begin with the moment of the raw frame and its number; a name that is taken gets
+    a number, nothing is overwritten. Raises `UserError` or `Failure` in one line where
+    the folder or the disk refuses; what was written before stays.
+    """
+    stem = _stem(snapshot.raw)
+    images: list[tuple[str, Frame | Restored]] = [("raw", snapshot.raw)]
+    for letter, made in (("", snapshot.restored), ("B_", snapshot.rival)):
+        if made is not None:
+            # The engine may be late: its result carries the number of its own frame.
+            late = made.source.header.number != snapshot.raw.header.number
+            of = f"_of_frame{made.source.header.number:06d}" if late else ""
+            images.append((f"{letter}{_word(made.provenance.engine)}{of}", made))
+    paths = [_write_image(image, folder / f"{stem}_{name}.ome.tif") for name, image in images]
+    paths.append(_write_picture(snapshot.picture(), folder / f"{stem}_view.png"))
+    return paths
+
+
+def _write_image(image: Frame | Restored, path: Path) -> Path:
+    sink = OmeSink(path, layout=_ONE_FRAME, expected_frames=1)
+    try:
+        sink.append(image)
+    finally:
+        report = sink.close()
+    return report.path
+
+
+def _write_picture(png: bytes, path: Path) -> Path:
+    for _ in itertools.count():
+        name = free_name(path)
+        try:
+            with name.open("xb") as file:
+                file.write(png)
+        except FileExistsError:
+            continue  # someone took the name in between
+        except OSError as error:
+            raise Failure(
+                f"{name}: cannot be written ({error.strerror}); make room or choose a folder "
+                "that you may write to"
+            ) from error
+        break
+    return name
+
+
+def _stem(raw: Frame) -> str:
+    """For example snapshot_2026-11-22T20-00-00_frame001234, by the clock of the header."""
+    moment = re.sub(r"[.+].*$|Z$", "", raw.header.captured_utc).replace(":", "-")
+    return "_".join(part for part in ("snapshot", moment, f"frame{raw.header.number:06d}") if part)
+
+
+def _word(name: str) -> str:
+    """`name` as a part of a file name on every system."""
+    return re.sub(r"[^\w.-]+", "-", name) or "engine"
+
+
+class SnapshotWriter:
+    """Writes snapshots in a thread of its own, one after the other; painting never waits.
+
+    `take` and `done` are for the thread of the window.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._said: list[tuple[bool, str]] = []
+        self._turn = threading.Lock()
+
+    def take(self, snapshot: Snapshot, folder: Path) -> None:
+        """Write `snapshot` into `folder`, in the background."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(target=self._write, args=(snapshot, folder), name="snapshot")
+        self._threads.append(thread)
+        thread.start()
+
+    def done(self) -> list[tuple[bool, str]]:
+        """Of the snapshots that ended since the last call: whether it is on disk, and a line."""
+        with self._lock:
+            said, self._said = self._said, []
+        return said
+
+    def close(self) -> None:
+        """Wait for what is being written."""
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _write(self, snapshot: Snapshot, folder: Path) -> None:
+        with self._turn:
+            try:
+                paths = write_snapshot(snapshot, folder)
+                kinds = "raw, restored and B" if snapshot.rival else "raw and restored"
+                if snapshot.restored is None:
+                    kinds = "raw"
+                said = (True, f"snapshot of {kinds}, and the picture, in {paths[0].parent}")
+            except LiverestoreError as error:
+                said = (False, f"no snapshot: {error}")
+        with self._lock:
+            self._said.append(said)

@@ -1,0 +1,257 @@
+"""The status line: rates, age by stage, losses, disk and runtime, in words; no Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from liverestore.frame import Frame, FrameHeader, Restored
+    from liverestore.status import RunStatus
+    from liverestore.view.pairing import Shown
+
+__all__ = [
+    "NOT_KNOWN",
+    "Ages",
+    "Cell",
+    "Measured",
+    "Tone",
+    "cells",
+    "count_text",
+    "duration_text",
+    "time_left_text",
+]
+
+NOT_KNOWN = "\u2013"
+
+_DISK_WARN_S = 600.0
+_DISK_ALARM_S = 60.0
+
+
+class Tone(Enum):
+    """How urgently a text is to be seen."""
+
+    NORMAL = "normal"
+    MUTED = "muted"
+    WARN = "warn"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entry of the status line."""
+
+    name: str
+    value: str
+    tone: Tone = Tone.NORMAL
+    detail: str = ""
+    """The whole text where `value` is a short form; empty where it is not."""
+    aside: str = ""
+    """Said smaller, beside the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """Where the time from the camera to the screen goes, in ms; one machine's clock."""
+
+    wait_ms: float
+    """From capture until restoring starts."""
+    restore_ms: float
+    paint_ms: float
+    """From the result until it is handed to the screen."""
+
+    @classmethod
+    def of(cls, restored: Restored, painted_ns: int) -> Ages:
+        """Of a result that was painted at `painted_ns` (`time.perf_counter_ns()`)."""
+        made, captured_ns = restored.provenance, restored.source.header.captured_ns
+        finished_ns = made.finished_ns
+        if restored.rival is not None:
+            # The first result waits for the second one: they are shown together.
+            finished_ns = max(finished_ns, restored.rival.provenance.finished_ns)
+        spans_ns = (
+            made.started_ns - captured_ns,
+            finished_ns - made.started_ns,
+            painted_ns - finished_ns,
+        )
+        return cls(*(max(0, ns) / 1e6 for ns in spans_ns))
+
+    @classmethod
+    def median(cls, ages: Collection[Ages]) -> Ages | None:
+        """Stage by stage; None without any."""
+        if not ages:
+            return None
+        return cls(
+            median(a.wait_ms for a in ages),
+            median(a.restore_ms for a in ages),
+            median(a.paint_ms for a in ages),
+        )
+
+    @property
+    def rounded(self) -> tuple[int, int, int]:
+        """(wait, restore, paint) in whole ms; their sum is the age that is displayed."""
+        return (round(self.wait_ms), round(self.restore_ms), round(self.paint_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the view itself measures, at its own rate."""
+
+    view_fps: float | None = None
+    saturated: float | None = None
+    """Share (0..1) of the raw frame's pixels at the camera's highest count."""
+    ages: Ages | None = None
+    """Medians over the last results that were painted."""
+
+
+def duration_text(ms: float) -> str:
+    """A short time, read at a glance.
+
+    >>> duration_text(41.4), duration_text(12_345), duration_text(123_456)
+    ('41 ms', '12.3 s', '123 s')
+    """
+    if ms < 10_000:
+        return f"{ms:.0f} ms"
+    return f"{ms / 1000:.1f} s" if ms < 100_000 else f"{ms / 1000:.0f} s"
+
+
+def time_left_text(seconds: float) -> str:
+    """How long the disk lasts; rounded down, so that it never promises too much.
+
+    >>> time_left_text(59.9), time_left_text(754), time_left_text(12_000), time_left_text(4e5)
+    ('59 s', '12 min', '3 h 20 min', '4 days')
+    """
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} days"
+
+
+def count_text(number: int) -> str:
+    """`number` with a narrow space at the thousands, which is no comma in any language."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def _fps(rate: float | None) -> str:
+    if rate is None:
+        return NOT_KNOWN
+    return f"{rate:.0f} fps" if rate >= 99.5 else f"{rate:.1f} fps"
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return NOT_KNOWN
+    percent = 100.0 * share
+    return "< 0.01 %" if 0 < percent < 0.01 else f"{percent:.2f} %"
+
+
+def _age_ms(header: FrameHeader, now_ns: int) -> float:
+    return max(0.0, (now_ns - header.captured_ns) / 1e6)
+
+
+def _age_cell(frame: Frame | None, ages: Ages | None, now_ns: int, flowing: bool) -> Cell:
+    if frame is None:
+        return Cell("AGE", NOT_KNOWN, Tone.MUTED, "from the camera to the screen")
+    age = _age_ms(frame.header, now_ns)
+    if flowing and age > max(1000.0, 3.0 * (frame.header.exposure_ms or 0.0)):
+        detail = "the frame on the screen is that old: the camera or the engine is slow"
+        return Cell("AGE", duration_text(age), Tone.WARN, detail)
+    if ages is None:
+        return Cell("AGE", duration_text(age), detail="since the frame came from the camera")
+    wait, restore, paint = ages.rounded
+    total = wait + restore + paint
+    detail = (
+        f"{duration_text(total)} from the camera to the screen:\n"
+        f"{wait} ms until restoring started\n{restore} ms restoring\n"
+        f"{paint} ms until painted"
+    )
+    aside = f"{wait} + {restore} + {paint}" if total < 10_000 else ""
+    return Cell("AGE", duration_text(total), detail=detail, aside=aside)
+
+
+def _loss_cells(status: RunStatus | None) -> tuple[Cell, Cell]:
+    if status is None:
+        return Cell("LOST", NOT_KNOWN, Tone.MUTED), Cell("DROPPED", NOT_KNOWN, Tone.MUTED)
+    lost = Cell(
+        "LOST",
+        count_text(status.lost),
+        Tone.ALARM if status.lost > 0 else Tone.NORMAL,
+        "frames lost at the camera: they exist nowhere",
+    )
+    dropped = Cell(
+        "DROPPED",
+        count_text(status.dropped),
+        detail="frames that the engine skipped because a newer one was there",
+    )
+    return lost, dropped
+
+
+def _written_cell(status: RunStatus | None) -> Cell:
+    if status is None:
+        return Cell("WRITTEN", NOT_KNOWN, Tone.MUTED)
+    if status.recording is None:
+        return Cell(
+            "WRITTEN",
+            "not saved",
+            Tone.WARN,
+            "raw frames are not being saved; Record (Ctrl+R) keeps them",
+        )
+    # Either separator: the run may be on another system than the view.
+    name = PurePath(status.recording.replace("\\", "/")).name or status.recording
+    return Cell("WRITTEN", f"{count_text(status.written)} → {name}", detail=status.recording)
+
+
+def _disk_cell(status: RunStatus | None) -> Cell:
+    left_s = status.disk_left_s if status is not None else None
+    if status is None or status.recording is None or left_s is None:
+        return Cell("DISK", NOT_KNOWN, Tone.MUTED, "time until the disk is full, while recording")
+    tone = Tone.NORMAL
+    if left_s < _DISK_WARN_S:
+        tone = Tone.ALARM if left_s < _DISK_ALARM_S else Tone.WARN
+    text = time_left_text(left_s)
+    return Cell("DISK", text, tone, f"the disk of the recording is full in {text} at this rate")
+
+
+def _runtime_cell(status: RunStatus | None, shown: Shown) -> Cell:
+    runtime = status.runtime if status is not None else None
+    if runtime is None and shown.restored is not None:
+        runtime = shown.restored.provenance.runtime
+    if runtime is None:
+        return Cell("RUNTIME", NOT_KNOWN, Tone.MUTED)
+    reason = status.runtime_reason if status is not None else None
+    return Cell("RUNTIME", runtime, detail=f"{runtime}\n{reason}" if reason else runtime)
+
+
+def cells(
+    status: RunStatus | None, measured: Measured, shown: Shown, now_ns: int
+) -> tuple[Cell, ...]:
+    """The status line, left to right. `now_ns` is `time.perf_counter_ns()`."""
+    lost, dropped = _loss_cells(status)
+    saturated = measured.saturated
+    flowing = status is None or (status.state == "running" and status.live)
+    matched = shown.matched
+    return (
+        Cell("CAPTURE", _fps(status.capture_fps if status else None), detail="from the camera"),
+        Cell("RESTORE", _fps(status.restore_fps if status else None), detail="by the engine"),
+        Cell("VIEW", _fps(measured.view_fps), detail="on this screen"),
+        _age_cell(shown.raw, measured.ages if matched else None, now_ns, flowing),
+        lost,
+        dropped,
+        Cell(
+            "SATURATED",
+            _percent(saturated),
+            Tone.ALARM if saturated is not None and saturated > 0 else Tone.NORMAL,
+            "pixels of the raw frame at the camera's highest count",
+        ),
+        _written_cell(status),
+        _disk_cell(status),
+        _runtime_cell(status, shown),
+    )
