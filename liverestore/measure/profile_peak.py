@@ -90,9 +90,7 @@ def _window(limits: tuple[int, int], size: int, at: int, sigma: float) -> tuple[
     return first, min(at + reach + 1, max(limits[1], at + least + 1), size)
 
 
-def _standing(
-    values: NDArray[np.float64], at: int, sigma: float, window: tuple[int, int]
-) -> float:
+def _standing(values: NDArray[np.float64], at: int, sigma: float, window: tuple[int, int]) -> float:
     """Height of a Gaussian of this width in units of its standard error."""
     part = values[slice(*window)]
     shape = np.exp(-0.5 * ((np.arange(*window) - at) / sigma) ** 2)
@@ -143,9 +141,7 @@ def _fit(
     variance = max(2 * float(found.cost) / max(part.size - 4, 1), (noise / span) ** 2)
     errors = np.sqrt(variance * np.diag(np.linalg.inv(curvature)))
     fwhm = FWHM_PER_SIGMA * math.exp(log_sigma)
-    peak = Peak(
-        at + centre, fwhm, fwhm * float(errors[2]), height * span, low + background * span
-    )
+    peak = Peak(at + centre, fwhm, fwhm * float(errors[2]), height * span, low + background * span)
     stands = height > _SURE * float(errors[0]) and math.exp(log_sigma) > 1.01 * _NARROWEST
     inside = 0 <= peak.centre <= values.size - 1 and fwhm < 0.9 * (stop - first)
     return peak if stands and inside and peak.fwhm_error < 0.5 * fwhm else None

@@ -56,11 +56,9 @@ class CurtainView(ImageView):
             self.edge_dragged.emit(event.position().x() / max(1, self.viewport().width()))
             event.accept()
             return
-        if self._at_edge(event):
-            self.viewport().setCursor(Qt.CursorShape.SplitHCursor)
-        else:
-            self.viewport().unsetCursor()
         super().mouseMoveEvent(event)
+        if self._at_edge(event) and event.buttons() == Qt.MouseButton.NoButton:
+            self.viewport().setCursor(Qt.CursorShape.SplitHCursor)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Let go of the edge."""

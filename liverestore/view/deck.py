@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from liverestore.rig import CameraConfig
     from liverestore.view.display import DisplayState
+    from liverestore.view.marks import Marks
     from liverestore.view.panes import View
 
 __all__ = ["ImageDeck"]
@@ -43,6 +44,7 @@ class ImageDeck(QWidget):
         self._cursor: tuple[float, float] | None = None
         self._now_s = 0.0
         self._spread_text = ""
+        self._edge = 8
         self.fitted = True
         """Whether the whole frame stays in view when the size changes."""
         self._row = QHBoxLayout(self)
@@ -84,6 +86,17 @@ class ImageDeck(QWidget):
             x, y = (x0 + x1) / 2, (y0 + y1) / 2
             self._set_view((x - width, y - height, x + width, y + height))
         self.show_readout()
+
+    def set_marks(self, marks: Marks) -> None:
+        """Show `marks` over all areas, for the mouse to take hold of."""
+        for pane in (self.raw_pane, self.restored_pane, self.compare_pane):
+            pane.image.marks = marks
+
+    def repaint_marks(self) -> None:
+        """Show the marks as they are now."""
+        for pane in self.panes:
+            pane.image.viewport().update()
+            pane.image.refresh_cursor()
 
     def move_edge(self, edge: float) -> None:
         """Put the curtain's edge to this share (0..1) of the width."""
@@ -165,11 +178,19 @@ class ImageDeck(QWidget):
         self._zoom_to((x1 - x0) / factor, (y1 - y0) / factor)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Keep a fitted image fitted."""
+        """Keep both panes of one size, and a fitted image fitted."""
         super().resizeEvent(event)
+        self._set_margins()
         if self.fitted:
             # The panes get their new size only after this event.
             QTimer.singleShot(0, self, self._fit_again)
+
+    def _set_margins(self) -> None:
+        edge = self._edge
+        # Where the width is odd, one pane would get a pixel more and show more than the other.
+        odd = (self.width() - 3 * edge) % 2
+        self._row.setContentsMargins(edge, edge, edge + odd, edge)
+        self._row.setSpacing(edge)
 
     def _fit_again(self) -> None:
         if self.fitted:
@@ -177,9 +198,8 @@ class ImageDeck(QWidget):
 
     def rescale(self, scale: float) -> None:
         """Fit gaps and texts to a text that is `scale` times the normal size."""
-        edge = round(8 * scale)
-        self._row.setContentsMargins(edge, edge, edge, edge)
-        self._row.setSpacing(edge)
+        self._edge = round(8 * scale)
+        self._set_margins()
         for pane in (self.raw_pane, self.restored_pane, self.compare_pane):
             pane.rescale(scale)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -183,6 +183,9 @@ class ToolDrawer(QWidget):
         tool.setVisible(show)
         self._buttons[name].setChecked(show)
         self._scroll.setVisible(any(not other.isHidden() for other in self._tools.values()))
+        if show:
+            # Its place is known only after the layout.
+            QTimer.singleShot(0, tool, lambda: self._scroll.ensureWidgetVisible(tool))
         self.toggled.emit(name, show)
 
     def rescale(self, scale: float) -> None:

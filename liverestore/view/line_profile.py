@@ -115,9 +115,7 @@ def clipped_line(line: Line, shape: tuple[int, int]) -> Line | None:
     if (end - start) * line.length_px < 1.0:
         return None
     dx, dy = line.x1 - line.x0, line.y1 - line.y0
-    return Line(
-        line.x0 + start * dx, line.y0 + start * dy, line.x0 + end * dx, line.y0 + end * dy
-    )
+    return Line(line.x0 + start * dx, line.y0 + start * dy, line.x0 + end * dx, line.y0 + end * dy)
 
 
 def carried_line(line: Line, old: Place, new: Place, shape: tuple[int, int]) -> Line | None:

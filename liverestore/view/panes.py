@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QImage, QMouseEvent, QPainter
+from PySide6.QtGui import QCursor, QImage, QMouseEvent, QPainter
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from liverestore.view.geometry import visible_part
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from liverestore.view.display import PaneState
     from liverestore.view.geometry import VisiblePart
     from liverestore.view.levels import Levels
+    from liverestore.view.marks import Marks
 
 __all__ = ["DIMMED_OPACITY", "ImagePane", "ImageView", "PaintedImage", "View"]
 
@@ -74,6 +75,9 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self.item = PaintedImage(axisOrder="row-major")
         self.box.addItem(self.item)
         self.overlay = Overlay()
+        self.marks: Marks | None = None
+        """Shapes over the image that the mouse can take hold of."""
+        self._holding = False
         self.scene().sigMouseMoved.connect(self._moved)
 
     def view(self) -> View:
@@ -85,6 +89,66 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         """(width, height) in device pixels."""
         ratio = self.devicePixelRatioF()
         return (self.viewport().width() * ratio, self.viewport().height() * ratio)
+
+    def zoom(self) -> float:
+        """Screen pixels per image pixel; 0 where nothing is in view."""
+        x0, _, x1, _ = self.view()
+        return float(self.viewport().width() / (x1 - x0)) if x1 > x0 else 0.0
+
+    def on_screen(self, at: tuple[float, float]) -> QPointF:
+        """The point (x, y) in image pixels, in pixels of the viewport."""
+        return QPointF(self.box.mapViewToScene(QPointF(*at)))
+
+    def _under(self, event: QMouseEvent) -> tuple[float, float]:
+        at = self.box.mapSceneToView(event.position())
+        return (at.x(), at.y())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Take hold of a mark, or pan."""
+        if (
+            self.marks is not None
+            and event.button() == Qt.MouseButton.LeftButton
+            and self.marks.press(self, self._under(event))
+        ):
+            self._holding = True
+            self.setFocus()
+            event.accept()
+            return
+        super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Drag the mark that is held, or show what could be taken hold of."""
+        if self.marks is not None and self._holding:
+            self.marks.drag(self._under(event))
+            self.hovered.emit(self._under(event))
+            event.accept()
+            return
+        if event.buttons() == Qt.MouseButton.NoButton:
+            self._show_cursor(self._under(event))
+        super().mouseMoveEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Let go of the mark."""
+        if self.marks is not None and self._holding:
+            self._holding = False
+            self.marks.release()
+            event.accept()
+            return
+        super().mouseReleaseEvent(event)
+
+    def refresh_cursor(self) -> None:
+        """Let the cursor over the image say what a press would do now."""
+        if self.underMouse():
+            place = self.viewport().mapFromGlobal(QCursor.pos())
+            at = self.box.mapSceneToView(QPointF(place))
+            self._show_cursor((at.x(), at.y()))
+
+    def _show_cursor(self, at: tuple[float, float]) -> None:
+        shape = self.marks.cursor(self, at) if self.marks is not None else None
+        if shape is None:
+            self.viewport().unsetCursor()
+        else:
+            self.viewport().setCursor(shape)
 
     def _moved(self, position: QPointF) -> None:
         at = self.box.mapSceneToView(position)
@@ -106,10 +170,10 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         painter.resetTransform()
         marker = self.overlay.marker
         at = None if marker is None else self.box.mapViewToScene(QPointF(*marker))
-        x0, _, x1, _ = self.view()
+        if self.marks is not None:
+            self.marks.paint(painter, self)
         area = QRectF(self.viewport().rect())
-        zoom = area.width() / (x1 - x0) if x1 > x0 else 0.0
-        draw_overlay(painter, area, self.overlay, zoom=zoom, marker_at=at)
+        draw_overlay(painter, area, self.overlay, zoom=self.zoom(), marker_at=at)
         painter.restore()
 
 

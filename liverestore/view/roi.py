@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from liverestore.frame import FrameHeader
 
-__all__ = ["BODY", "Grip", "Place", "Rect", "carried", "dragged", "grip_at", "place_of", "rect_between"]
+__all__ = [
+    "BODY",
+    "Grip",
+    "Place",
+    "Rect",
+    "carried",
+    "dragged",
+    "grip_at",
+    "place_of",
+    "rect_between",
+]
 
 Grip = tuple[int, int]
 """Side of a rectangle that is held: -1 left or top, 1 right or bottom, 0 neither of the two."""
@@ -85,9 +95,7 @@ def rect_between(
     return Rect(left, top, math.ceil(x1) - left, math.ceil(y1) - top).clipped(shape)
 
 
-def grip_at(
-    rect: Rect, at: tuple[float, float], reach: float, *, inside: bool
-) -> Grip | None:
+def grip_at(rect: Rect, at: tuple[float, float], reach: float, *, inside: bool) -> Grip | None:
     """What a press at (x, y) `at` takes hold of, `reach` pixels around; None: nothing.
 
     The eight handles at corners and sides come first, then the outline, which moves the

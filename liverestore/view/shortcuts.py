@@ -29,6 +29,9 @@ SHORTCUTS: dict[str, tuple[str, ...]] = {
     "zoom_out": ("-",),
     "autostretch": ("A",),
     "next_lut": ("L",),
+    "roi": ("R",),
+    "line_profile": ("K",),
+    "delete_shape": ("Del",),
     "focus_up": ("PgUp",),
     "focus_down": ("PgDown",),
     "snap": ("Ctrl+K",),
@@ -64,6 +67,9 @@ MEANINGS: dict[str, str] = {
     "zoom_out": "zoom out",
     "autostretch": "autostretch on or off",
     "next_lut": "next LUT",
+    "roi": "ROI: draw it; again: put it away",
+    "line_profile": "line profile: draw a line; again: put it away",
+    "delete_shape": "delete the ROI or the line touched last",
     "focus_up": "focus up by one step",
     "focus_down": "focus down by one step",
     "snap": "Snap: take one frame while Live is off",
@@ -78,7 +84,7 @@ MEANINGS: dict[str, str] = {
     "close": "close the view; the run goes on",
     "full_screen": "full screen",
     "keys": "this list",
-    "put_away": "put this list away",
+    "put_away": "put this list away; dragging pans the image again",
 }
 """Action to what the list of keys says of it."""
 

@@ -193,6 +193,9 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
         border-radius: {px(4)}; }}
     #tool QLabel, #tool QCheckBox {{ background: transparent; }}
     #tool QLabel[role="name"] {{ color: {c["muted"]}; }}
+    #tool QLabel[role="raw"] {{ color: {c["raw"]}; font-weight: 600; }}
+    #tool QLabel[role="restored"] {{ color: {c["restored"]}; font-weight: 600; }}
+    #tool #question {{ color: {c["warn"]}; }}
     #toolTitle {{ font-weight: 600; font-size: {px(14)}; }}
     QScrollBar:vertical {{ background: transparent; width: {px(8)}; margin: 0; }}
     QScrollBar::handle:vertical {{ background: {c["line"]}; border-radius: {px(3)};

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import insort
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ class Trace:
             np.array(
                 [
                     after.number == p.number + 1 and after.chip == p.chip
-                    for p, after in zip(points, points[1:], strict=False)
+                    for p, after in pairwise(points)
                 ]
                 + [False] * bool(points),
                 dtype=np.bool_,

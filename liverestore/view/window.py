@@ -16,6 +16,7 @@ from liverestore.view.display import DisplayState
 from liverestore.view.display_bar import DisplayBar
 from liverestore.view.drawer import ToolDrawer
 from liverestore.view.key_list import KeyList
+from liverestore.view.measuring import Measuring
 from liverestore.view.presenter import Presenter
 from liverestore.view.shortcuts import bind_shortcuts
 from liverestore.view.snapshot_taker import SnapshotTaker
@@ -82,6 +83,7 @@ class LiveWindow(QWidget):
         self.acquisition = AcquisitionBar(engines, self)
         self.deck = ImageDeck(camera, self)
         self.drawer = ToolDrawer(self)
+        self.measuring = Measuring(self.deck, self.drawer, camera, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.notices = NoticeBar(self)
         self.raw_pane, self.restored_pane = self.deck.raw_pane, self.deck.restored_pane
@@ -130,6 +132,7 @@ class LiveWindow(QWidget):
         self._apply(before, self.state, now_ns / 1e9)
         self.acquisition.follow(self.state.header, status, now_ns / 1e9)
         self.toast.step(now_ns / 1e9)
+        self.measuring.follow(self.state, status, now_ns / 1e9)
 
     def fit(self) -> None:
         """Show the whole frame, and keep it so when the window changes."""
@@ -230,6 +233,7 @@ class LiveWindow(QWidget):
         self.acquisition.redo.clicked.connect(self.undo.redo)
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
         self.status.asked.connect(self._say)
+        self.measuring.command.connect(self._send)
         self.display.lut_chosen.connect(self._set_lut)
         self.display.autostretch_changed.connect(self._set_autostretch)
         self.display.levels_set.connect(self._set_levels)
@@ -268,10 +272,16 @@ class LiveWindow(QWidget):
             "close": self.close,
             "full_screen": self._toggle_full_screen,
             "keys": self.keys.toggle,
-            "put_away": self.keys.hide,
+            "put_away": self._put_away,
             **self.drawer.actions_by_key,
+            **self.measuring.actions,
         }
         bind_shortcuts(self, actions)
+
+    def _put_away(self) -> None:
+        if self.keys.isHidden():
+            self.measuring.disarm()
+        self.keys.hide()
 
     def _toggle_full_screen(self) -> None:
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
