@@ -199,14 +199,14 @@ class Measuring(QObject):
                     self.drawing.armed = shape
                 self._changed()
 
-    def _draw_clicked(self, shape: Shape, on: bool) -> None:
-        self._arm(shape if on else None)
+    def _draw_clicked(self, shape: Shape) -> None:
+        self._arm(None if self.drawing.armed is shape else shape)
 
     def _arm(self, shape: Shape | None) -> None:
         self.drawing.armed = shape
         self._changed()
 
-    def _delete(self, shape: Shape | None = None, *_: object) -> None:
+    def _delete(self, shape: Shape | None = None) -> None:
         self.drawing.delete(shape)
         self._changed()
 
