@@ -92,9 +92,9 @@ def _between(
         first = min(max(math.floor(at.min()) - _AROUND, 0), size - 1)
         spans.append(slice(first, max(min(math.ceil(at.max()) + _AROUND + 1, size), first + 1)))
     spline = ndimage.spline_filter(pixels[spans[0], spans[1]], order=3, mode="mirror")
-    at = [y - spans[0].start, x - spans[1].start]
+    places = [y - spans[0].start, x - spans[1].start]
     values: NDArray[np.float64] = ndimage.map_coordinates(
-        spline, at, order=3, mode="mirror", prefilter=False
+        spline, places, order=3, mode="mirror", prefilter=False
     )
     return values
 

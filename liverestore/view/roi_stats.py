@@ -63,7 +63,7 @@ def stats_of(pixels: NDArray[np.generic], rect: Rect) -> RoiStats:
         return RoiStats(float(values.mean()), sd, low, high, float(np.median(values)))
     # Counting the counts is exact for integers, and six times as quick as a median.
     first = int(low)
-    times = np.bincount((sample - sample.dtype.type(first)).ravel())
+    times = np.bincount(np.subtract(sample, first, dtype=sample.dtype).ravel())
     level = np.arange(times.size, dtype=np.float64)
     n = int(times.sum())
     mean = float(times @ level) / n
