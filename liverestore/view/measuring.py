@@ -132,8 +132,7 @@ class Measuring(QObject):
     def _images(self) -> tuple[Frame | None, Restored | None]:
         if self._state is None:
             return None, None
-        left, right = self._state.raw.image, self._state.restored.image
-        raw = left.source if isinstance(left, Restored) else left
+        raw, right = self._state.raw_frame, self._state.restored.image
         if raw is None or not isinstance(right, Restored) or not _same_place(right.source, raw):
             return raw, None
         return raw, right
