@@ -117,4 +117,8 @@ class AcquisitionBar(ControlBar):
     def follow(self, header: FrameHeader | None, status: RunStatus | None, now_s: float) -> None:
         """Show what the newest frame and report say, unless a request is on its way."""
         self.camera.follow(header, status, now_s)
+
+    def follow_engines(self, status: RunStatus | None, now_s: float) -> str | None:
+        """Show the engines, and return the one that is compared with; None: raw."""
         self.engines.follow(status, now_s)
+        return self.engines.compared_with

@@ -154,8 +154,11 @@ def _restored_pane(shown: Shown, status: RunStatus | None) -> PaneState:
     elif running and shown.engine is EngineSign.BEHIND and shown.raw is not None:
         behind_ms = (shown.raw.header.captured_ns - restored.source.header.captured_ns) / 1e6
         banner = f"this image is {duration_text(max(0.0, behind_ms))} older than the raw one"
+    pane = result_pane(restored, "restored")
+    loading = status.loading if status is not None else None
     return replace(
-        result_pane(restored, "restored"),
+        pane,
+        caption=f"{pane.caption} · loading {loading} …" if loading else pane.caption,
         banner=banner,
         dimmed=running and shown.engine is EngineSign.SILENT,
     )

@@ -75,14 +75,31 @@ class EngineControls(QWidget):
     def follow(self, status: RunStatus | None, now_s: float) -> None:
         """Show the engines that the run reports, unless a request is on its way."""
         self._now_s = now_s
-        engine = self._engine_follower.value(status.engine if status else None, now_s)
+        loading = status.loading.split(", ") if status is not None and status.loading else []
+        engine = self._engine_follower.value(
+            status.engine if status else None,
+            now_s,
+            working=self._engine_follower.asked in loading,
+        )
         if engine is not None:
             self._engine_shown = engine
             self.engine.show_choice(engine)
-        rival = self._rival_follower.value((status.rival or _RAW) if status else None, now_s)
+        rival = self._rival_follower.value(
+            (status.rival or _RAW) if status else None,
+            now_s,
+            working=self._rival_follower.asked in loading,
+        )
         self._rival_shown = rival or _RAW
         self.rival.show_choice(self._rival_shown)
+        for box in (self.engine, self.rival):
+            name = box.currentText()
+            box.show_busy(f"loading {name}; what is in use goes on" if name in loading else "")
         self._show_swap()
+
+    @property
+    def compared_with(self) -> str | None:
+        """The engine chosen to be compared with, whether it is there yet or not; None: raw."""
+        return None if self._rival_shown == _RAW else self._rival_shown
 
     def _show_swap(self) -> None:
         self.use_rival.setEnabled(self._rival_shown != _RAW and self._engine_shown is not None)

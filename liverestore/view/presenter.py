@@ -14,14 +14,14 @@ from liverestore.view.rival import with_rival
 from liverestore.view.status_cells import Ages, Cell, Measured, cells
 
 if TYPE_CHECKING:
-    from liverestore.frame import Frame
+    from liverestore.frame import Frame, Restored
     from liverestore.status import RunStatus
     from liverestore.view.feed import ShownPair
 
 __all__ = ["Presenter"]
 
-_AGES = 15
-"""Results whose ages the status line is the median of."""
+_AGES_OF_S = 2.0
+"""The ages in the status line are medians over the results of so long."""
 _NUMBERS_EVERY_S = 0.2
 """Numbers change, and saturation is counted, at a rate that can be read."""
 
@@ -36,9 +36,11 @@ class Presenter:
     def __init__(self, *, lut: str = "grey", ignore_percent: float = 0.1) -> None:
         lut_table(lut)
         self.lut = lut
+        self.rival: str | None = None
+        """The second engine whose results are compared with the first; None: raw is."""
         self.look_at_raw = False
         """Whether the left side shows raw although a second engine could be there."""
-        self._ages: deque[Ages] = deque(maxlen=_AGES)
+        self._ages: deque[tuple[float, Ages]] = deque()
         self._pairing = Pairing()
         self._rate = RateMeter()
         self._stretch = Autostretch(ignore_percent)
@@ -67,7 +69,7 @@ class Presenter:
         ):
             self._rate.tick(now_s)
         if shown.restored is not None and (before is None or shown.restored is not before.restored):
-            self._ages.append(Ages.of(shown.restored, now_ns))
+            self._note_ages(before.restored if before is not None else None, shown.restored, now_ns)
         old = before.raw if before is not None else None
         if _shape(old) != _shape(shown.raw):
             self._stretch.reset()
@@ -76,7 +78,7 @@ class Presenter:
         if self._cells_at_s is None or now_s - self._cells_at_s >= _NUMBERS_EVERY_S:
             self._cells_at_s = now_s
             self._saturated = None if shown.raw is None else saturated_fraction(shown.raw)
-            ages = Ages.median(self._ages)
+            ages = Ages.median([ages for _, ages in self._ages])
             measured = Measured(self._rate.rate(now_s), self._saturated, ages)
             self._cells = cells(status, measured, shown, now_ns)
         state = resolve(
@@ -87,7 +89,15 @@ class Presenter:
             lut=self.lut,
             notices=notices,
         )
-        return with_rival(state, shown, status, look_at_raw=self.look_at_raw)
+        return with_rival(state, shown, self.rival, look_at_raw=self.look_at_raw)
+
+    def _note_ages(self, before: Restored | None, restored: Restored, now_ns: int) -> None:
+        if before is not None and _engines(before) != _engines(restored):
+            # What the engine before needed says nothing about this one.
+            self._ages.clear()
+        self._ages.append((now_ns / 1e9, Ages.of(restored, now_ns)))
+        while self._ages[0][0] < self._ages[-1][0] - _AGES_OF_S:
+            self._ages.popleft()
 
     def shown_fps(self, now_ns: int) -> float | None:
         """New frames shown per second, over the last two seconds; None with none."""
@@ -123,6 +133,11 @@ class Presenter:
         # Whole counts: a change that nobody can see must not repaint both images.
         low = float(round(levels[0]))
         return (low, max(float(round(levels[1])), low + 1.0))
+
+
+def _engines(restored: Restored) -> tuple[str, str | None]:
+    rival = restored.rival
+    return restored.provenance.engine, None if rival is None else rival.provenance.engine
 
 
 def _shape(frame: Frame | None) -> tuple[int, int] | None:

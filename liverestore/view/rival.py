@@ -9,37 +9,24 @@ from liverestore.view.display import result_pane
 from liverestore.view.pairing import EngineSign
 
 if TYPE_CHECKING:
-    from liverestore.status import RunStatus
     from liverestore.view.display import DisplayState, PaneState
     from liverestore.view.pairing import Shown
 
-__all__ = ["A_MARK", "B_MARK", "compared_with", "with_rival"]
+__all__ = ["A_MARK", "B_MARK", "with_rival"]
 
 A_MARK = "A \u00b7 "
 B_MARK = "B \u00b7 "
 """How the badges of the two engines begin; the engine's name follows."""
 
 
-def compared_with(shown: Shown, status: RunStatus | None) -> str | None:
-    """The engine that stands where the raw image does; None: raw does.
-
-    The run's report decides; without one, whether there is a second result.
-    """
-    if status is not None:
-        return status.rival
-    rival = shown.restored.rival if shown.restored is not None else None
-    return None if rival is None else rival.provenance.engine
-
-
 def with_rival(
-    state: DisplayState, shown: Shown, status: RunStatus | None, *, look_at_raw: bool
+    state: DisplayState, shown: Shown, rival: str | None, *, look_at_raw: bool
 ) -> DisplayState:
-    """`state` with the second engine's result on the left, where there is one to compare.
+    """`state` with the second engine's result on the left; as it is without a `rival`.
 
     Both are of the same frame, always. With `look_at_raw`, and as long as there is no
     second result, the left side shows the raw image and says so.
     """
-    rival = compared_with(shown, status)
     if rival is None or state.raw.image is None:
         return state
     restored = state.restored

@@ -177,7 +177,7 @@ def _age_cell(frame: Frame | None, ages: Ages | None, now_ns: int, flowing: bool
     return Cell("AGE", duration_text(total), detail=detail, aside=aside)
 
 
-def _loss_cells(status: RunStatus | None) -> tuple[Cell, Cell]:
+def _loss_cells(status: RunStatus | None, view_fps: float | None) -> tuple[Cell, Cell]:
     if status is None:
         return Cell("LOST", NOT_KNOWN, Tone.MUTED), Cell("DROPPED", NOT_KNOWN, Tone.MUTED)
     lost = Cell(
@@ -186,11 +186,13 @@ def _loss_cells(status: RunStatus | None) -> tuple[Cell, Cell]:
         Tone.ALARM if status.lost > 0 else Tone.NORMAL,
         "frames lost at the camera: they exist nowhere",
     )
-    dropped = Cell(
-        "DROPPED",
-        count_text(status.dropped),
-        detail="frames that the engine skipped because a newer one was there",
-    )
+    detail = "frames that the engine skipped because a newer one was there"
+    if view_fps is not None and status.restore_fps is not None:
+        detail += (
+            f"\nthe screen shows {_fps(view_fps)}, restored are {_fps(status.restore_fps)}; "
+            "it shows the newest"
+        )
+    dropped = Cell("DROPPED", count_text(status.dropped), detail=detail)
     return lost, dropped
 
 
@@ -234,7 +236,7 @@ def cells(
     status: RunStatus | None, measured: Measured, shown: Shown, now_ns: int
 ) -> tuple[Cell, ...]:
     """The status line, left to right. `now_ns` is `time.perf_counter_ns()`."""
-    lost, dropped = _loss_cells(status)
+    lost, dropped = _loss_cells(status, measured.view_fps)
     saturated = measured.saturated
     flowing = status is None or (status.state == "running" and status.live)
     matched = shown.matched

@@ -229,7 +229,7 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
     QPushButton#record {{ padding-left: {px(24)}; padding-right: 0; text-align: left; }}
     QPushButton#record:checked {{ background: {c["stop"]}; border-color: {c["stop_line"]};
         color: {c["stop_text"]}; }}
-    QPushButton#step {{ padding: {px(3)} {px(6)}; min-width: {px(16)}; }}
+    QPushButton#step {{ padding: {px(3)} {px(3)}; min-width: {px(16)}; }}
     QPushButton#toolButton {{ background: {c["panel"]}; color: {c["muted"]};
         padding: {px(2)} {px(10)}; min-height: {px(16)}; }}
     QPushButton#toolButton:checked {{ color: {c["accent"]}; }}

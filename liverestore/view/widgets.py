@@ -141,6 +141,7 @@ class ChoiceBox(QComboBox):
         self.setAccessibleName(tip)
         self.setToolTip(tip)
         self.addItems(list(choices))
+        self._busy = ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
@@ -152,12 +153,31 @@ class ChoiceBox(QComboBox):
         super().paintEvent(event)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(colours_of(self)["muted" if self.isEnabled() else "line"]), 1.6))
         half = self.height() / 7.0
         x, y = self.width() - 3.2 * half, self.height() / 2.0
+        if self._busy:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(colours_of(self)["warn"]))
+            for step in (-1.0, 0.0, 1.0):
+                painter.drawEllipse(QPointF(x + step * half, y), half / 3, half / 3)
+            painter.end()
+            return
+        painter.setPen(QPen(QColor(colours_of(self)["muted" if self.isEnabled() else "line"]), 1.6))
         for side in (-1.0, 1.0):
             painter.drawLine(QPointF(x + side * half, y - half / 2), QPointF(x, y + half / 2))
         painter.end()
+
+    @property
+    def busy(self) -> str:
+        """What is being done about the choice; empty when nothing is."""
+        return self._busy
+
+    def show_busy(self, text: str) -> None:
+        """Say in the tool tip what is being done about the choice, with dots for the arrow."""
+        if text != self._busy:
+            self._busy = text
+            self.setToolTip("\n".join(t for t in (text, self.accessibleName()) if t))
+            self.update()
 
     def show_choice(self, choice: str) -> None:
         """Display `choice` as reported, without telling anyone."""
@@ -204,15 +224,25 @@ class Follower(Generic[T]):
         self._asked: T | None = None
         self._asked_at_s = 0.0
 
+    @property
+    def asked(self) -> T | None:
+        """What was asked for and is not there yet."""
+        return self._asked
+
     def ask(self, value: T, now_s: float) -> None:
         """`value` was requested at `now_s`."""
         self._asked = value
         self._asked_at_s = now_s
 
-    def value(self, reported: T | None, now_s: float) -> T | None:
-        """What to show at `now_s`; None when nothing is known."""
+    def value(self, reported: T | None, now_s: float, *, working: bool = False) -> T | None:
+        """What to show at `now_s`; None when nothing is known.
+
+        `working` says that the request is being carried out, however long that takes.
+        """
         if self._asked is None:
             return reported
+        if working:
+            self._asked_at_s = now_s
         if reported == self._asked or now_s - self._asked_at_s > self._patience_s:
             self._asked = None
             return reported

@@ -126,6 +126,7 @@ class LiveWindow(QWidget):
             self._feed_trouble = (str(error),)
         self.snapshots.step()
         self._status = status
+        self._presenter.rival = self.acquisition.follow_engines(status, now_ns / 1e9)
         before = self.state
         notices = (*self._warnings, *self._feed_trouble)
         self.state = self._presenter.step(pair, status, now_ns, notices)

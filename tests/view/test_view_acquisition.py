@@ -311,3 +311,47 @@ def test_a_click_on_a_number_says_what_it_is(running, make_status, clock):
     assert "they exist nowhere" in window.toast.text()
     _click(window.toast)
     assert not window.toast.isVisible()
+
+
+def test_an_engine_that_is_being_loaded_is_shown_as_long_as_it_takes(running, make_status, clock):
+    window, feed = running
+    chooser = window.acquisition.engine
+    chooser.setFocus()
+    QTest.keyClick(chooser, Qt.Key.Key_Down)
+    for _ in range(10):
+        _report(window, feed, make_status(loading="mean5"), clock, 1.0)
+        assert chooser.currentText() == "mean5", "it is on its way"
+    assert chooser.toolTip().startswith("loading mean5")
+    assert window.restored_pane.caption.text() == "openvino CPU · loading mean5 …"
+    assert window.restored_pane.title.text() == "denoise 1.0", "what made the image"
+    assert window.acquisition.rival.busy == ""
+    busy = chooser.grab().toImage()
+    _report(window, feed, make_status(engine="mean5"), clock, 1.0)
+    assert chooser.busy == ""
+    assert window.restored_pane.caption.text() == "openvino CPU"
+    assert chooser.grab().toImage() != busy
+
+
+def test_an_engine_that_could_not_be_loaded_goes_away_again(running, make_status, clock):
+    window, feed = running
+    chooser = window.acquisition.engine
+    chooser.setFocus()
+    QTest.keyClick(chooser, Qt.Key.Key_Down)
+    _report(window, feed, make_status(loading="mean5"), clock, 5.0)
+    _report(window, feed, make_status(notices=("no; 'denoise' goes on",)), clock, 1.0)
+    _report(window, feed, make_status(), clock, 2.0)
+    assert chooser.currentText() == "denoise"
+
+
+def test_a_second_engine_on_its_way_is_said_beside_the_raw_image(running, make_status, clock):
+    window, feed = running
+    rival = window.acquisition.rival
+    rival.setFocus()
+    QTest.keyClick(rival, Qt.Key.Key_End)
+    assert feed.commands() == [SetRival(name="refocus-deepz")]
+    _report(window, feed, make_status(loading="refocus-deepz"), clock, 5.0)
+    assert rival.busy
+    assert window.acquisition.engine.busy == ""
+    said = "no result of refocus-deepz yet - this is the raw image"
+    assert window.raw_pane.image.overlay.banner == said
+    assert window.raw_pane.title.text() == "raw"

@@ -109,3 +109,25 @@ def test_an_age_without_a_result_is_that_of_the_raw_frame(make_frame):
     shown = Shown(raw, None, EngineSign.WAITING)
     cell = _cells(measured=Measured(ages=Ages(1, 2, 3)), shown=shown, now_ns=31 * MS_NS)["AGE"]
     assert (cell.value, cell.aside) == ("30 ms", "")
+
+
+def test_the_age_is_that_of_the_engine_in_use(open_window, late, make_restored, clock):
+    window, feed = open_window()
+    for number in range(10):
+        made = late(number, clock.ns)
+        clock.step(0.041)
+        feed.offer(ShownPair(made.source, made))
+        window.tick()
+    source = late(10, clock.ns).source
+    other = make_restored(
+        source,
+        engine="mean5",
+        started_ns=clock.ns + MS_NS,
+        finished_ns=clock.ns + 3 * MS_NS,
+    )
+    clock.step(0.005)
+    feed.offer(ShownPair(source, other))
+    window.tick()
+    clock.step(0.25)
+    window.tick()
+    assert window.status._cells["AGE"].aside.text() == "1 + 2 + 2"
