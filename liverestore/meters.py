@@ -15,35 +15,38 @@ class RateMeter:
     def __init__(self, window_s: float = 2.0) -> None:
         self._window_s = window_s
         self._times: deque[float] = deque()
-        self._first: float | None = None
-        self._count = 0
+        self._steps = 0
+        self._span_s = 0.0
 
     def tick(self, now_s: float) -> None:
         """One event."""
-        if self._first is None:
-            self._first = now_s
-        self._count += 1
+        if self._times:
+            self._steps += 1
+            self._span_s += now_s - self._times[-1]
         self._times.append(now_s)
         while len(self._times) > 2 and self._times[0] < now_s - self._window_s:
             self._times.popleft()
 
+    def pause(self) -> None:
+        """No events are due: the time until the next one counts neither here nor in `mean`."""
+        self._times.clear()
+
     def rate(self, now_s: float) -> float | None:
         """Events per second of late; None before the second event."""
-        if len(self._times) < 2:
+        times = tuple(self._times)  # ticks and pauses may come from another thread
+        if len(times) < 2:
             return None
-        span = self._times[-1] - self._times[0]
-        interval = span / (len(self._times) - 1)
-        silent = now_s - self._times[-1]
+        span = times[-1] - times[0]
+        interval = span / (len(times) - 1)
+        silent = now_s - times[-1]
         # A stream that has stopped must not keep its last rate for ever.
         if silent > max(2 * interval, self._window_s):
             span += silent
-        return (len(self._times) - 1) / max(span, 1e-9)
+        return (len(times) - 1) / max(span, 1e-9)
 
     def mean(self) -> float | None:
-        """Events per second from the first event to the last one."""
-        if self._count < 2 or self._first is None:
-            return None
-        return (self._count - 1) / max(self._times[-1] - self._first, 1e-9)
+        """Events per second from the first event to the last one, pauses not counted."""
+        return self._steps / max(self._span_s, 1e-9) if self._steps else None
 
 
 class AgeMeter:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["engine_folders", "rig_folders", "shipped", "user_cache", "user_data"]
+__all__ = ["engine_folders", "rig_folders", "shipped", "user_cache", "user_data", "user_documents"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -33,6 +33,14 @@ def user_cache() -> Path:
     if override:
         return Path(override) / "cache"
     return platformdirs.user_cache_path("liverestore", False)
+
+
+def user_documents() -> Path:
+    """Where recordings and pictures go that nobody chose a folder for."""
+    override = os.environ.get("LIVERESTORE_HOME")
+    if override:
+        return Path(override).expanduser().absolute() / "documents"
+    return platformdirs.user_documents_path() / "liverestore"
 
 
 def engine_folders() -> list[Path]:

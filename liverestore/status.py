@@ -15,8 +15,11 @@ __all__ = [
     "Go",
     "Hello",
     "Notice",
+    "RecordingReport",
+    "RestoredReport",
     "RunState",
     "RunStatus",
+    "SaveRestored",
     "SetEngine",
     "SetExposure",
     "SetLive",
@@ -49,7 +52,7 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     lost: int = 0
     """Frames lost at the camera (gaps in its numbering)."""
     written: int = 0
-    """Raw frames on disk."""
+    """Raw frames on disk: of the present recording, or without one of the whole run."""
     restored: int = 0
     dropped: int = 0
     """Frames that were not restored: a newer one was there, restoring failed, or the engine
@@ -59,7 +62,7 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     age_ms: float | None = None
     """Median time from capture to result over the last frames."""
     recording: str | None = None
-    """Where raw frames go; None when nothing is saved."""
+    """Where raw frames go; None when nothing is saved. After the run: the last file made."""
     live: bool = True
     """Whether the camera delivers frames; while it does not, no light is spent."""
     disk_left_s: float | None = None
@@ -162,15 +165,64 @@ class CaptureReport(_Word, frozen=True, kw_only=True):
     phase: Literal["ready", "running", "ended"]
     captured: int = 0
     lost: int = 0
+    recorded: int = 0
+    """Frames that were given to the writer, all recordings of the run together."""
     written: int = 0
+    """Those of them that are on disk."""
     write_error: str | None = None
-    """Why recording stopped; the frames from then on are not on disk."""
+    """Why a recording stopped; the frames from then on are not on disk."""
+    live: bool = True
+    """False while the camera is paused."""
+    recording: str | None = None
+    """Raw file that takes the next frame; None when nothing is saved."""
     restored: int = 0
     """Frames that the engine acknowledged."""
     dropped: int = 0
     fps: float | None = None
     shape: tuple[int, int] | None = None
     dtype: str | None = None
+
+
+class RecordingReport(_Word, frozen=True, kw_only=True):
+    """One raw file of the run, as the capture process knows it."""
+
+    index: int
+    """0 for the first recording of the run, and so on."""
+    raw: str
+    restored: str | None
+    """Where the restored frames of the same recording belong; None: nowhere."""
+    state: Literal["open", "closing", "closed"]
+    """Closing: it takes no more frames, and some still wait for the disk."""
+    first: int | None = None
+    """Number of its first frame and of its last one so far; None before the first."""
+    last: int | None = None
+    frames: int = 0
+    """On disk."""
+    lost: int = 0
+    """Frames from `first` to `last` that are not and will not be on disk."""
+    error: str | None = None
+    """Why it ended, where nobody asked for it; names the first frame that is lost."""
+
+
+class SaveRestored(_Word, frozen=True, kw_only=True):
+    """Save results into another file from a frame on, or (None) up to a frame."""
+
+    path: str | None
+    first: int = 0
+    """Results of frames before this number are not saved."""
+    last: int | None = None
+    """With `path` None: results of frames up to this number still are."""
+
+
+class RestoredReport(_Word, frozen=True, kw_only=True):
+    """One file of restored frames, as the engine process knows it."""
+
+    path: str
+    asked: str
+    """The name that was wanted; an engine that was started again takes another."""
+    closed: bool
+    frames: int = 0
+    error: str | None = None
 
 
 class EngineReport(_Word, frozen=True, kw_only=True):
@@ -212,6 +264,9 @@ Word = (
     | Notice
     | Failed
     | CaptureReport
+    | RecordingReport
+    | SaveRestored
+    | RestoredReport
     | EngineReport
     | ViewReport
     | Stop

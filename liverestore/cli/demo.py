@@ -29,10 +29,11 @@ def demo(
     Needs no microscope and no GPU. Where no window can open it says why, runs for some
     seconds and leaves the raw movie, a report and a picture of the view.
     """
-    from liverestore.cli.run import run_plan, save_paths, summarise
+    from liverestore.cli.run import run_plan, summarise
     from liverestore.cli.view_process import offscreen_view_process, view_process
     from liverestore.service.report import run_report, write_report
     from liverestore.view.available import why_no_offscreen, why_no_view
+    from liverestore.writer.names import free_pair
 
     config = load_rig("demo")
     console = Console(stderr=True)
@@ -48,7 +49,7 @@ def demo(
         console.print(
             f"Running without a screen for {seconds:g} s ...", highlight=False, soft_wrap=True
         )
-        save = save_paths(out, "ome-zarr")
+        save = free_pair(out, "ome-zarr")
         png = save[0].with_name(
             save[0].name.replace("raw", "view").removesuffix(".ome.zarr") + ".png"
         )

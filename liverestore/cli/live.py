@@ -28,13 +28,15 @@ def live(
 ) -> None:
     """Pull frames from a microscope, restore them and show raw and restored side by side.
 
-    With --save every raw frame is kept. Ctrl-C ends the run and closes the file properly; the
-    exit code is 0 then, or 130 where --frames were not all captured.
+    With --save every raw frame is kept from the first one on; without it, Record in the window
+    writes to the folder liverestore in your documents. Ctrl-C ends the run and closes the file
+    properly; the exit code is 0 then, or 130 where --frames were not all captured.
     """
-    from liverestore.cli.run import run_plan, save_paths, summarise
+    from liverestore.cli.run import run_plan, summarise
     from liverestore.cli.view_process import view_process
     from liverestore.service.report import check_report, run_report, write_report
     from liverestore.view.available import why_no_view
+    from liverestore.writer.names import free_pair
 
     config = load_rig(rig)
     if movie is not None:
@@ -50,7 +52,8 @@ def live(
         view=None if headless else view_process,
         view_outlives_run=not headless,
         frames=frames,
-        save=save_paths(save, save_format) if save else None,
+        save=free_pair(save, save_format) if save else None,
+        save_format=save_format,
         console=console,
     )
     summarise(plan, result, console)

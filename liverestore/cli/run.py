@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,34 +18,13 @@ from liverestore.service.spawn import Target
 from liverestore.service.supervisor import Supervisor
 from liverestore.status import RunStatus
 from liverestore.transport.endpoint import PrivateEndpoints
+from liverestore.writer.names import SaveFormat
 
-__all__ = ["DEFAULT_ENGINE", "SaveFormat", "run_plan", "save_paths", "summarise"]
+__all__ = ["DEFAULT_ENGINE", "run_plan", "summarise"]
 
 DEFAULT_ENGINE = "denoise-live"
 
-SaveFormat = Literal["ome-zarr", "ome-tiff"]
-_SUFFIX: dict[SaveFormat, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
 _ENGINE_PATIENCE_S = 30.0
-
-
-def save_paths(folder: Path, save_format: SaveFormat) -> tuple[Path, Path]:
-    """Names for the raw and the restored file in `folder` that nothing has yet.
-
-    Raises `UserError` when the folder cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot save into {folder}: {error.strerror}; give --save a folder you can write to"
-        ) from error
-    suffix = _SUFFIX[save_format]
-    for index in itertools.count(1):
-        tail = "" if index == 1 else f"_{index:03d}"
-        raw, restored = folder / f"raw{tail}{suffix}", folder / f"restored{tail}{suffix}"
-        if not raw.exists() and not restored.exists():
-            return raw, restored
-    raise AssertionError("itertools.count does not end")
 
 
 def run_plan(
@@ -57,11 +34,15 @@ def run_plan(
     view: Target | None,
     frames: int | None = None,
     save: tuple[Path, Path] | None = None,
+    save_format: SaveFormat = "ome-zarr",
     seconds: float | None = None,
     view_outlives_run: bool = False,
     console: Console,
 ) -> tuple[RunPlan, RunResult]:
     """Run to the end, with a line of progress on `console` where there is no window.
+
+    `save` names the raw and the restored file that are recorded from the first frame on;
+    recordings that begin while live go beside them, else to the user's documents.
 
     Raises `UserError` for an engine that is not installed or cannot run live, before anything
     starts.
@@ -77,6 +58,8 @@ def run_plan(
             frames=frames,
             raw_path=save[0] if save else None,
             restored_path=save[1] if save else None,
+            record_folder=save[0].parent if save else None,
+            save_format=save_format,
             stop_on_write_error=view is None,
             seconds=seconds,
         )
@@ -128,7 +111,9 @@ class _Progress:
         self._noticed = status.notices
         rate = "" if status.restore_fps is None else f" at {status.restore_fps:.1f} fps"
         text = f"{status.captured} captured, {status.lost} lost, {status.restored} restored{rate}"
-        self._bar.update(self._task, description=status.state, completed=status.captured, text=text)
+        paused = status.state == "running" and not status.live
+        state = "paused" if paused else status.state
+        self._bar.update(self._task, description=state, completed=status.captured, text=text)
 
 
 def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
@@ -138,7 +123,7 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
         return  # the reason says it all
     lost = f"[red]{capture.lost} lost[/red]" if capture.lost else "0 lost"
     failed = f", {engine.failed} of them not restorable" if engine and engine.failed else ""
-    written = f", {capture.written} written" if plan.raw_path else ""
+    written = f", {capture.written} written" if plan.raw_path or result.recordings else ""
     console.print(
         f"{capture.captured} frames captured, {lost}{written}; "
         f"{capture.restored} restored, {capture.dropped} dropped (a newer one was there){failed}",
@@ -153,6 +138,18 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    for label, path in (("raw", plan.raw_path), ("restored", plan.restored_path)):
-        if path is not None and path.exists():
-            console.print(f"{label}: {path}", highlight=False, soft_wrap=True)
+    for recording in result.recordings:
+        more = f", {recording.lost} not" if recording.lost else ""
+        console.print(
+            f"raw: {recording.raw} ({recording.frames} frames written{more})",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
+        for file in result.restored_of(recording):
+            console.print(
+                f"restored: {file.path} ({file.frames} frames)",
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
+            )

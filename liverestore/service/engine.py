@@ -14,12 +14,11 @@ from liverestore.service.camera_knowledge import CameraKnowledge
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.engine_loop import EngineLoop
 from liverestore.service.plan import RunPlan
-from liverestore.status import Notice, SetEngine, SetRival, Stop, Word
+from liverestore.service.restored_files import RestoredFiles
+from liverestore.status import Notice, SaveRestored, SetEngine, SetRival, Stop, Word
 from liverestore.transport.control import ControlLink
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
-from liverestore.writer.ome import OmeSink
-from liverestore.writer.queue import QueuedSink
 
 __all__ = ["CameraKnowledge", "EngineLoop", "engine_process", "open_live"]
 
@@ -56,7 +55,7 @@ def open_live(
 def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     inlet = Inlet(plan.endpoints.raw.for_client(), "engine")
     outlet = Outlet(plan.endpoints.restored)
-    sink = None if plan.restored_path is None else QueuedSink(OmeSink(plan.restored_path))
+    files = RestoredFiles(plan.restored_path, tell=link.send)
 
     def open_engine(name: str) -> InferenceRuntime:
         return open_live(name, plan.engine_threads, loop.notices.append)
@@ -65,7 +64,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         link.send(Notice(text=line))
 
     camera = CameraKnowledge(plan.rig.camera, tell)
-    loop = EngineLoop(inlet, outlet, camera, open_engine, sink=sink)
+    loop = EngineLoop(inlet, outlet, camera, open_engine, files=files)
     try:
         _begin(loop, plan)
         told = loop.report()
@@ -75,8 +74,11 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
             for word in link.receive(0):
                 if isinstance(word, Stop):
                     stop.set()
+                elif isinstance(word, SaveRestored):
+                    files.obey(word, time.monotonic())
                 else:
                     _obey(loop, word)
+            files.attend(time.monotonic())
             now = time.monotonic()
             if now >= next_report or loop.notices or loop.lineup.loading != told.loading:
                 next_report = now + _REPORT_EVERY_S
@@ -87,8 +89,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         link.send(loop.report(final=True))
         outlet.finish("the run has ended", timeout_s=0.0 if stop.is_set() else 0.3)
     finally:
-        if sink is not None:
-            sink.close()
+        files.close()
         inlet.close()
         outlet.close()
         # The runtimes end with the process, which follows at once: what is still loading can

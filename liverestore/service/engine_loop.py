@@ -14,11 +14,11 @@ from liverestore.runtime.base import RuntimeChanged, whole_of
 from liverestore.service.camera_knowledge import CameraKnowledge
 from liverestore.service.engine_loading import OpenRuntime
 from liverestore.service.lineup import Lineup, Serving
+from liverestore.service.restored_files import RestoredFiles
 from liverestore.status import EngineReport
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
 from liverestore.wire import End
-from liverestore.writer.queue import QueuedSink
 
 __all__ = ["EngineLoop"]
 
@@ -40,12 +40,12 @@ class EngineLoop:
         camera: CameraKnowledge,
         open_engine: OpenRuntime,
         *,
-        sink: QueuedSink | None = None,
+        files: RestoredFiles | None = None,
     ) -> None:
         self._inlet = inlet
         self._outlet = outlet
         self._camera = camera
-        self._sink = sink
+        self._files = files
         self._restored = 0
         self._failed = 0
         self._rival_failed = 0
@@ -63,11 +63,6 @@ class EngineLoop:
         Raises `UserError` for an unknown engine; the one in use goes on then.
         """
         self.lineup.use(name, channel)
-
-    def keep_in(self, sink: QueuedSink | None) -> QueuedSink | None:
-        """Give results to `sink` from the next one on; what they went to before, to be closed."""
-        before, self._sink = self._sink, sink
-        return before
 
     def step(self, timeout_s: float) -> bool:
         """Restore one frame, if one comes; False after the last one."""
@@ -136,13 +131,9 @@ class EngineLoop:
         self._restored += 1
         self._rate.tick(time.monotonic())
         self._outlet.offer(result)
-        if self._sink is not None:
-            try:
-                # Without the rival, which is not kept and would only fill the queue's memory.
-                self._sink.append(dataclasses.replace(result, rival=None))
-            except LiverestoreError as error:
-                self.notices.append(f"restored frames are no longer saved: {error}")
-                self._sink = None
+        if self._files is not None:
+            # Without the rival, which is not kept and would only fill the memory.
+            self._files.append(dataclasses.replace(result, rival=None))
 
     def report(self, *, final: bool = False) -> EngineReport:
         """Counts and times of this moment; `use` comes first."""
@@ -165,5 +156,5 @@ class EngineLoop:
         )
 
     def close(self) -> None:
-        """Close all runtimes, and what is loading; inlet, outlet and sink are their owner's."""
+        """Close all runtimes, and what is loading; inlet, outlet and files are their owner's."""
         self.lineup.close()

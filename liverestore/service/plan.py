@@ -7,6 +7,7 @@ from pathlib import Path
 
 from liverestore.rig import RigConfig
 from liverestore.transport.endpoint import Endpoint
+from liverestore.writer.names import SaveFormat
 
 __all__ = ["RunEndpoints", "RunPlan"]
 
@@ -34,9 +35,12 @@ class RunPlan:
     seconds: float | None = None
     """Stop so long after the first frame; None runs until it is stopped."""
     raw_path: Path | None = None
-    """Where every raw frame goes; None records nothing."""
+    """Where every raw frame goes from the first one on; None records when told to."""
     restored_path: Path | None = None
-    """Where every restored frame goes."""
+    """Where every restored frame goes, from the first one on."""
+    record_folder: Path | None = None
+    """Where recordings go that begin while live; None: the user's documents."""
+    save_format: SaveFormat = "ome-zarr"
     stop_on_write_error: bool = False
     """End the run when recording fails, so that no light is spent on frames that are
     not kept; a live view goes on and says so."""

@@ -17,7 +17,9 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
     """Counts, rates and ages of a run; None where nothing was measured.
 
     `age_ms` is the time from capture to result; `wait_ms` the part of it before
-    restoring started. captured = restored + dropped.
+    restoring started. captured = restored + dropped. `recordings` has every raw file with the
+    numbers of its first and its last frame, and the restored files that belong to it; `saved`
+    is what `--save` named.
     """
     capture, engine = result.capture, result.engine
     return {
@@ -48,6 +50,21 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
             "raw": str(plan.raw_path) if plan.raw_path else None,
             "restored": str(plan.restored_path) if plan.restored_path else None,
         },
+        "recordings": [
+            {
+                "raw": recording.raw,
+                "first": recording.first,
+                "last": recording.last,
+                "frames": recording.frames,
+                "lost": recording.lost,
+                "error": recording.error,
+                "restored": [
+                    {"path": file.path, "frames": file.frames, "error": file.error}
+                    for file in result.restored_of(recording)
+                ],
+            }
+            for recording in result.recordings
+        ],
         "interrupted": result.interrupted,
         "notices": list(result.notices),
         "error": result.failure,

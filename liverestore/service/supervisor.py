@@ -8,26 +8,27 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import FrameType
 
 from liverestore.service.plan import RunPlan
 from liverestore.service.result import RunResult
+from liverestore.service.run_book import RunBook
 from liverestore.service.spawn import Target, spawn
 from liverestore.status import (
-    CaptureReport,
-    EngineReport,
-    Failed,
     Go,
     Hello,
-    Notice,
     RunState,
     RunStatus,
     SetEngine,
     SetExposure,
+    SetLive,
+    SetRecording,
     SetRival,
+    SetRoi,
     SetZ,
+    Snap,
     Stop,
-    ViewReport,
     Word,
 )
 from liverestore.transport.control import ControlHub
@@ -42,8 +43,8 @@ _SAME_INTERRUPT_S = 0.5
 _SILENCE_S = 2.0
 """A capture process that is still writing says so more often than this."""
 _MAX_RESTARTS = 5
-_LAST_NOTICES = 5
-_KEPT_NOTICES = 1000
+_FOR_CAPTURE = SetExposure | SetZ | SetLive | Snap | SetRecording | SetRoi | Stop
+_FOR_ENGINE = SetEngine | SetRival
 
 
 class Supervisor:
@@ -64,7 +65,6 @@ class Supervisor:
         engine_patience_s: float = 0.0,
         view_outlives_run: bool = False,
     ) -> None:
-        self._plan = plan
         self._targets = targets
         self._on_status = on_status
         self._patience_s = engine_patience_s
@@ -74,19 +74,15 @@ class Supervisor:
         self._greeted: set[str] = set()
         self._restart_at: dict[str, float] = {}
         self._hub = ControlHub(plan.endpoints.control)
-        self._capture = CaptureReport(phase="ready")
-        self._capture_ready = False
-        self._engine: EngineReport | None = None
-        self._view: ViewReport = ViewReport()
-        self._notices: list[str] = []
-        self._last_word: dict[str, Failed] = {}
+        self._book = RunBook(plan)
+        self._saving = self._book.saving
+        self._watched = "view" in targets
+        """A person sees what happens; not so any more once the window was closed."""
         self._state: RunState = "starting"
         self._went = False
         self._interrupts = 0
         self._interrupted_at = -math.inf
-        self._capture_heard = 0.0
         self._stopping_since: float | None = None
-        self._failure: tuple[str, int] | None = None
 
     def run(self) -> RunResult:
         """Block until the run has ended; Ctrl-C and SIGTERM end it in order."""
@@ -109,7 +105,7 @@ class Supervisor:
             self._hub.close()
             for number, handler in old.items():
                 signal.signal(number, handler)
-        return self._result()
+        return self._book.result(interrupted=self._interrupts > 0)
 
     def pids(self) -> dict[str, int]:
         """Process ids of the processes that live, by name."""
@@ -129,6 +125,7 @@ class Supervisor:
             self._say_go(now - started)
             self._look_after("engine", now)
             self._look_after("view", now)
+            self._end_unwatched(now)
             if now >= next_status:
                 next_status = now + _STATUS_EVERY_S
                 self._publish()
@@ -145,21 +142,22 @@ class Supervisor:
             return False
         # Whatever capture had to say has arrived, or never will.
         self._drain()
-        last = self._last_word.get("capture")
+        book = self._book
+        last = book.last_words.get("capture")
         code = self._processes["capture"].exitcode
         if last is not None:
-            self._failure = (last.text, last.exit_code)
-            self._note(last.text)
+            book.failure = (last.text, last.exit_code)
+            book.note(last.text)
         elif code != 0:
-            self._failure = (
+            book.failure = (
                 f"the capture process died (exit code {code}); what it had written is kept",
                 1,
             )
-        self._state = "failed" if self._failure else "stopped"
+        self._state = "failed" if book.failure else "stopped"
         view = self._processes.get("view")
         # Without a single frame there is nothing to look at, and the reason belongs on
         # the terminal.
-        shows = self._failure is None or self._capture.captured > 0
+        shows = book.failure is None or book.capture.captured > 0
         if self._view_outlives_run and shows and view is not None and view.is_alive():
             self._stop("engine")
             self._publish()
@@ -169,54 +167,44 @@ class Supervisor:
 
     def _still_writes(self, now: float) -> bool:
         """Frames that wait for the disk are waited for; a second Ctrl-C gives them up."""
-        if self._interrupts > 1 or now - self._capture_heard > _SILENCE_S:
+        if self._interrupts > 1 or now - self._book.capture_heard_s > _SILENCE_S:
             return False
-        self._note("writing the last frames to the disk - Ctrl-C again gives them up")
+        self._book.note("writing the last frames to the disk - Ctrl-C again gives them up")
         return True
 
     def _say_go(self, waited_s: float) -> None:
-        if self._went or not self._capture_ready:
+        if self._went or not self._book.capture_ready:
             return
-        engine_ready = self._engine is not None and self._engine.ready
+        engine = self._book.engine
+        engine_ready = engine is not None and engine.ready
         if engine_ready or waited_s > self._patience_s:
             self._hub.send("capture", Go())
             self._went = True
             self._state = "running"
 
     def _hear(self, name: str, word: Word) -> None:
+        self._book.hear(name, word)
         if isinstance(word, Hello):
             self._greeted.add(name)
-        elif isinstance(word, CaptureReport):
-            self._capture_ready = True
-            self._capture_heard = time.monotonic()
-            self._capture = word
-        elif isinstance(word, EngineReport):
-            self._engine = word
-            # Also when it changed while live: this is what a restarted engine begins with.
-            self._plan = dataclasses.replace(
-                self._plan, engine=word.engine, engines=word.engines, rival=word.rival
-            )
-        elif isinstance(word, ViewReport):
-            self._view = word
-        elif isinstance(word, Notice):
-            self._note(word.text)
-        elif isinstance(word, Failed):
-            self._last_word[name] = word
-        elif isinstance(word, SetExposure | SetZ | Stop):
+            if name == "engine":
+                self._hub.send("engine", self._saving)
+        elif isinstance(word, _FOR_CAPTURE):
             self._hub.send("capture", word)
-        elif isinstance(word, SetEngine | SetRival):
+        elif isinstance(word, _FOR_ENGINE):
             self._hub.send("engine", word)
-
-    def _note(self, text: str) -> None:
-        if text not in self._notices[-_LAST_NOTICES:]:
-            self._notices.append(text)
-            del self._notices[:-_KEPT_NOTICES]
+        if self._book.saving != self._saving:
+            self._saving = self._book.saving
+            self._hub.send("engine", self._saving)
 
     # -- processes --------------------------------------------------------------------
 
     def _start(self, name: str) -> None:
         self._greeted.discard(name)
-        self._processes[name] = spawn(name, self._targets[name], self._plan)
+        plan = dataclasses.replace(
+            self._book.plan,
+            restored_path=Path(self._saving.path) if self._saving.path else None,
+        )
+        self._processes[name] = spawn(name, self._targets[name], plan)
 
     def _look_after(self, name: str, now: float) -> None:
         process = self._processes.get(name)
@@ -225,7 +213,7 @@ class Supervisor:
         if name in self._restart_at:
             if now >= self._restart_at[name]:
                 del self._restart_at[name]
-                self._last_word.pop(name, None)
+                self._book.last_words.pop(name, None)
                 self._start(name)
             return
         if self._state in ("stopped", "failed"):
@@ -234,36 +222,45 @@ class Supervisor:
             return
         if process.exitcode == 0:
             if name == "view":
-                self._view_closed(now)
+                self._view_closed()
             return
         self._drain()
         self._plan_restart(name, process.exitcode, now)
 
-    def _view_closed(self, now: float) -> None:
+    def _view_closed(self) -> None:
         del self._processes["view"]
-        if self._plan.raw_path is None:
+        self._watched = False
+        capture = self._book.capture
+        if capture.recording is not None and capture.live:
+            self._book.note(
+                f"view closed; recording goes on to {capture.recording} - Ctrl-C ends it"
+            )
+
+    def _end_unwatched(self, now: float) -> None:
+        """Without a window and without a recording that grows, light is spent for nothing."""
+        capture = self._book.capture
+        closed = "view" in self._targets and not self._watched
+        if closed and (capture.recording is None or not capture.live):
             self._stop_all(now)
-        else:
-            self._note(f"view closed; recording goes on to {self._plan.raw_path} - Ctrl-C ends it")
 
     def _plan_restart(self, name: str, code: int | None, now: float) -> None:
-        last = self._last_word.get(name)
+        last = self._book.last_words.get(name)
         if last is not None and last.exit_code == 2 and not self._went:
             # The user's mistake does not go away by itself.
-            self._failure = (last.text, 2)
+            self._book.failure = (last.text, 2)
             self._stop_all(now)
             return
         why = last.text if last is not None else f"{name} died (exit code {code})"
         count = self._restarts.get(name, 0)
         if count >= _MAX_RESTARTS:
             del self._processes[name]
-            self._note(f"{why}; given up after {count} restarts, raw frames go on")
+            self._book.note(f"{why}; given up after {count} restarts, raw frames go on")
             return
         self._restarts[name] = count + 1
         self._restart_at[name] = now + min(count, 4) * 0.5
         if name == "engine":
-            self._engine = None
-        self._note(f"{why}; started again, capture goes on")
+            self._book.engine = None
+        self._book.note(f"{why}; started again, capture goes on")
 
     def _stop(self, name: str) -> None:
         process = self._processes.get(name)
@@ -307,52 +304,4 @@ class Supervisor:
 
     def status(self) -> RunStatus:
         """The run at this moment, merged from its processes."""
-        capture, engine = self._capture, self._engine
-        return RunStatus(
-            state=self._state,
-            rig=self._plan.rig.name,
-            engine=engine.engine if engine else self._plan.engine,
-            runtime=engine.runtime if engine else None,
-            runtime_reason=engine.runtime_reason if engine else None,
-            engines=engine.engines if engine else self._plan.engines,
-            rival=engine.rival if engine else self._plan.rival,
-            loading=engine.loading if engine else None,
-            captured=capture.captured,
-            lost=capture.lost,
-            written=capture.written,
-            restored=capture.restored,
-            dropped=capture.dropped,
-            capture_fps=capture.fps,
-            restore_fps=engine.fps if engine else None,
-            age_ms=engine.recent_age_ms if engine else None,
-            recording=str(self._plan.raw_path) if self._plan.raw_path else None,
-            notices=tuple(self._notices[-_LAST_NOTICES:]),
-        )
-
-    def _result(self) -> RunResult:
-        failure, code = self._failure or (None, 0)
-        last = self._last_word.get("capture")
-        if failure is None and last is not None:
-            failure, code = last.text, last.exit_code
-        given_up = self._capture.captured - self._capture.written
-        if (
-            failure is None
-            and self._plan.raw_path
-            and self._capture.phase == "running"
-            and given_up
-        ):
-            failure, code = (
-                f"up to {given_up} captured frames were given up: they are not in the file",
-                1,
-            )
-        if failure is None and self._capture.write_error is not None:
-            failure, code = f"recording stopped: {self._capture.write_error}", 1
-        return RunResult(
-            capture=self._capture,
-            engine=self._engine,
-            view_fps=self._view.fps,
-            notices=tuple(self._notices),
-            failure=failure,
-            exit_code=code,
-            interrupted=self._interrupts > 0,
-        )
+        return self._book.status(self._state)

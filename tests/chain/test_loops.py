@@ -13,14 +13,14 @@ from liverestore.movie import open_movie
 from liverestore.restore import restore
 from liverestore.rig import load_rig
 from liverestore.runtime.table import open_runtime
-from liverestore.service.capture import CaptureLoop
+from liverestore.service.capture_loop import CaptureLoop
 from liverestore.service.engine import CameraKnowledge, EngineLoop
+from liverestore.service.recorder import Recorder
 from liverestore.transport.endpoint import PrivateEndpoints
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
 from liverestore.wire import End
-from liverestore.writer.ome import OmeSink
-from liverestore.writer.queue import QueuedSink
+from liverestore.writer.names import free_pair
 
 
 def small_rig(**camera):
@@ -50,9 +50,10 @@ class Bench:
         self.capture = CaptureLoop(
             source,
             self.raw_outlet,
-            sink=QueuedSink(OmeSink(self.path)),
+            recorder=Recorder(
+                lambda: free_pair(tmp_path, "ome-zarr"), planned=(self.path, None), **options
+            ),
             frames=frames,
-            **options,
         )
         self.engine = EngineLoop(
             self.inlet, self.restored_outlet, CameraKnowledge(self.rig.camera), open_engine
@@ -103,7 +104,7 @@ def bench(tmp_path):
     for item in made:
         item.close()
     names = {thread.name for thread in threading.enumerate()}
-    assert not names & {"outlet", "writer", "camera"}, "a thread was left running"
+    assert not names & {"outlet", "writer", "closer", "camera"}, "a thread was left running"
 
 
 def test_every_frame_is_written_and_accounted_for(bench):

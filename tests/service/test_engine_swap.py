@@ -101,10 +101,11 @@ class Shop:
 
 
 class Bench:
-    def __init__(self, opener=None):
+    def __init__(self, opener=None, files=None):
         self.shop = opener or Shop()
         self.inlet, self.outlet = Inlet(), Outlet()
-        self.loop = EngineLoop(self.inlet, self.outlet, CameraKnowledge(CAMERA), self.shop)
+        camera = CameraKnowledge(CAMERA)
+        self.loop = EngineLoop(self.inlet, self.outlet, camera, self.shop, files=files)
         self.number = 0
 
     def restore(self, channel=None, shape=(16, 24)):
@@ -142,8 +143,8 @@ def _added(made, result):
 def bench():
     made = []
 
-    def make(opener=None):
-        made.append(Bench(opener))
+    def make(opener=None, files=None):
+        made.append(Bench(opener, files))
         return made[-1]
 
     yield make
@@ -311,15 +312,14 @@ def test_an_engine_for_all_takes_the_place_of_those_of_channels(bench):
 
 
 def test_a_rival_restores_the_same_frame_and_is_not_kept_in_the_file(bench):
-    run = bench()
     kept = []
 
-    class Sink:
+    class Files:
         def append(self, result):
             kept.append(result)
 
+    run = bench(files=Files())
     run.loop.use("1")
-    assert run.loop.keep_in(Sink()) is None
     run.loop.lineup.ask_rival("2")
     run.until(lambda: run.loop.report().rival == "2")
     assert [run.restore() for _ in range(3)] == [(1, 2)] * 3

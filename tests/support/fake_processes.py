@@ -25,7 +25,8 @@ def _until_stopped(link, stop, on_word=lambda _word: None, seconds=30.0):
 
 def capture(plan):
     def body(link, stop):
-        link.send(CaptureReport(phase="ready"))
+        recording = str(plan.raw_path) if plan.raw_path else None
+        link.send(CaptureReport(phase="ready", recording=recording))
         while not any(isinstance(word, Go) for word in link.receive(0.05)):
             if stop.is_set() or orphaned():
                 return
@@ -34,7 +35,8 @@ def capture(plan):
         def hear(word):
             if isinstance(word, SetExposure):
                 exposures.append(word.exposure_ms)
-                link.send(CaptureReport(phase="running", captured=len(exposures)))
+                captured = len(exposures)
+                link.send(CaptureReport(phase="running", captured=captured, recording=recording))
 
         _until_stopped(link, stop, hear, plan.seconds or 30.0)
         link.send(CaptureReport(phase="ended", captured=7, restored=5, dropped=2))
@@ -50,9 +52,9 @@ def capture_with_a_slow_disk(plan):
         _until_stopped(link, stop)
         ends = time.monotonic() + 4
         while time.monotonic() < ends:
-            link.send(CaptureReport(phase="running", captured=9))
+            link.send(CaptureReport(phase="running", captured=9, recorded=9))
             time.sleep(0.1)
-        link.send(CaptureReport(phase="ended", captured=9, written=9))
+        link.send(CaptureReport(phase="ended", captured=9, recorded=9, written=9))
 
     run_child("capture", plan.endpoints.control, body)
 

@@ -4,16 +4,16 @@ python kept_frames.py RIG FRAMES OUT.ome.zarr|OUT.ome.tif COPIES.npy
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
 from liverestore.camera.open import open_source
 from liverestore.rig import load_rig
-from liverestore.service.capture import CaptureLoop
+from liverestore.service.capture_loop import CaptureLoop
+from liverestore.service.recorder import Recorder
 from liverestore.transport.endpoint import PrivateEndpoints
 from liverestore.transport.outlet import Outlet
-from liverestore.writer.ome import OmeSink
-from liverestore.writer.queue import QueuedSink
 
 
 class Keeping:
@@ -36,7 +36,8 @@ def main():
     source = Keeping(open_source(load_rig(rig)))
     with PrivateEndpoints() as endpoint:
         outlet = Outlet(endpoint("raw"), roles=("engine",))
-        loop = CaptureLoop(source, outlet, sink=QueuedSink(OmeSink(out)), frames=int(frames))
+        recorder = Recorder(lambda: (Path(out), None), planned=(Path(out), None))
+        loop = CaptureLoop(source, outlet, recorder=recorder, frames=int(frames))
         loop.prepare()
         loop.run()
         outlet.finish("over", timeout_s=0.0)

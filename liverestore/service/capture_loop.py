@@ -1,0 +1,205 @@
+"""The camera thread: pulls frames, obeys orders between them, keeps and hands on each."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from typing import Literal
+
+from liverestore.camera.source import FrameSource, SourceInfo
+from liverestore.errors import EndOfStream, Failure, LiverestoreError
+from liverestore.frame import Frame
+from liverestore.meters import RateMeter
+from liverestore.service.recorder import Recorder
+from liverestore.status import (
+    CaptureReport,
+    RecordingReport,
+    SetLive,
+    SetRecording,
+    SetRoi,
+    Snap,
+)
+from liverestore.transport.outlet import Outlet
+
+__all__ = ["CaptureLoop", "Order"]
+
+log = logging.getLogger(__name__)
+
+Order = SetLive | Snap | SetRecording | SetRoi
+"""What the camera thread does between two frames."""
+
+
+class CaptureLoop:
+    """Takes every frame of `source` to `recorder` first and then to `outlet`.
+
+    `run` is the camera thread: it never waits for the disk, the engine or the view. It is
+    live (frames come) or paused (it sleeps until the next order, and no light is spent).
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        outlet: Outlet,
+        *,
+        recorder: Recorder,
+        frames: int | None = None,
+    ) -> None:
+        self.source = source
+        self.outlet = outlet
+        self._recorder = recorder
+        self._frames = frames
+        self._stop = threading.Event()
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._live = True
+        self._rate = RateMeter()
+        self._info: SourceInfo | None = None
+        self._last: Frame | None = None
+        self._captured = 0
+        self._lost = 0
+        self.notices: deque[str] = recorder.notices
+        """Lines for the person, taken away by whoever reads them."""
+        self.error: LiverestoreError | None = None
+        """Why the camera thread ended, where it should not have."""
+
+    def prepare(self) -> SourceInfo:
+        """Open the camera. Raises `UserError` and `Failure`."""
+        self._info = self.source.start()
+        return self._info
+
+    def order(self, word: Order) -> None:
+        """Have `word` obeyed after the frame that the camera thread is at."""
+        self._orders.put(word)
+
+    def stop(self) -> None:
+        """Ask the camera thread to end after the frame it is at."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._orders.put(None)  # a paused thread waits here
+
+    @property
+    def ending(self) -> bool:
+        """Whether the run is over, but for what must be written and closed."""
+        return self._over() or self.error is not None
+
+    def run(self) -> None:
+        """Pull frames until told to stop, the last frame, or an error; then flush."""
+        try:
+            self._pull()
+        except EndOfStream:
+            pass
+        except LiverestoreError as error:
+            self.error = error
+        except Exception as error:
+            # This thread's last line of defence: a bug must end the run as a failure
+            # that is told, never as a recording that just stops growing.
+            log.exception("the camera thread failed")
+            self.error = Failure(f"unexpected {type(error).__name__}: {error}")
+        finally:
+            # The file first: a camera that fails to stop must not keep it open.
+            self._recorder.close()
+            self._stop_source()
+
+    def _stop_source(self) -> None:
+        try:
+            self.source.stop()
+        except Exception as error:
+            # An unplugged camera answers its farewell with whatever its driver raises.
+            log.warning("the camera did not stop properly: %s", error)
+            self.error = self.error or Failure(f"the camera did not stop properly: {error}")
+
+    def _pull(self) -> None:
+        while not self._over():
+            word = self._next_order()
+            if word is not None:
+                self._obey(word)
+            elif self._live and not self._over():
+                frame = self.source.next_frame(0.1)
+                if frame is not None:
+                    self._take(frame)
+                    self._rate.tick(time.monotonic())
+
+    def _over(self) -> bool:
+        return self._stop.is_set() or self._captured == self._frames
+
+    def _next_order(self) -> Order | None:
+        """Waits for one while paused; None when there is none, or the run is to stop."""
+        try:
+            return self._orders.get(block=not self._live)
+        except queue.Empty:
+            return None
+
+    def _obey(self, word: Order) -> None:
+        try:
+            frames = self._frames_of(word)
+        except EndOfStream:
+            raise
+        except LiverestoreError as error:
+            # What the camera or the disk does not do is no reason to end a run.
+            self.notices.append(str(error))
+            return
+        for frame in frames:
+            if self._captured != self._frames:
+                self._take(frame)
+
+    def _frames_of(self, word: Order) -> list[Frame]:
+        """Obey `word`; the frames that it brought."""
+        match word:
+            case SetRecording(on=True):
+                self._recorder.begin()
+            case SetRecording(on=False):
+                self._recorder.end()
+            case SetRoi(roi=roi):
+                self.source.set_roi(roi)
+                self._recorder.roi_changed()
+            case Snap() if self._live:
+                self.notices.append(
+                    "Snap does nothing while Live is on: every frame is shown, and recorded "
+                    "while recording; switch Live off first"
+                )
+            case Snap():
+                return [self.source.snap()]
+            case SetLive(on=True):
+                self._live = True
+            case SetLive(on=False) if self._live:
+                frames = self.source.pause()
+                self._live = False
+                self._rate.pause()
+                return frames
+        return []
+
+    def _take(self, frame: Frame) -> None:
+        unkept = self._recorder.keep(frame)
+        self.outlet.offer(frame)
+        self._last = frame
+        self._captured += 1
+        self._lost = frame.header.lost_before
+        if unkept is not None:
+            raise unkept
+
+    def recordings(self) -> tuple[RecordingReport, ...]:
+        """The account of every recording of the run, oldest first."""
+        return self._recorder.reports()
+
+    def report(self, phase: Literal["ready", "running", "ended"]) -> CaptureReport:
+        """The counts of this moment."""
+        counts = self.outlet.counts("engine")
+        info, last, recorder = self._info, self._last, self._recorder
+        like = last.header if last is not None else info
+        return CaptureReport(
+            phase=phase,
+            captured=self._captured,
+            lost=self._lost,
+            recorded=recorder.recorded,
+            written=recorder.written,
+            write_error=recorder.error,
+            live=self._live,
+            recording=str(recorder.path) if recorder.path is not None else None,
+            restored=counts.done,
+            dropped=counts.dropped,
+            fps=self._rate.mean() if phase == "ended" else self._rate.rate(time.monotonic()),
+            shape=like.shape if like is not None else None,
+            dtype=like.dtype if like is not None else None,
+        )

@@ -1,0 +1,146 @@
+"""The account of a run: what is recorded, how long the disk lasts, how it is told at the end."""
+
+import pytest
+
+from liverestore.rig import RigConfig, SourceConfig, SpecimenConfig
+from liverestore.service.disk import DiskWatch, seconds_left
+from liverestore.service.plan import RunEndpoints, RunPlan
+from liverestore.service.report import run_report
+from liverestore.service.run_book import RunBook
+from liverestore.status import (
+    CaptureReport,
+    EngineReport,
+    RecordingReport,
+    RestoredReport,
+    SaveRestored,
+)
+from liverestore.transport.endpoint import PrivateEndpoints
+
+RIG = RigConfig(name="fake", source=SourceConfig(kind="simulated"), specimen=SpecimenConfig())
+
+
+@pytest.fixture
+def plan():
+    with PrivateEndpoints() as endpoint:
+        ends = RunEndpoints(endpoint("control"), endpoint("raw"), endpoint("restored"))
+        yield RunPlan(rig=RIG, engine="mean5", endpoints=ends)
+
+
+def recording(index, state, first=None, last=None, frames=0, **more):
+    tail = "" if index == 0 else f"_{index + 1:03d}"
+    return RecordingReport(
+        index=index, raw=f"/data/raw{tail}.ome.zarr", restored=f"/data/restored{tail}.ome.zarr",
+        state=state, first=first, last=last, frames=frames, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("free", "frame_bytes", "rates", "left"),
+    [
+        (8_000_000_000, 8_388_608, (30.0, None), 8e9 / (8_388_608 * 30)),
+        (8_000_000_000, 8_388_608, (30.0, 12.5), 8e9 / (8_388_608 * 42.5)),
+        (0, 8_388_608, (30.0,), 0.0),
+        (8_000_000_000, 8_388_608, (None, None), None),
+        (8_000_000_000, 8_388_608, (0.0,), None),
+        (None, 8_388_608, (30.0,), None),
+        (8_000_000_000, None, (30.0,), None),
+    ],
+)
+def test_time_left_on_the_disk(free, frame_bytes, rates, left):
+    assert seconds_left(free, frame_bytes, rates) == (None if left is None else pytest.approx(left))
+
+
+def test_the_disk_is_asked_once_a_second(tmp_path):
+    asked, now = [], [0.0]
+
+    def free(folder):
+        asked.append(folder)
+        return 1000 - len(asked)
+
+    watch = DiskWatch(free, lambda: now[0])
+    assert [watch.free_bytes(tmp_path) for _ in range(3)] == [999] * 3
+    now[0] = 1.0
+    assert watch.free_bytes(tmp_path) == 998
+    assert watch.free_bytes(tmp_path / "other") == 997
+    assert DiskWatch().free_bytes(tmp_path) > 0
+    assert DiskWatch().free_bytes(tmp_path / "gone") is None
+
+
+def test_disk_left_needs_a_recording_a_rate_and_a_live_camera(plan):
+    book = RunBook(plan, disk=DiskWatch(lambda _folder: 1_000_000))
+    live = {"phase": "running", "fps": 20.0, "shape": (10, 50), "dtype": "uint16"}
+    book.hear("capture", CaptureReport(**live))
+    assert book.status("running").disk_left_s is None
+    book.hear("capture", CaptureReport(**live, recording="/data/raw.ome.zarr"))
+    assert book.status("running").disk_left_s == pytest.approx(1_000_000 / (1000 * 20))
+    # The restored frames go to the same disk.
+    book.hear("capture", recording(0, "open", 0, 5, 5))
+    book.hear("engine", EngineReport(engine="e", runtime="r", fps=5.0))
+    assert book.status("running").disk_left_s == pytest.approx(1_000_000 / (1000 * 25))
+    book.hear("capture", CaptureReport(**live, recording="/data/raw.ome.zarr", live=False))
+    status = book.status("running")
+    assert (status.disk_left_s, status.live) == (None, False)
+
+
+def test_restored_frames_follow_the_newest_recording(plan):
+    book = RunBook(plan)
+    assert book.saving == SaveRestored(path=None)
+    book.hear("capture", recording(0, "open"))
+    assert book.saving.path is None  # not before its first frame
+    book.hear("capture", recording(0, "open", 7, 7))
+    assert book.saving == SaveRestored(path="/data/restored.ome.zarr", first=7)
+    book.hear("capture", recording(0, "open", 7, 90, 80))
+    assert book.saving.first == 7
+    book.hear("capture", recording(0, "closing", 7, 99, 80))
+    assert book.saving == SaveRestored(path=None, last=99)
+    book.hear("capture", recording(1, "open", 120, 121))
+    book.hear("capture", recording(0, "closed", 7, 99, 93))  # the slow disk has caught up
+    assert book.saving == SaveRestored(path="/data/restored_002.ome.zarr", first=120)
+
+
+def test_written_is_of_the_present_recording_and_else_of_the_run(plan):
+    book = RunBook(plan)
+    raw = "/data/raw_002.ome.zarr"
+    book.hear("capture", recording(0, "closed", 0, 9, 10))
+    book.hear("capture", CaptureReport(phase="running", written=10))
+    assert (book.status("running").recording, book.status("running").written) == (None, 10)
+    book.hear("capture", CaptureReport(phase="running", written=10, recording=raw))
+    assert (book.status("running").recording, book.status("running").written) == (raw, 0)
+    book.hear("capture", recording(1, "open", 20, 24, 3))
+    assert book.status("running").written == 3
+    book.hear("capture", CaptureReport(phase="ended", written=15))
+    assert (book.status("stopped").recording, book.status("stopped").written) == (raw, 15)
+
+
+def test_the_report_names_every_recording(plan):
+    book = RunBook(plan)
+    book.hear("capture", recording(0, "closed", 0, 9, 10))
+    book.hear("capture", recording(1, "closed"))  # Record on and off between two frames
+    book.hear("capture", recording(2, "closed", 20, 29, 7, lost=3, error="frame 27 ..."))
+    for path in ("restored", "restored_001"):
+        book.hear(
+            "engine",
+            RestoredReport(
+                path=f"/data/{path}.ome.zarr", asked="/data/restored.ome.zarr", closed=True,
+                frames=4,
+            ),
+        )  # fmt: skip
+    ended = CaptureReport(phase="ended", captured=30, recorded=20, written=17, write_error="x")
+    book.hear("capture", ended)
+    result = book.result(interrupted=False)
+    assert (result.exit_code, result.failure) == (1, "recording stopped: x")
+    first, second = run_report(plan, result)["recordings"]
+    assert (first["raw"], first["frames"]) == ("/data/raw.ome.zarr", 10)
+    assert [file["path"] for file in first["restored"]] == [
+        "/data/restored.ome.zarr", "/data/restored_001.ome.zarr"
+    ]  # fmt: skip
+    assert (second["first"], second["last"], second["frames"], second["lost"]) == (20, 29, 7, 3)
+    assert second["restored"] == []
+
+
+def test_frames_that_never_reached_the_disk_are_given_up_out_loud(plan):
+    book = RunBook(plan)
+    book.hear("capture", CaptureReport(phase="running", captured=40, recorded=30, written=21))
+    result = book.result(interrupted=True)
+    assert result.exit_code == 1
+    assert "9 captured frames were given up" in result.failure
