@@ -205,13 +205,14 @@ class RecordingReport(_Word, frozen=True, kw_only=True):
 
 
 class SaveRestored(_Word, frozen=True, kw_only=True):
-    """Save results into another file from a frame on, or (None) up to a frame."""
+    """Where results belong: those of the frames `first` to `last`, which are recorded.
+
+    Sent again as `last` grows. None: that recording has ended with frame `last`.
+    """
 
     path: str | None
     first: int = 0
-    """Results of frames before this number are not saved."""
-    last: int | None = None
-    """With `path` None: results of frames up to this number still are."""
+    last: int = -1
 
 
 class RestoredReport(_Word, frozen=True, kw_only=True):

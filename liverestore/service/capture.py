@@ -55,6 +55,7 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         link.send(loop.report("ready"))
         if _wait_for_go(link, stop):
             _attend(loop, link, stop, news, plan.seconds)
+            news.tell(all_counts=True)
         else:
             source.stop()
         # What the engine has in hand may still be finished and counted.

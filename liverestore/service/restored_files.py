@@ -16,17 +16,18 @@ __all__ = ["RestoredFiles"]
 
 _LAST_RESULTS_S = 1.0
 """After the last raw frame of a recording its result is waited for so long."""
-_KEPT_BYTES = 64 * 2**20
+_WAITING_BYTES = 256 * 2**20
+_SPARE_BYTES = 64 * 2**20
 
 
 class RestoredFiles:
     """Saves results whose raw frames are recorded, in a file per recording.
 
-    A recording begins and ends by frame number, and the engine hears of it a moment later:
-    results that belong to no file yet are therefore kept for a moment (at most 64 MB), so
-    that the restored file can begin with the first raw frame, and a result of another
-    ROI waits for the file that is opened for it. Nothing here raises: a file that fails is
-    told of once, and the next recording is tried anew. Belongs to one thread.
+    A recording begins and ends by frame number, and the engine hears of it a moment later.
+    So results wait (some tenths of a second, at most 256 MB, 64 MB while nothing is
+    recorded) until it is known that their raw frame was recorded, and where. Nothing here
+    raises: a file that fails is told of once, and the next recording is tried anew. Belongs
+    to one thread.
     """
 
     def __init__(
@@ -36,81 +37,85 @@ class RestoredFiles:
         open_file: OpenFile = OmeSink,
         tell: Callable[[Notice | RestoredReport], None] = lambda _word: None,
     ) -> None:
-        """`path` takes all results from the first on; `tell` gets the news."""
+        """`path` is recorded to from the first frame on; `tell` gets the news."""
         self._open_file = open_file
         self._tell = tell
         self._all: list[tuple[Recording, str]] = []
         self._told: dict[int, RestoredReport] = {}
         self._current: Recording | None = None
         self._asked: str | None = None
-        self._first = 0
-        self._last: int | None = None
-        self._ends_s = 0.0
-        self._recent: deque[Restored] = deque()
+        self._first, self._last = 0, -1
+        self._ends_s: float | None = None
+        self._waiting: deque[Restored] = deque()
         if path is not None:
-            self._begin(str(path), 0)
+            self._begin(str(path))
 
     def obey(self, word: SaveRestored, now_s: float) -> None:
-        """Begin another file, or end the present one once its last frame was restored."""
+        """Begin another file, note how far the recording is, or that it has ended."""
         if word.path is None:
-            self._last, self._ends_s = word.last, now_s + _LAST_RESULTS_S
-            if word.last is None:
-                self._end()
-        elif word.path == self._asked and self._last is None:
-            self._first = word.first
+            if self._asked is not None:
+                self._last, self._ends_s = word.last, now_s + _LAST_RESULTS_S
         else:
-            self._end()
-            self._begin(word.path, word.first)
+            if word.path != self._asked or self._ends_s is not None:
+                self._end()
+                self._begin(word.path)
+            self._first, self._last = word.first, word.last
+        self._settle()
 
     def append(self, result: Restored) -> None:
-        """Save `result` where it belongs; never waits and never raises."""
-        number = result.source.header.number
-        if self._current is not None and self._last is not None and number > self._last:
+        """Save `result` where it belongs, once that is known; never waits, never raises."""
+        self._waiting.append(result)
+        self._settle()
+        if self._ends_s is not None and _number(result) > self._last:
             self._end()
-        if not self._save(result):
-            self._recent.append(result)
-            while sum(2 * kept.pixels.nbytes for kept in self._recent) > _KEPT_BYTES:
-                self._recent.popleft()
+        limit = _WAITING_BYTES if self._current is not None else _SPARE_BYTES
+        while sum(_nbytes(kept) for kept in self._waiting) > limit:
+            oldest = self._waiting.popleft()
+            if _number(oldest) >= self._first:
+                self._save(oldest)
 
-    def _save(self, result: Restored) -> bool:
-        """False where `result` belongs to no file that is open."""
-        current, header = self._current, result.source.header
-        if current is None or header.number < self._first:
-            return False
-        if not current.takes(header):
-            return False
+    def _settle(self) -> None:
+        """Save what is known to be recorded, forget what is known not to be."""
+        if self._asked is None:
+            return
+        while self._waiting and _number(self._waiting[0]) <= self._last:
+            result = self._waiting.popleft()
+            if _number(result) >= self._first:
+                self._save(result)
+
+    def _save(self, result: Restored) -> None:
+        if self._current is None:
+            return
         try:
-            current.append(result)
+            self._current.append(result)
         except LiverestoreError as error:
-            current.fail(str(error))
+            self._current.fail(str(error))
             self._current = None
-        return True
 
     def attend(self, now_s: float) -> None:
         """Close what has ended and tell what has happened; call it a few times a second."""
-        if self._current is not None and self._last is not None and now_s >= self._ends_s:
+        if self._ends_s is not None and now_s >= self._ends_s:
             self._end()
         self._tell_news()
 
     def close(self) -> None:
-        """End the file and wait until all are closed."""
+        """End the file, with all that waits if nobody ended it before, and wait for it."""
+        if self._asked is not None and self._ends_s is None and self._waiting:
+            self._last = _number(self._waiting[-1])
+            self._settle()
         self._end()
         for recording, _ in self._all:
             recording.join()
         self._tell_news()
 
-    def _begin(self, path: str, first: int) -> None:
-        self._asked, self._first, self._last = path, first, None
+    def _begin(self, path: str) -> None:
+        self._asked, self._ends_s = path, None
         self._current = Recording(Path(path), open_file=self._open_file)
         self._all.append((self._current, path))
-        waiting, self._recent = list(self._recent), deque()
-        for result in waiting:
-            if result.source.header.number >= first:
-                self._save(result)
 
     def _end(self) -> None:
         current, self._current = self._current, None
-        self._asked = self._last = None
+        self._asked = self._ends_s = None
         if current is not None:
             current.finish()
 
@@ -135,3 +140,12 @@ class RestoredFiles:
             self._tell(Notice(text=f"restored frames go on in {recording.path}"))
         if report.error is not None and (before is None or before.error is None):
             self._tell(Notice(text=f"restored frames are no longer saved: {report.error}"))
+
+
+def _number(result: Restored) -> int:
+    return result.source.header.number
+
+
+def _nbytes(result: Restored) -> int:
+    rival = _nbytes(result.rival) if result.rival is not None else 0
+    return result.pixels.nbytes + result.source.pixels.nbytes + rival

@@ -86,13 +86,11 @@ class RunBook:
 
     def _follow_recording(self, report: RecordingReport) -> None:
         """Results belong where the raw frames of the newest recording do."""
-        if report.index != max(self._recordings):
+        if report.index != max(self._recordings) or report.restored is None or report.last is None:
             return
-        if report.state != "open":
-            if self.saving.path is not None:
-                self.saving = SaveRestored(path=None, last=report.last)
-        elif report.restored is not None and report.first is not None:
-            self.saving = SaveRestored(path=report.restored, first=report.first)
+        here = report.restored if report.state == "open" else None
+        if here is not None or self.saving.path is not None:
+            self.saving = SaveRestored(path=here, first=report.first or 0, last=report.last)
 
     def note(self, text: str) -> None:
         """One line for the person; the same one twice in a row is told once."""

@@ -262,19 +262,22 @@ def test_results_of_recorded_frames_are_saved_and_no_others(files, tmp_path):
     for number in range(4):
         files.append(restored(number))
     # The raw file began with frame 2; the engine hears of it after frame 3.
-    files.obey(SaveRestored(path=str(one), first=2), 0.0)
+    files.obey(SaveRestored(path=str(one), first=2, last=3), 0.0)
     files.append(restored(4))
-    files.obey(SaveRestored(path=None, last=6), 1.0)
+    files.obey(SaveRestored(path=str(one), first=2, last=5), 0.1)
     files.append(restored(6))  # 5 was dropped for a newer one
     files.append(restored(7))
-    files.obey(SaveRestored(path=str(two), first=9), 2.0)
     files.append(restored(8))
+    # The raw file ended with frame 6; the engine is two frames on.
+    files.obey(SaveRestored(path=None, first=2, last=6), 1.0)
+    files.obey(SaveRestored(path=str(two), first=8, last=9), 2.0)
     files.append(restored(9))
+    files.append(restored(10))  # nobody has ended this one: the run is over
     files.close()
     assert numbers_in(one) == [2, 3, 4, 6]
-    assert numbers_in(two) == [9]
+    assert numbers_in(two) == [8, 9, 10]
     closed = [word for word in files.told if isinstance(word, RestoredReport) and word.closed]
-    assert [(word.path, word.frames) for word in closed] == [(str(one), 4), (str(two), 1)]
+    assert [(word.path, word.frames) for word in closed] == [(str(one), 4), (str(two), 3)]
 
 
 def test_results_of_a_new_roi_wait_for_their_file(files, tmp_path):
@@ -282,7 +285,7 @@ def test_results_of_a_new_roi_wait_for_their_file(files, tmp_path):
     files.append(restored(0))
     files.append(restored(1, roi=(0, 0, 4, 3)))  # capture has rolled over already
     files.obey(SaveRestored(path=None, last=0), 0.0)
-    files.obey(SaveRestored(path=str(tmp_path / "restored_002.ome.tif"), first=1), 0.0)
+    files.obey(SaveRestored(path=str(tmp_path / "restored_002.ome.tif"), first=1, last=1), 0.0)
     files.append(restored(2, roi=(0, 0, 4, 3)))
     files.close()
     assert numbers_in(tmp_path / "restored.ome.tif") == [0]
@@ -295,16 +298,33 @@ def test_a_file_is_closed_a_moment_after_its_last_frame(files, tmp_path):
     files.append(restored(0))
     files.obey(SaveRestored(path=None, last=5), 10.0)
     files.attend(10.5)
-    assert files._current is not None
+    files.append(restored(5))  # was on its way
     files.attend(11.0)
-    assert files._current is None
+    files.append(restored(6))
+    files.close()
+    assert numbers_in(tmp_path / "restored.ome.tif") == [0, 5]
+
+
+def test_a_file_that_fails_is_told_of_and_the_next_one_is_tried(files, tmp_path):
+    files = files(tmp_path / "restored.ome.tif")
+    files.append(restored(0))
+    files.append(restored(1, roi=(0, 0, 4, 3)))  # nobody asked for this size
+    files.obey(SaveRestored(path=str(tmp_path / "restored.ome.tif"), first=0, last=1), 0.0)
+    files.obey(SaveRestored(path=None, last=1), 0.1)
+    files.obey(SaveRestored(path=str(tmp_path / "restored_002.ome.tif"), first=2, last=2), 0.2)
+    files.append(restored(2))
+    files.close()
+    assert numbers_in(tmp_path / "restored.ome.tif") == [0]
+    assert numbers_in(tmp_path / "restored_002.ome.tif") == [2]
+    (line,) = [word.text for word in files.told if isinstance(word, Notice)]
+    assert "no longer saved: frame 1: got 3x4" in line
 
 
 def test_the_same_order_twice_is_one_file(files, tmp_path):
     path = tmp_path / "restored.ome.tif"
     files = files(path)
     files.append(restored(0))
-    files.obey(SaveRestored(path=str(path), first=0), 0.0)
+    files.obey(SaveRestored(path=str(path)), 0.0)
     files.append(restored(1))
     files.close()
     assert numbers_in(path) == [0, 1]
@@ -315,6 +335,7 @@ def test_an_engine_that_was_started_again_says_where_it_goes_on(files, tmp_path)
     path.write_bytes(b"of the engine that died")
     files = files(path)
     files.append(restored(3))
+    files.obey(SaveRestored(path=str(path), first=0, last=3), 0.0)
     files.attend(0.0)
     (report,) = [word for word in files.told if isinstance(word, RestoredReport)]
     assert (report.asked, report.path) == (str(path), str(tmp_path / "restored_001.ome.tif"))
@@ -326,4 +347,4 @@ def test_results_without_a_file_do_not_fill_the_memory(files):
     big = restored(0, roi=(0, 0, 2048, 2048))
     for _ in range(40):
         files.append(big)
-    assert len(files._recent) <= 4
+    assert len(files._waiting) <= 4

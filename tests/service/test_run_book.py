@@ -88,14 +88,14 @@ def test_restored_frames_follow_the_newest_recording(plan):
     book.hear("capture", recording(0, "open"))
     assert book.saving.path is None  # not before its first frame
     book.hear("capture", recording(0, "open", 7, 7))
-    assert book.saving == SaveRestored(path="/data/restored.ome.zarr", first=7)
+    assert book.saving == SaveRestored(path="/data/restored.ome.zarr", first=7, last=7)
     book.hear("capture", recording(0, "open", 7, 90, 80))
-    assert book.saving.first == 7
+    assert (book.saving.first, book.saving.last) == (7, 90)
     book.hear("capture", recording(0, "closing", 7, 99, 80))
-    assert book.saving == SaveRestored(path=None, last=99)
+    assert book.saving == SaveRestored(path=None, first=7, last=99)
     book.hear("capture", recording(1, "open", 120, 121))
     book.hear("capture", recording(0, "closed", 7, 99, 93))  # the slow disk has caught up
-    assert book.saving == SaveRestored(path="/data/restored_002.ome.zarr", first=120)
+    assert book.saving == SaveRestored(path="/data/restored_002.ome.zarr", first=120, last=121)
 
 
 def test_written_is_of_the_present_recording_and_else_of_the_run(plan):

@@ -11,7 +11,19 @@ from pathlib import Path
 
 from liverestore.errors import Failure, UserError
 from liverestore.service.child import orphaned, run_child
-from liverestore.status import CaptureReport, EngineReport, Go, SetEngine, SetExposure, Stop
+from liverestore.status import (
+    CaptureReport,
+    EngineReport,
+    Go,
+    RunStatus,
+    SetEngine,
+    SetExposure,
+    SetLive,
+    SetRecording,
+    SetRoi,
+    Snap,
+    Stop,
+)
 
 
 def _until_stopped(link, stop, on_word=lambda _word: None, seconds=30.0):
@@ -138,5 +150,72 @@ def view_that_commands(plan):
             sys.exit(1)
         link.send(Stop())
         _until_stopped(link, stop)
+
+    run_child("view", plan.endpoints.control, body)
+
+
+class Person:
+    """Sends words and waits until the run's status shows what became of them."""
+
+    def __init__(self, link, patience_s=60.0):
+        self._link = link
+        self._patience_s = patience_s
+        self.notices = []
+        self.status = None
+
+    def wait(self, wanted):
+        deadline = time.monotonic() + self._patience_s
+        while self.status is None or not wanted(self.status):
+            if time.monotonic() > deadline or orphaned():
+                raise Failure(f"the person waited in vain; the last status is {self.status}")
+            self._hear(0.05)
+        return self.status
+
+    def send(self, word, wanted):
+        self._link.send(word)
+        return self.wait(wanted)
+
+    def look_for(self, seconds):
+        """Every status of the next `seconds`."""
+        seen = []
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            seen += self._hear(0.05)
+        return seen
+
+    def _hear(self, timeout_s):
+        heard = [word for word in self._link.receive(timeout_s) if isinstance(word, RunStatus)]
+        for status in heard:
+            self.status = status
+            self.notices += [line for line in status.notices if line not in self.notices]
+        return heard
+
+
+def view_that_acquires(plan):
+    """Live, Snap, Record and ROI as a person would click them; then the window is closed."""
+
+    def body(link, stop):
+        person = Person(link)
+        person.wait(lambda s: s.state == "running" and s.captured >= 5)
+        paused = person.send(SetLive(on=False), lambda s: not s.live)
+        person.look_for(0.5)
+        quiet = person.status.captured
+        if any(status.captured != quiet for status in person.look_for(1.0)):
+            raise Failure(f"frames came while paused, after {paused}")
+        person.send(Snap(), lambda s: s.captured == quiet + 1)
+        person.send(SetRecording(on=True), lambda s: s.recording is not None)
+        person.send(Snap(), lambda s: s.written == 1)
+        person.send(SetLive(on=True), lambda s: s.live and s.written > 10)
+        person.wait(lambda s: s.disk_left_s is not None and s.disk_left_s > 0)
+        person.send(Snap(), lambda s: any("Snap does nothing" in line for line in s.notices))
+        person.send(SetRoi(roi=(16, 24, 64, 48)), lambda s: "raw_002" in s.recording)
+        person.wait(lambda s: s.written > 5)
+        person.send(SetRoi(roi=(900, 0, 8, 8)), lambda s: any("ROI" in n for n in s.notices))
+        person.send(SetRecording(on=False), lambda s: s.recording is None)
+        person.send(SetRecording(on=True), lambda s: s.recording is not None and s.written > 5)
+        person.send(SetRecording(on=False), lambda s: s.recording is None)
+        person.send(SetRoi(roi=None), lambda s: True)
+        person.send(SetLive(on=False), lambda s: not s.live)
+        person.look_for(1.5)
 
     run_child("view", plan.endpoints.control, body)
