@@ -173,7 +173,7 @@ def single_pane(
         unit = "in counts" if in_counts else "in units of the noise"
         caption = f"{left.badge or left.word} \u2212 {made.badge or made.word}, {unit}"
         return replace(
-            made, title="difference", caption=caption, cautions=cautions, banner=banner
+            made, title="difference", caption=caption, cautions=cautions, banner=banner, note=""
         ), ""
     if made.image is None:
         return replace(left, banner=_lines(left.banner, made.waiting)), image_name(left)
@@ -188,6 +188,7 @@ def single_pane(
             banner=banner,
             cautions=made.cautions,
             dimmed=False,
+            note=_both_notes(made, left),
         ),
         "",
     )
@@ -200,3 +201,8 @@ def image_name(pane: PaneState) -> str:
 
 def _lines(*texts: str) -> str:
     return "\n".join(text for text in texts if text)
+
+
+def _both_notes(made: PaneState, left: PaneState) -> str:
+    """The notes of the two sides of the curtain."""
+    return " | ".join(f"{pane.word} {pane.note}" for pane in (made, left) if pane.note)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from liverestore.frame import Restored
+from liverestore.frame import Frame, Restored
 from liverestore.view.compare import Mode, difference, image_name, noise_of, single_pane
 from liverestore.view.geometry import VisiblePart, visible_part
 from liverestore.view.luts import DIVERGING
@@ -150,6 +150,7 @@ class ComparePane(ImagePane):
         self._edge = 0.5
         self._limit = 5.0
         self._restored: Restored | None = None
+        self._restored_levels: Levels | None = None
         self._noise: NoiseScale | None = None
         self._noise_alone = True
         self.in_counts = False
@@ -194,9 +195,15 @@ class ComparePane(ImagePane):
             limit = max(1.0, round((state.levels[1] - state.levels[0]) / 2))
         self.scale_bar.setVisible(difference_mode and made is not None)
         self.scale_bar.show_scale(limit, " counts" if in_counts else " \u03c3", state.left.word)
-        shown = (made, comparison.mode, comparison.edge, limit)
-        if shown != (self._restored, self._mode, self._edge, self._limit):
-            self._restored, self._mode, self._edge, self._limit = shown
+        shown = (made, comparison.mode, comparison.edge, limit, state.levels)
+        if shown != (
+            self._restored,
+            self._mode,
+            self._edge,
+            self._limit,
+            self._restored_levels,
+        ):
+            self._restored, self._mode, self._edge, self._limit, self._restored_levels = shown
             self._stale = True
         source = state.left.image
         if comparison.mode is Mode.BLINK and blink_restored and made is not None:
@@ -207,7 +214,10 @@ class ComparePane(ImagePane):
             if made is not None and isinstance(state.left.image, Restored):
                 source = made.rival
         self._noise_alone = not isinstance(source, Restored)
-        self.show_image(None if source is None else source.pixels, state.levels, lut)
+        levels = state.raw_levels if isinstance(source, Frame) else state.levels
+        marked = source if state.mark_saturated and isinstance(source, Frame) else None
+        self.show_saturation(None if difference_mode else marked)
+        self.show_image(None if source is None else source.pixels, levels, lut)
 
     def refresh(self) -> None:
         """See `ImagePane.refresh`; of either image only its side of the curtain."""
@@ -221,14 +231,14 @@ class ComparePane(ImagePane):
         self._stale = False
         x0, y0, x1, y1 = self.image.view()
         at = x0 + self._edge * (x1 - x0)
-        for item, pixels, (left, right) in (
-            (self.image.item, self._pixels, (at, x1)),
-            (self.restored_item, self._restored.pixels, (x0, at)),
+        for item, pixels, levels, (left, right) in (
+            (self.image.item, self._pixels, self._levels, (at, x1)),
+            (self.restored_item, self._restored.pixels, self._restored_levels, (x0, at)),
         ):
             width, height = self.image.screen_px()
             share = (right - left) / (x1 - x0) if x1 > x0 else 0.0
             part = None
-            if pixels is not None and self._levels is not None:
+            if pixels is not None and levels is not None:
                 part = visible_part(
                     (pixels.shape[0], pixels.shape[1]),
                     (left, y0, right, y1),
@@ -237,8 +247,10 @@ class ComparePane(ImagePane):
             item.clip = (left, right)
             if part is None or pixels is None:
                 item.clear()
+                if item is self.image.item:
+                    self.image.saturation.clear()
                 continue
-            self._hand_over(item, pixels[part.rows, part.columns], part)
+            self._hand_over(item, pixels[part.rows, part.columns], part, levels)
 
     def _paint_part(self, pixels: NDArray[np.generic], part: VisiblePart) -> None:
         if self._mode is not Mode.DIFFERENCE or self._restored is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from liverestore.frame import Frame
 from liverestore.view.compare import Blink, Comparison, Mode
 from liverestore.view.compare_pane import ComparePane
 from liverestore.view.display import both_readouts, readout
@@ -130,7 +131,10 @@ class ImageDeck(QWidget):
                 (self.restored_pane, state.restored),
             ):
                 pane.show_state(content, state.pixel_size_um)
-                pane.show_image(content.image.pixels if content.image else None, state.levels, lut)
+                raw = content.image if isinstance(content.image, Frame) else None
+                levels = state.levels if raw is None else state.raw_levels
+                pane.show_saturation(raw if state.mark_saturated else None)
+                pane.show_image(content.image.pixels if content.image else None, levels, lut)
         shape = None if state.header is None else state.header.shape
         if shape is not None and shape != self._shape:
             self._shape = shape

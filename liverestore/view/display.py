@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from liverestore.frame import Frame
 from liverestore.view.pairing import EngineSign, Shown
+from liverestore.view.saturation_marks import marks_text
 from liverestore.view.status_cells import Cell, Tone, count_text, duration_text
 
 if TYPE_CHECKING:
@@ -47,23 +48,35 @@ class PaneState:
     """What the image is called where both are named: raw, restored, A or B."""
     badge: str = ""
     """Written into the corner of an image that is not where one would look for it."""
+    note: str = ""
+    """Said under the image: what of its display is not as one would take it for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DisplayState:
-    """All that the window paints. Levels and LUT are the same for both panes."""
+    """All that the window paints. The LUT is the same for both panes."""
 
     raw: PaneState
     restored: PaneState
     left: PaneState
     """What the restored image is compared with: `raw`, or the result of a second engine."""
     levels: Levels | None
+    """Of the restored image; also of the raw one, unless it has its own."""
     lut: str
     pixel_size_um: float | None
     cells: tuple[Cell, ...]
     notices: tuple[str, ...]
     run_text: str
     run_tone: Tone
+    own_raw_levels: Levels | None = None
+    """Of the raw image where the levels are separate: equal brightness then does not mean
+    equal counts."""
+    mark_saturated: bool = False
+
+    @property
+    def raw_levels(self) -> Levels | None:
+        """Levels (counts) that the raw image is shown with."""
+        return self.levels if self.own_raw_levels is None else self.own_raw_levels
 
     @property
     def header(self) -> FrameHeader | None:
@@ -193,19 +206,24 @@ def resolve(
     *,
     levels: Levels | None,
     lut: str,
+    raw_levels: Levels | None = None,
+    mark_saturated: bool = False,
     notices: tuple[str, ...] = (),
 ) -> DisplayState:
     """All that belongs on the screen.
 
+    `raw_levels` are given where the raw image does not share `levels`.
     `numbers` come from `cells`, which may run at a slower rate; `notices` are the view's
     own and stand after those of the run.
     """
     run_text, run_tone = _run(status)
-    raw = _raw_pane(shown, status)
+    raw, restored = _raw_pane(shown, status), _restored_pane(shown, status)
+    separate = raw_levels is not None
+    raw = replace(raw, note=_note(shown.raw, raw_levels, separate, mark_saturated))
     return DisplayState(
         raw=raw,
         left=raw,
-        restored=_restored_pane(shown, status),
+        restored=replace(restored, note=_note(None, levels, separate, False)),
         levels=levels,
         lut=lut,
         pixel_size_um=None if shown.raw is None else shown.raw.header.pixel_size_um,
@@ -213,7 +231,18 @@ def resolve(
         notices=(*(status.notices if status is not None else ()), *notices),
         run_text=run_text,
         run_tone=run_tone,
+        own_raw_levels=raw_levels,
+        mark_saturated=mark_saturated,
     )
+
+
+def _note(marked: Frame | None, levels: Levels | None, separate: bool, mark: bool) -> str:
+    parts = []
+    if separate and levels is not None:
+        parts.append(f"own levels {levels[0]:.6g} \u2013 {levels[1]:.6g}")
+    if mark and marked is not None:
+        parts.append(marks_text(marked))
+    return " \u00b7 ".join(parts)
 
 
 def photoelectrons(counts: float, camera: CameraConfig | None) -> float | None:

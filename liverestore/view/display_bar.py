@@ -9,8 +9,9 @@ from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 from liverestore.view.compare_bar import CompareControls
 from liverestore.view.control_bar import ControlBar
+from liverestore.view.level_keeper import Side
 from liverestore.view.levels import level_decimals
-from liverestore.view.luts import LUTS
+from liverestore.view.lut_box import LutBox
 from liverestore.view.widgets import ChoiceBox, NumberBox, TickBox
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class DisplayBar(ControlBar):
     """On or off, and the ignored percentage."""
     levels_set = Signal(float, float)
     """(black, white) in counts, set by hand."""
+    linked_changed = Signal(bool)
+    """Whether both images are to have the same levels."""
+    side_chosen = Signal(object)
+    """The `Side` whose levels are shown and changed here while they are separate."""
     fit_asked = Signal()
     one_to_one_asked = Signal()
 
@@ -36,8 +41,7 @@ class DisplayBar(ControlBar):
     ) -> None:
         super().__init__(parent)
         self.compare = CompareControls(comparison, self)
-        self.lut = ChoiceBox("lut", tuple(LUTS), "Colours of both images (L: next)", self)
-        self.lut.setCurrentText(lut)
+        self.lut = LutBox(lut, self)
         self.auto = TickBox("Autostretch", self)
         self.auto.setObjectName("autostretch")
         self.auto.setChecked(True)
@@ -53,6 +57,21 @@ class DisplayBar(ControlBar):
         )
         self.ignore.setSingleStep(0.1)
         self.ignore.setValue(ignore_percent)
+        self.link = TickBox("Link", self)
+        self.link.setObjectName("link")
+        self.link.setChecked(True)
+        self.link.setToolTip(
+            "The same levels for raw and restored, so that equal brightness means equal "
+            "counts (Shift+L)"
+        )
+        self.side = ChoiceBox(
+            "side",
+            tuple(side.value for side in Side),
+            "The image whose levels are changed: each has its own now",
+            self,
+        )
+        self.side.setCurrentText(Side.RESTORED.value)
+        self.side.setVisible(False)
         self.low = self._level_box("low", "Count shown as the darkest colour")
         self.high = self._level_box("high", "Count shown as the brightest colour")
         self.fit = QPushButton("Fit", self)
@@ -65,19 +84,23 @@ class DisplayBar(ControlBar):
         self.zoom_label.setProperty("role", "name")
 
         self.row.addWidget(self.compare)
-        self.add_gap()
-        self.add_named("LUT", self.lut, width=100)
-        self.add_gap()
+        self.add_gap(4)
+        self.add_named("LUT", self.lut)
+        self.add_gap(4)
         self.row.addWidget(self.auto)
-        self.add_named("ignore", self.ignore, width=72)
-        self.add_gap()
-        self.add_named("Min", self.low, width=84)
-        self.add_named("Max", self.high, width=84)
+        self.add_named("ignore", self.ignore, width=60)
+        self.add_gap(4)
+        self.row.addWidget(self.link)
+        self.add_named("", self.side, width=94)
+        self.add_named("Min", self.low, width=66)
+        self.add_named("Max", self.high, width=66)
         self.row.addStretch(1)
         self.row.addWidget(self.zoom_label)
         self.row.addWidget(self.fit)
         self.row.addWidget(self.one_to_one)
 
+        self.link.toggled.connect(self._link_changed)
+        self.side.currentTextChanged.connect(lambda text: self.side_chosen.emit(Side(text)))
         self.lut.currentTextChanged.connect(self.lut_chosen)
         self.auto.toggled.connect(self._auto_changed)
         self.ignore.valueChanged.connect(self._auto_changed)
@@ -90,6 +113,7 @@ class DisplayBar(ControlBar):
         """See `ControlBar.rescale`."""
         super().rescale(scale)
         self.compare.rescale(scale)
+        self.lut.rescale(scale)
 
     def next_lut(self) -> None:
         """Choose the next LUT of the list."""
@@ -106,6 +130,20 @@ class DisplayBar(ControlBar):
                 box.setDecimals(decimals)
                 box.blockSignals(blocked)
             box.show_value(round(value, decimals))
+
+    def show_autostretch(self, on: bool, ignore_percent: float) -> None:
+        """Show whether the levels follow the image, without telling anyone."""
+        blocked = self.auto.blockSignals(True)
+        self.auto.setChecked(on)
+        self.auto.blockSignals(blocked)
+        self.ignore.show_value(ignore_percent)
+
+    def set_by_hand(self, low: float, high: float) -> None:
+        """Take levels in counts from elsewhere, as if they had been typed here."""
+        for box, value in ((self.low, low), (self.high, high)):
+            box.clearFocus()
+            box.show_value(value)
+        self._tell_levels()
 
     def show_zoom(self, screen_px_per_pixel: float) -> None:
         """Show the zoom in percent."""
@@ -130,8 +168,12 @@ class DisplayBar(ControlBar):
             blocked = other.blockSignals(True)
             other.setValue(low + 1.0 if other is self.high else high - 1.0)
             other.blockSignals(blocked)
-            low, high = self.low.value(), self.high.value()
-        blocked = self.auto.blockSignals(True)
-        self.auto.setChecked(False)
-        self.auto.blockSignals(blocked)
-        self.levels_set.emit(low, high)
+        self._tell_levels()
+
+    def _tell_levels(self) -> None:
+        self.show_autostretch(False, self.ignore.value())
+        self.levels_set.emit(self.low.value(), self.high.value())
+
+    def _link_changed(self, linked: bool) -> None:
+        self.side.setVisible(not linked)
+        self.linked_changed.emit(linked)

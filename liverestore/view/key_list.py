@@ -25,7 +25,7 @@ class KeyList(QLabel):
             f"<td style='padding-left: 14px'>{escape(MEANINGS[action])}</td></tr>"
             for action, keys in SHORTCUTS.items()
         )
-        self.setText(f"<table cellpadding='2'>{rows}</table>")
+        self.setText(f"<table cellpadding='1'>{rows}</table>")
         self.setVisible(False)
         parent.installEventFilter(self)
 

@@ -35,6 +35,8 @@ LUTS: Mapping[str, NDArray[np.uint8]] = MappingProxyType(
         "grey": _ramp([(0, 0, 0), (255, 255, 255)]),
         "green": _ramp([(0, 0, 0), (0, 255, 0)]),
         "magenta": _ramp([(0, 0, 0), (255, 0, 255)]),
+        "cyan": _ramp([(0, 0, 0), (0, 255, 255)]),
+        "yellow": _ramp([(0, 0, 0), (255, 255, 0)]),
         # Luminance grows from end to end, so that a brighter pixel never looks darker.
         "fire": _ramp(
             [
@@ -64,6 +66,7 @@ LUTS: Mapping[str, NDArray[np.uint8]] = MappingProxyType(
                 (253, 231, 37),
             ]
         ),
+        "inverted": _ramp([(255, 255, 255), (0, 0, 0)]),
     }
 )
 """Name to (256, 3) uint8 table, read-only, in the order of the chooser."""

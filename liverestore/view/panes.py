@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 
 from liverestore.view.geometry import visible_part
 from liverestore.view.overlay import Overlay, draw_overlay
+from liverestore.view.saturation_marks import MARK_COLOURS, mark_indices
 from liverestore.view.theme import COLOURS
 from liverestore.view.widgets import ElidedLabel
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from liverestore.frame import Frame
     from liverestore.view.display import PaneState
     from liverestore.view.geometry import VisiblePart
     from liverestore.view.levels import Levels
@@ -74,6 +76,9 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self.setCentralItem(self.box)
         self.item = PaintedImage(axisOrder="row-major")
         self.box.addItem(self.item)
+        self.saturation = PaintedImage(axisOrder="row-major")
+        self.saturation.setZValue(10)
+        self.box.addItem(self.saturation)
         self.overlay = Overlay()
         self.marks: Marks | None = None
         """Shapes over the image that the mouse can take hold of."""
@@ -209,10 +214,14 @@ class ImagePane(QFrame):
         self._layout.addWidget(self.image, 1)
         self._footer = QHBoxLayout()
         self._footer.addWidget(self.readout, 1)
+        self.note = ElidedLabel(self)
+        self.note.setObjectName("paneNote")
+        self._footer.addWidget(self.note)
         self._layout.addLayout(self._footer)
         self._pixels: NDArray[np.generic] | None = None
         self._levels: Levels | None = None
         self._lut: NDArray[np.uint8] | None = None
+        self._marked: Frame | None = None
         self._stale = True
         self.image.hovered.connect(self.hovered)
         self.image.fit_asked.connect(self.fit_asked)
@@ -224,6 +233,7 @@ class ImagePane(QFrame):
         self.title.setText(state.title)
         self.caption.setText(state.caption)
         self.frame_label.setText(state.frame_label)
+        self.note.setText(state.note)
         overlay = replace(
             self.image.overlay,
             waiting=state.waiting,
@@ -251,6 +261,12 @@ class ImagePane(QFrame):
         self._pixels, self._levels, self._lut = pixels, levels, lut
         self._stale = True
 
+    def show_saturation(self, raw: Frame | None) -> None:
+        """Mark what is saturated or zero in `raw`, which is the image shown; None: nothing."""
+        if raw is not self._marked:
+            self._marked = raw
+            self._stale = True
+
     def refresh(self) -> None:
         """Hand the visible part to the screen, if anything changed since the last time."""
         if not self._stale:
@@ -262,6 +278,7 @@ class ImagePane(QFrame):
             part = visible_part((height, width), self.image.view(), self.image.screen_px())
         if part is None or self._pixels is None:
             self.image.item.clear()
+            self.image.saturation.clear()
             return
         self._paint_part(self._pixels, part)
 
@@ -284,6 +301,17 @@ class ImagePane(QFrame):
             autoLevels=False,
         )
         item.setRect(*part.rect)
+        if item is self.image.item:
+            self._hand_over_saturation(part)
+
+    def _hand_over_saturation(self, part: VisiblePart) -> None:
+        marks = None if self._marked is None else mark_indices(self._marked, part)
+        if marks is None:
+            self.image.saturation.clear()
+            return
+        self.image.saturation.clip = self.image.item.clip
+        self.image.saturation.setImage(marks, levels=(0, 255), lut=MARK_COLOURS, autoLevels=False)
+        self.image.saturation.setRect(*part.rect)
 
     def set_marker(self, at: tuple[float, float] | None) -> None:
         """Mark (x, y) in image pixels: where the cursor is in the other pane."""

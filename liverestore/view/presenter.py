@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from liverestore.meters import RateMeter
 from liverestore.view.display import DisplayState, resolve
-from liverestore.view.levels import Autostretch, Levels, saturated_fraction
+from liverestore.view.level_keeper import LevelKeeper
+from liverestore.view.levels import saturated_fraction
 from liverestore.view.luts import lut_table
 from liverestore.view.pairing import Pairing, Shown
 from liverestore.view.rival import with_rival
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from liverestore.frame import Frame, Restored
     from liverestore.status import RunStatus
     from liverestore.view.feed import ShownPair
+    from liverestore.view.levels import Levels
 
 __all__ = ["Presenter"]
 
@@ -43,10 +45,11 @@ class Presenter:
         self._ages: deque[tuple[float, Ages]] = deque()
         self._pairing = Pairing()
         self._rate = RateMeter()
-        self._stretch = Autostretch(ignore_percent)
-        self._by_hand: Levels | None = None
+        self.levels = LevelKeeper(ignore_percent)
+        """Of both images; the next `step` shows what is changed in it."""
+        self.mark_saturated = False
+        """Whether saturated and zero pixels of the raw image are marked."""
         self._before: Shown | None = None
-        self._levels: Levels | None = None
         self._cells: tuple[Cell, ...] = ()
         self._cells_at_s: float | None = None
         self._saturated: float | None = None
@@ -72,9 +75,9 @@ class Presenter:
             self._note_ages(before.restored if before is not None else None, shown.restored, now_ns)
         old = before.raw if before is not None else None
         if _shape(old) != _shape(shown.raw):
-            self._stretch.reset()
+            self.levels.reset()
             self._cells_at_s = None
-        self._levels = self._find_levels(shown, now_s)
+        raw_levels, restored_levels = self._find_levels(shown, now_s)
         if self._cells_at_s is None or now_s - self._cells_at_s >= _NUMBERS_EVERY_S:
             self._cells_at_s = now_s
             self._saturated = None if shown.raw is None else saturated_fraction(shown.raw)
@@ -85,7 +88,9 @@ class Presenter:
             shown,
             status,
             self._cells,
-            levels=self._levels,
+            levels=restored_levels if restored_levels is not None else raw_levels,
+            raw_levels=None if self.levels.linked else raw_levels,
+            mark_saturated=self.mark_saturated,
             lut=self.lut,
             notices=notices,
         )
@@ -104,35 +109,20 @@ class Presenter:
         return self._rate.rate(now_ns / 1e9)
 
     def set_levels(self, low: float, high: float) -> None:
-        """Show `low` as black and `high` as white (counts) until autostretch is set."""
-        self._by_hand = (low, high)
+        """See `LevelKeeper.set_levels`."""
+        self.levels.set_levels(low, high)
 
     def set_autostretch(self, on: bool, ignore_percent: float) -> None:
-        """Let the levels follow the image, or stay where they are."""
-        if on:
-            self._by_hand = None
-            self._stretch.ignore_percent = ignore_percent
-            self._stretch.reset()
-        elif self._by_hand is None:
-            self._by_hand = self._levels
+        """See `LevelKeeper.set_autostretch`."""
+        self.levels.set_autostretch(on, ignore_percent)
 
-    def _find_levels(self, shown: Shown, now_s: float) -> Levels | None:
-        """Levels of both panes: by hand, or of the restored image, else of the raw one.
-
-        The restored image decides because the tails of the raw one are noise, and would
-        leave the restored one without contrast.
-        """
-        if self._by_hand is not None:
-            return self._by_hand
-        source = shown.restored if shown.restored is not None else shown.raw
-        if source is None:
-            return None
-        levels = self._stretch.update(source.pixels, now_s)
-        if levels is None or source.pixels.dtype.kind not in "ui":
-            return levels
-        # Whole counts: a change that nobody can see must not repaint both images.
-        low = float(round(levels[0]))
-        return (low, max(float(round(levels[1])), low + 1.0))
+    def _find_levels(self, shown: Shown, now_s: float) -> tuple[Levels | None, Levels | None]:
+        raw, restored = shown.raw, shown.restored
+        return self.levels.step(
+            None if raw is None else raw.pixels,
+            None if restored is None else restored.pixels,
+            now_s,
+        )
 
 
 def _engines(restored: Restored) -> tuple[str, str | None]:

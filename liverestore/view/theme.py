@@ -177,6 +177,7 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
     #compare, #deck {{ background: transparent; }}
     #keys {{ background: {c["panel"]}; border: 1px solid {c["accent"]};
         border-radius: {px(6)}; padding: {px(14)}; }}
+    #paneNote {{ color: {c["warn"]}; }}
     #paneReadout {{ color: {c["text"]}; }}
     #notices {{ background: {c["notice"]}; border-bottom: 1px solid {c["notice_line"]}; }}
     #notices QLabel {{ background: transparent; color: {c["notice_text"]}; }}

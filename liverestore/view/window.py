@@ -15,6 +15,7 @@ from liverestore.view.deck import ImageDeck
 from liverestore.view.display import DisplayState
 from liverestore.view.display_bar import DisplayBar
 from liverestore.view.drawer import ToolDrawer
+from liverestore.view.histogram_tool import HistogramTool
 from liverestore.view.key_list import KeyList
 from liverestore.view.measuring import Measuring
 from liverestore.view.presenter import Presenter
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from liverestore.rig import CameraConfig
     from liverestore.status import Command, RunStatus
     from liverestore.view.feed import ViewFeed
+    from liverestore.view.level_keeper import Side
 
 __all__ = ["LiveWindow"]
 
@@ -83,6 +85,8 @@ class LiveWindow(QWidget):
         self.acquisition = AcquisitionBar(engines, self)
         self.deck = ImageDeck(camera, self)
         self.drawer = ToolDrawer(self)
+        self.histogram = HistogramTool(self)
+        self.drawer.add_tool("Histogram", self.histogram, key_action="histogram")
         self.measuring = Measuring(self.deck, self.drawer, camera, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.notices = NoticeBar(self)
@@ -169,8 +173,15 @@ class LiveWindow(QWidget):
         self.notices.show_notices(state.notices)
         if before is None or state.cells is not before.cells:
             self.status.show_cells(state.cells)
-            if state.levels is not None and state.header is not None:
-                self.display.show_levels(state.levels, whole=state.header.dtype != "float32")
+            self._show_levels(state)
+        levels = self._presenter.levels
+        self.histogram.show_state(state, None if levels.linked else levels.chosen, now_s)
+
+    def _show_levels(self, state: DisplayState) -> None:
+        levels = self._presenter.levels
+        self.display.show_autostretch(levels.autostretch, levels.ignore_percent)
+        if levels.levels is not None and state.header is not None:
+            self.display.show_levels(levels.levels, whole=state.header.dtype != "float32")
 
     def _show_zoom(self) -> None:
         zoom = self.deck.zoom_now()
@@ -183,6 +194,23 @@ class LiveWindow(QWidget):
 
     def _set_autostretch(self, on: bool, ignore_percent: float) -> None:
         self._presenter.set_autostretch(on, ignore_percent)
+        self.tick()
+
+    def _set_linked(self, linked: bool) -> None:
+        self._presenter.levels.linked = linked
+        self._levels_of_another()
+
+    def _choose_side(self, side: Side) -> None:
+        self._presenter.levels.chosen = side
+        self._levels_of_another()
+
+    def _levels_of_another(self) -> None:
+        self.tick()
+        if self.state is not None:
+            self._show_levels(self.state)
+
+    def _mark_saturated(self, on: bool) -> None:
+        self._presenter.mark_saturated = on
         self.tick()
 
     def _set_lut(self, name: str) -> None:
@@ -238,6 +266,12 @@ class LiveWindow(QWidget):
         self.display.lut_chosen.connect(self._set_lut)
         self.display.autostretch_changed.connect(self._set_autostretch)
         self.display.levels_set.connect(self._set_levels)
+        self.display.linked_changed.connect(self._set_linked)
+        self.display.side_chosen.connect(self._choose_side)
+        self.histogram.levels_dragged.connect(self.display.set_by_hand)
+        self.histogram.autostretch_asked.connect(lambda: self.display.auto.setChecked(True))
+        self.histogram.mark_toggled.connect(self._mark_saturated)
+        self.drawer.toggled.connect(self.tick)
         self.display.fit_asked.connect(self.fit)
         self.display.one_to_one_asked.connect(self.one_to_one)
         self.display.compare.mode_chosen.connect(self._set_mode)
@@ -259,6 +293,8 @@ class LiveWindow(QWidget):
             "zoom_out": lambda: self.zoom(0.8),
             "autostretch": self.display.auto.toggle,
             "next_lut": self.display.next_lut,
+            "link_levels": self.display.link.toggle,
+            "mark_saturated": self.histogram.mark.toggle,
             "focus_up": lambda: self.acquisition.step_z(1),
             "focus_down": lambda: self.acquisition.step_z(-1),
             "snap": self.acquisition.snap.click,

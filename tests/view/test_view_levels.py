@@ -105,11 +105,13 @@ def test_float_frames_have_no_saturation(make_frame):
 
 
 @pytest.mark.parametrize("name", list(LUTS))
-def test_every_lut_gets_brighter_from_end_to_end(name):
+def test_brightness_goes_one_way_in_every_lut(name):
     table = lut_table(name)
     assert table.shape == (256, 3)
     assert table.dtype == np.uint8
     luminance = table @ np.array([0.2126, 0.7152, 0.0722])
+    if name == "inverted":
+        luminance = luminance[::-1]
     assert np.all(np.diff(luminance) >= -0.8), "darker although the count is higher"
     assert luminance[-1] - luminance[0] > 60
 
