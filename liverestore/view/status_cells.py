@@ -29,6 +29,7 @@ __all__ = [
 
 NOT_KNOWN = "\u2013"
 
+_PLUS = "\u202f+\u202f"
 _DISK_WARN_S = 600.0
 _DISK_ALARM_S = 60.0
 
@@ -161,20 +162,23 @@ def _age_cell(frame: Frame | None, ages: Ages | None, now_ns: int, flowing: bool
     if frame is None:
         return Cell("AGE", NOT_KNOWN, Tone.MUTED, "from the camera to the screen")
     age = _age_ms(frame.header, now_ns)
-    if flowing and age > max(1000.0, 3.0 * (frame.header.exposure_ms or 0.0)):
-        detail = "the frame on the screen is that old: the camera or the engine is slow"
+    wait, restore, paint = (0, 0, 0) if ages is None else ages.rounded
+    total = wait + restore + paint
+    limit = max(1000.0, 3.0 * (frame.header.exposure_ms or 0.0))
+    if flowing and age - total > limit:
+        detail = "the frame on the screen is that old, and no newer one comes"
         return Cell("AGE", duration_text(age), Tone.WARN, detail)
     if ages is None:
         return Cell("AGE", duration_text(age), detail="since the frame came from the camera")
-    wait, restore, paint = ages.rounded
-    total = wait + restore + paint
     detail = (
         f"{duration_text(total)} from the camera to the screen:\n"
         f"{wait} ms until restoring started\n{restore} ms restoring\n"
         f"{paint} ms until painted"
     )
-    aside = f"{wait} + {restore} + {paint}" if total < 10_000 else ""
-    return Cell("AGE", duration_text(total), detail=detail, aside=aside)
+    # With more digits it would not fit; the tool tip has it always.
+    aside = _PLUS.join(f"{part}" for part in ages.rounded) if total < 2000 else ""
+    tone = Tone.WARN if flowing and total > limit else Tone.NORMAL
+    return Cell("AGE", duration_text(total), tone, detail, aside)
 
 
 def _loss_cells(status: RunStatus | None, view_fps: float | None) -> tuple[Cell, Cell]:

@@ -34,7 +34,7 @@ def test_the_age_is_told_by_stage_and_adds_up(late):
     assert (ages.wait_ms, ages.restore_ms, ages.paint_ms) == (8.0, 20.0, 13.0)
     shown = Shown(made.source, made, EngineSign.ANSWERING)
     cell = _cells(measured=Measured(ages=ages), shown=shown, now_ns=painted_ns)["AGE"]
-    assert (cell.value, cell.aside) == ("41 ms", "8 + 20 + 13")
+    assert (cell.value, cell.aside) == ("41 ms", "8\u202f+\u202f20\u202f+\u202f13")
     assert "8 ms until restoring started\n20 ms restoring\n13 ms until painted" in cell.detail
 
 
@@ -64,7 +64,7 @@ def test_the_age_on_the_screen_is_measured_when_painted(open_window, late, make_
         window.tick()
     cell = window.status._cells["AGE"]
     assert cell.value.text() == "41 ms", "it does not grow between two frames"
-    assert cell.aside.text() == "8 + 20 + 13"
+    assert cell.aside.text() == "8\u202f+\u202f20\u202f+\u202f13"
     assert cell.aside.isVisible()
     clock.step(5.0)
     window.tick()
@@ -130,4 +130,21 @@ def test_the_age_is_that_of_the_engine_in_use(open_window, late, make_restored, 
     window.tick()
     clock.step(0.25)
     window.tick()
-    assert window.status._cells["AGE"].aside.text() == "1 + 2 + 2"
+    assert window.status._cells["AGE"].aside.text() == "1\u202f+\u202f2\u202f+\u202f2"
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (3840, 2160)])
+def test_the_longest_split_of_an_age_is_not_cut_off(open_window, make_restored, late, clock, size):
+    window, feed = open_window(size=size)
+    source = late(0, clock.ns).source
+    made = make_restored(
+        source,
+        started_ns=clock.ns + 900 * MS_NS,
+        finished_ns=clock.ns + 1800 * MS_NS,
+    )
+    clock.step(1.999)
+    feed.offer(ShownPair(source, made))
+    window.tick()
+    aside = window.status._cells["AGE"].aside
+    assert aside.text() == "900\u202f+\u202f900\u202f+\u202f199"
+    assert aside.fontMetrics().horizontalAdvance(aside.text()) <= aside.width()
