@@ -131,6 +131,16 @@ class DisplayBar(ControlBar):
                 box.blockSignals(blocked)
             box.show_value(round(value, decimals))
 
+    def show_linked(self, linked: bool, side: Side) -> None:
+        """Show whether both images have the same levels, without telling anyone."""
+        for box in (self.link, self.side):
+            box.blockSignals(True)
+        self.link.setChecked(linked)
+        self.side.setCurrentText(side.value)
+        self.side.setVisible(not linked)
+        for box in (self.link, self.side):
+            box.blockSignals(False)
+
     def show_autostretch(self, on: bool, ignore_percent: float) -> None:
         """Show whether the levels follow the image, without telling anyone."""
         blocked = self.auto.blockSignals(True)

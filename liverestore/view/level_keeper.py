@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["LevelKeeper", "Side"]
+__all__ = ["LevelKeeper", "LevelSettings", "Side"]
 
 
 class Side(Enum):
@@ -52,6 +53,31 @@ class _Follower:
         self.stretch.reset()
 
 
+@dataclass(frozen=True, slots=True)
+class LevelSettings:
+    """What a person chose of the levels, so that it can be put back."""
+
+    linked: bool
+    edited: Side | None
+    """The image whose levels `words` speaks of; None: both."""
+    chosen: tuple[tuple[Levels | None, float], ...]
+    """(levels in counts or None for autostretch, ignored percentage): of both images while
+    linked, then of raw and of restored."""
+
+    @property
+    def words(self) -> str:
+        """As it is read on the screen."""
+        levels, ignore_percent = self.chosen[0 if self.edited is None else 1 + _place(self.edited)]
+        text = f"autostretch, ignore {ignore_percent:g} %"
+        if levels is not None:
+            text = f"{levels[0]:.6g} to {levels[1]:.6g}"
+        return text if self.edited is None else f"{self.edited.value} {text}"
+
+
+def _place(side: Side) -> int:
+    return list(Side).index(side)
+
+
 class LevelKeeper:
     """Levels that are linked (one pair for both images) or separate (each its own).
 
@@ -86,6 +112,27 @@ class LevelKeeper:
                 own.like(self._both)
 
     @property
+    def settings(self) -> LevelSettings:
+        """What was chosen until now; `put` brings it back."""
+        return LevelSettings(
+            self._linked,
+            None if self._linked else self.chosen,
+            tuple((f.by_hand, f.stretch.ignore_percent) for f in self._all),
+        )
+
+    def put(self, settings: LevelSettings) -> None:
+        """Choose `settings` again; what follows its image takes the next one's levels at once."""
+        self._linked = settings.linked
+        if settings.edited is not None:
+            self.chosen = settings.edited
+        for follower, (by_hand, ignore_percent) in zip(self._all, settings.chosen, strict=True):
+            follower.by_hand = by_hand
+            if by_hand is not None:
+                follower.now = by_hand
+            follower.stretch.ignore_percent = ignore_percent
+            follower.stretch.reset()
+
+    @property
     def autostretch(self) -> bool:
         """Whether the levels that would be changed now follow their image."""
         return self._edited.by_hand is None
@@ -117,7 +164,7 @@ class LevelKeeper:
 
     def reset(self) -> None:
         """Take the next images' levels at once, where they follow: another frame size."""
-        for follower in (self._both, *self._own.values()):
+        for follower in self._all:
             follower.stretch.reset()
 
     def step(
@@ -134,6 +181,10 @@ class LevelKeeper:
             self._own[Side.RAW].step(raw, now_s),
             self._own[Side.RESTORED].step(restored, now_s),
         )
+
+    @property
+    def _all(self) -> tuple[_Follower, ...]:
+        return (self._both, *(self._own[side] for side in Side))
 
     @property
     def _edited(self) -> _Follower:

@@ -28,7 +28,7 @@ _WIDTHS_PX = {
     "CAPTURE": 72,
     "RESTORE": 72,
     "VIEW": 72,
-    "AGE": 152,
+    "AGE": 162,
     "LOST": 56,
     "DROPPED": 72,
     "SATURATED": 78,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from liverestore.rig import CameraConfig
     from liverestore.status import Command, RunStatus
     from liverestore.view.feed import ViewFeed
-    from liverestore.view.level_keeper import Side
+    from liverestore.view.level_keeper import LevelSettings, Side
 
 __all__ = ["LiveWindow"]
 
@@ -189,15 +189,31 @@ class LiveWindow(QWidget):
             self.display.show_zoom(zoom)
 
     def _set_levels(self, low: float, high: float) -> None:
-        self._presenter.set_levels(low, high)
-        self.tick()
+        self._change_levels(lambda: self._presenter.set_levels(low, high), gathers=True)
 
     def _set_autostretch(self, on: bool, ignore_percent: float) -> None:
-        self._presenter.set_autostretch(on, ignore_percent)
-        self.tick()
+        self._change_levels(lambda: self._presenter.set_autostretch(on, ignore_percent))
 
     def _set_linked(self, linked: bool) -> None:
-        self._presenter.levels.linked = linked
+        levels = self._presenter.levels
+        self._change_levels(lambda: setattr(levels, "linked", linked))
+
+    def _change_levels(self, act: Callable[[], object], *, gathers: bool = False) -> None:
+        levels = self._presenter.levels
+
+        def put(settings: LevelSettings) -> None:
+            levels.put(settings)
+            self.display.show_linked(levels.linked, levels.chosen)
+            self._levels_of_another()
+
+        self.undo.watch(
+            "levels",
+            lambda: levels.settings,
+            put,
+            act,
+            words=lambda settings: settings.words,
+            gathers=gathers,
+        )
         self._levels_of_another()
 
     def _choose_side(self, side: Side) -> None:

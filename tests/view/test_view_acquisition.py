@@ -355,3 +355,63 @@ def test_a_second_engine_on_its_way_is_said_beside_the_raw_image(running, make_s
     said = "no result of refocus-deepz yet - this is the raw image"
     assert window.raw_pane.image.overlay.banner == said
     assert window.raw_pane.title.text() == "raw"
+
+
+# -- undo of the contrast -------------------------------------------------------------
+
+
+def _levels(window):
+    return tuple(tuple(pane.image.item.levels) for pane in window.deck.panes)
+
+
+def test_levels_set_by_hand_are_undone_to_autostretch(running):
+    window, _ = running
+    followed = _levels(window)
+    _type(window.display.low, "50")
+    _type(window.display.high, "90")
+    assert _levels(window) == ((50, 90), (50, 90))
+    assert window.acquisition.undo.toolTip().startswith("Undo: levels autostretch, ignore 0.1 %")
+    _key(window, Qt.Key.Key_Z)
+    assert _levels(window) == followed
+    assert window.display.auto.isChecked()
+    assert not window.acquisition.undo.isEnabled(), "both boxes were set in one go"
+    _key(window, Qt.Key.Key_Z, CTRL | SHIFT)
+    assert _levels(window) == ((50, 90), (50, 90))
+    assert not window.display.auto.isChecked()
+    assert (window.display.low.value(), window.display.high.value()) == (50, 90)
+
+
+def test_autostretch_is_undone_to_the_levels_by_hand(running, clock):
+    window, _ = running
+    _type(window.display.low, "50")
+    _type(window.display.high, "90")
+    clock.step(5.0)
+    _key(window, Qt.Key.Key_A, Qt.KeyboardModifier.NoModifier)
+    assert window.display.auto.isChecked()
+    _key(window, Qt.Key.Key_Z)
+    assert not window.display.auto.isChecked()
+    assert _levels(window) == ((50, 90), (50, 90))
+
+
+def test_separate_levels_are_undone_one_by_one(running, clock):
+    window, _ = running
+    linked = _levels(window)
+    _click_tick(window.display.link)
+    assert window.display.side.isVisible()
+    clock.step(5.0)
+    window.display.side.setCurrentText("raw")
+    _type(window.display.low, "10")
+    _type(window.display.high, "20")
+    assert _levels(window) == ((10, 20), linked[1])
+    assert "→ raw 10 to 20" in window.acquisition.undo.toolTip()
+    _key(window, Qt.Key.Key_Z)
+    assert _levels(window)[0] != (10, 20)
+    assert window.display.side.isVisible()
+    _key(window, Qt.Key.Key_Z)
+    assert window.display.link.isChecked()
+    assert not window.display.side.isVisible()
+    assert _levels(window) == linked
+
+
+def _click_tick(box):
+    QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
