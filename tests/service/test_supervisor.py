@@ -197,3 +197,43 @@ def _runs(pid):
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+@pytest.mark.parametrize(
+    "view", [fake.view_closed_while_paused, fake.view_closed_while_paused_and_recording]
+)
+def test_closing_the_view_while_paused_ends_the_run(plan_for, view):
+    """Nobody is left who could switch Live on again."""
+    targets = {"capture": fake.capture_with_orders, "view": view}
+    result = Supervisor(plan_for(), targets, view_outlives_run=True).run()
+    assert (result.exit_code, result.failure) == (0, None)
+    assert result.capture.phase == "ended"
+    assert not result.capture.live
+
+
+def test_the_stop_button_ends_no_run_and_a_recording_outlives_its_window(plan_for):
+    targets = {
+        "capture": fake.capture_with_orders,
+        "view": fake.view_closed_after_its_stop_button,
+    }
+    plan = plan_for(seconds=8.0)
+    result = Supervisor(plan, targets, view_outlives_run=True).run()
+    assert (result.exit_code, result.failure) == (0, None)
+    assert any("recording goes on to /data/raw.ome.zarr" in line for line in result.notices)
+    assert result.capture.live
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM of POSIX")
+def test_sigterm_while_paused_ends_the_run(plan_for):
+    asked = []
+
+    def terminate(status):
+        if not status.live and not asked:
+            asked.append(status.state)
+            signal.raise_signal(signal.SIGTERM)
+
+    targets = {"capture": fake.capture_with_orders, "view": fake.view_that_pauses}
+    result = Supervisor(plan_for(), targets, on_status=terminate).run()
+    assert asked == ["running"]
+    assert result.interrupted
+    assert (result.exit_code, result.capture.phase) == (0, "ended")

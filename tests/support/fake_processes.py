@@ -219,3 +219,78 @@ def view_that_acquires(plan):
         person.look_for(1.5)
 
     run_child("view", plan.endpoints.control, body)
+
+
+def capture_with_orders(plan):
+    """Believes what it is told: live or paused, recording or not; counts nothing."""
+
+    def body(link, stop):
+        state = {"live": True, "recording": None, "stops": 0}
+
+        def told(phase="running"):
+            link.send(CaptureReport(phase=phase, captured=3, **{k: state[k] for k in KNOWN}))
+
+        def hear(word):
+            if isinstance(word, SetLive):
+                state["live"] = word.on
+            elif isinstance(word, SetRecording):
+                state["recording"] = "/data/raw.ome.zarr" if word.on else None
+            told()
+
+        told("ready")
+        while not any(isinstance(word, Go) for word in link.receive(0.05)):
+            if stop.is_set() or orphaned():
+                return
+        _until_stopped(link, stop, hear, plan.seconds or 60.0)
+        told("ended")
+
+    run_child("capture", plan.endpoints.control, body)
+
+
+KNOWN = ("live", "recording")
+
+
+def view_closed_while_paused(plan):
+    def body(link, stop):
+        person = Person(link)
+        person.wait(lambda s: s.state == "running")
+        person.send(SetLive(on=False), lambda s: not s.live)
+
+    run_child("view", plan.endpoints.control, body)
+
+
+def view_closed_while_paused_and_recording(plan):
+    def body(link, stop):
+        person = Person(link)
+        person.wait(lambda s: s.state == "running")
+        person.send(SetRecording(on=True), lambda s: s.recording is not None)
+        person.send(SetLive(on=False), lambda s: not s.live)
+
+    run_child("view", plan.endpoints.control, body)
+
+
+def view_closed_after_its_stop_button(plan):
+    """The button: camera off, file closed, window open; then everything on again."""
+
+    def body(link, stop):
+        person = Person(link)
+        person.wait(lambda s: s.state == "running")
+        person.send(SetRecording(on=True), lambda s: s.recording is not None)
+        link.send(SetRecording(on=False))
+        person.send(SetLive(on=False), lambda s: not s.live and s.recording is None)
+        if any(s.state != "running" for s in person.look_for(0.6)):
+            raise Failure("the run ended although the window is open")
+        person.send(SetRecording(on=True), lambda s: s.recording is not None)
+        person.send(SetLive(on=True), lambda s: s.live)
+
+    run_child("view", plan.endpoints.control, body)
+
+
+def view_that_pauses(plan):
+    def body(link, stop):
+        person = Person(link)
+        person.wait(lambda s: s.state == "running")
+        person.send(SetLive(on=False), lambda s: not s.live)
+        _until_stopped(link, stop)
+
+    run_child("view", plan.endpoints.control, body)
