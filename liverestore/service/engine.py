@@ -15,7 +15,7 @@ from liverestore.service.child import orphaned, run_child
 from liverestore.service.engine_loop import EngineLoop
 from liverestore.service.plan import RunPlan
 from liverestore.service.restored_files import RestoredFiles
-from liverestore.status import Notice, SaveRestored, SetEngine, SetRival, Stop, Word
+from liverestore.status import Notice, SaveRestored, SetEngine, SetLive, SetRival, Stop, Word
 from liverestore.transport.control import ControlLink
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
@@ -117,3 +117,5 @@ def _obey(loop: EngineLoop, word: Word) -> None:
         loop.lineup.ask(word.name, word.channel)
     elif isinstance(word, SetRival):
         loop.lineup.ask_rival(word.name)
+    elif isinstance(word, SetLive):
+        loop.pause()

@@ -64,6 +64,10 @@ class EngineLoop:
         """
         self.lineup.use(name, channel)
 
+    def pause(self) -> None:
+        """The camera pauses or goes on: time without frames counts in no rate."""
+        self._rate.pause()
+
     def step(self, timeout_s: float) -> bool:
         """Restore one frame, if one comes; False after the last one."""
         body = self._inlet.receive(timeout_s)

@@ -116,7 +116,7 @@ class RunBook:
             restored=capture.restored,
             dropped=capture.dropped,
             capture_fps=capture.fps,
-            restore_fps=engine.fps if engine else None,
+            restore_fps=engine.fps if engine and capture.live else None,
             age_ms=engine.recent_age_ms if engine else None,
             recording=self._recording(state),
             live=capture.live,

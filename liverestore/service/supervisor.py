@@ -44,7 +44,7 @@ _SILENCE_S = 2.0
 """A capture process that is still writing says so more often than this."""
 _MAX_RESTARTS = 5
 _FOR_CAPTURE = SetExposure | SetZ | SetLive | Snap | SetRecording | SetRoi | Stop
-_FOR_ENGINE = SetEngine | SetRival
+_FOR_ENGINE = SetEngine | SetRival | SetLive
 
 
 class Supervisor:
@@ -188,9 +188,9 @@ class Supervisor:
             self._greeted.add(name)
             if name == "engine":
                 self._hub.send("engine", self._saving)
-        elif isinstance(word, _FOR_CAPTURE):
+        if isinstance(word, _FOR_CAPTURE):
             self._hub.send("capture", word)
-        elif isinstance(word, _FOR_ENGINE):
+        if isinstance(word, _FOR_ENGINE):
             self._hub.send("engine", word)
         if self._book.saving != self._saving:
             self._saving = self._book.saving

@@ -237,3 +237,13 @@ def test_sigterm_while_paused_ends_the_run(plan_for):
     assert asked == ["running"]
     assert result.interrupted
     assert (result.exit_code, result.capture.phase) == (0, "ended")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_an_engine_that_is_started_again_saves_on(plan_for, tmp_path):
+    targets = {"capture": fake.capture_that_records, "engine": fake.engine_killed_while_saving}
+    result = Supervisor(plan_for(record_folder=tmp_path), targets).run()
+    assert any("started again" in notice for notice in result.notices)
+    in_plan, told, first = (tmp_path / "heard").read_text().split()
+    assert in_plan == told == "/data/restored.ome.zarr"
+    assert first == "5"

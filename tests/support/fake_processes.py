@@ -15,7 +15,9 @@ from liverestore.status import (
     CaptureReport,
     EngineReport,
     Go,
+    RecordingReport,
     RunStatus,
+    SaveRestored,
     SetEngine,
     SetExposure,
     SetLive,
@@ -294,3 +296,50 @@ def view_that_pauses(plan):
         _until_stopped(link, stop)
 
     run_child("view", plan.endpoints.control, body)
+
+
+def capture_that_records(plan):
+    """From frame 5 on, as after a click on Record."""
+
+    def body(link, stop):
+        link.send(CaptureReport(phase="ready"))
+        last = 5
+
+        def tell():
+            link.send(
+                RecordingReport(
+                    index=0, raw="/data/raw.ome.zarr", restored="/data/restored.ome.zarr",
+                    state="open", first=5, last=last,
+                )
+            )  # fmt: skip
+
+        ends = time.monotonic() + 40
+        while time.monotonic() < ends and not stop.is_set() and not orphaned():
+            if any(isinstance(word, Stop) for word in link.receive(0.1)):
+                return
+            last += 1
+            tell()
+
+    run_child("capture", plan.endpoints.control, body)
+
+
+def engine_killed_while_saving(plan):
+    """The first one dies when it is told where to save; the second one notes what it hears."""
+    mark = plan.record_folder / "died"
+
+    def body(link, stop):
+        link.send(EngineReport(engine=plan.engine, runtime="fake", ready=True))
+
+        def hear(word):
+            if not isinstance(word, SaveRestored) or word.path is None:
+                return
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            heard = f"{plan.restored_path}\n{word.path}\n{word.first}\n"
+            (plan.record_folder / "heard").write_text(heard)
+            os.kill(os.getppid(), signal.SIGINT)
+
+        _until_stopped(link, stop, hear)
+
+    run_child("engine", plan.endpoints.control, body)
