@@ -26,6 +26,7 @@ def view_process(plan: RunPlan) -> None:
         try:
             show_window(
                 feed,
+                rig=plan.rig.name,
                 title=_title(plan),
                 engines=live_engines(),
                 camera=plan.rig.camera,

@@ -9,6 +9,8 @@ from PySide6.QtWidgets import QApplication
 
 from liverestore.rig import CameraConfig
 from liverestore.view.feed import ViewFeed
+from liverestore.view.memory import Memory
+from liverestore.view.settings import SettingsFile, settings_path, view_folder
 from liverestore.view.window import LiveWindow
 
 __all__ = ["show_window"]
@@ -19,6 +21,7 @@ _LOOK_MS = 100
 def show_window(
     feed: ViewFeed,
     *,
+    rig: str,
     title: str,
     engines: Sequence[str],
     camera: CameraConfig | None,
@@ -27,10 +30,19 @@ def show_window(
 ) -> None:
     """Show the window until its user closes it or `ended()` says that the run wants it gone.
 
+    It looks as the last window of `rig` did, and has the user's own keys.
+
     Ask `available.why_no_view` first: where Qt cannot start it may end the process.
     """
     app = QApplication.instance() or QApplication([title])
-    window = LiveWindow(feed, title=title, engines=engines, camera=camera)
+    window = LiveWindow(
+        feed,
+        title=title,
+        engines=engines,
+        camera=camera,
+        memory=Memory(SettingsFile(settings_path(rig))),
+        own_keys=view_folder() / "keys.json",
+    )
     watch = QTimer()
 
     def look() -> None:

@@ -58,6 +58,10 @@ class Keymap:
         given = {key for keys in self._own.values() for key in keys}
         return tuple(key for key in self._usual[action] if key not in given)
 
+    def usual(self, action: str) -> Keys:
+        """The keys that `action` has until the user gives it others."""
+        return self._usual[action]
+
     def changed(self, action: str) -> bool:
         """Whether `action` has keys of the user's own."""
         return action in self._own

@@ -1,17 +1,32 @@
-"""The keys of the live view, in one table."""
+"""The keys of the live view, in one table, and how they reach their actions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QKeyCombination, QObject, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
+
+from liverestore.errors import Failure
+from liverestore.view.keymap import Keymap, load_keys, save_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+    from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
 
-__all__ = ["MEANINGS", "SHORTCUTS", "bind_shortcuts"]
+__all__ = [
+    "GROUPS",
+    "MEANINGS",
+    "SHORTCUTS",
+    "KeyBindings",
+    "groups",
+    "key_pressed",
+    "portable_key",
+    "shown_key",
+]
 
 SHORTCUTS: dict[str, tuple[str, ...]] = {
     "side_by_side": ("S",),
@@ -48,6 +63,8 @@ SHORTCUTS: dict[str, tuple[str, ...]] = {
     "use_rival": ("Ctrl+B",),
     "close": ("Ctrl+W",),
     "full_screen": ("F11",),
+    "theme": ("F8",),
+    "large_text": ("F9",),
     "keys": ("?",),
     "put_away": ("Esc",),
 }
@@ -89,14 +106,141 @@ MEANINGS: dict[str, str] = {
     "use_rival": "compare with a second engine: let the two change places",
     "close": "close the view; the run goes on",
     "full_screen": "full screen",
+    "theme": "dark or light theme",
+    "large_text": "larger text, or normal",
     "keys": "this list",
     "put_away": "put this list away; dragging pans the image again",
 }
 """Action to what the list of keys says of it."""
 
 
-def bind_shortcuts(window: QWidget, actions: Mapping[str, Callable[[], object]]) -> None:
-    """Let the keys of `SHORTCUTS` start `actions`, wherever the focus is in `window`."""
-    for action, run in actions.items():
-        for key in SHORTCUTS[action]:
-            QShortcut(QKeySequence(key), window).activated.connect(run)
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Compare": (
+        "side_by_side",
+        "curtain",
+        "blink",
+        "difference",
+        "next_mode",
+        "edge_left",
+        "edge_right",
+        "pause",
+        "swap",
+    ),
+    "Zoom": ("fit", "one_to_one", "zoom_in", "zoom_out"),
+    "Contrast": ("autostretch", "next_lut"),
+    "Microscope": ("focus_up", "focus_down", "stop"),
+    "Window": ("full_screen", "theme", "large_text", "keys", "put_away", "close"),
+}
+"""Groups of the list of keys; an action that is in none of them stands under "Tools"."""
+
+_REST = "Tools"
+
+
+def groups(actions: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """`actions` by group, none left out, in the order in which they are listed."""
+    listed = {action for members in GROUPS.values() for action in members}
+    rest = tuple(action for action in actions if action not in listed)
+    found = {
+        name: tuple(action for action in members if action in actions)
+        for name, members in GROUPS.items()
+    }
+    last = {"Window": found.pop("Window")}
+    found[_REST] = (*found.get(_REST, ()), *rest)
+    return {name: members for name, members in {**found, **last}.items() if members}
+
+
+def portable_key(text: str) -> str | None:
+    """`text` as "Ctrl+K" is written in every country and system; None where it is no key.
+
+    >>> portable_key("ctrl+shift+k"), portable_key("Left"), portable_key("nonsense")
+    ('Ctrl+Shift+K', 'Left', None)
+    """
+    sequence = QKeySequence(text, QKeySequence.SequenceFormat.PortableText)
+    if sequence.count() != 1 or sequence[0].key() == Qt.Key.Key_unknown:
+        return None
+    return sequence.toString(QKeySequence.SequenceFormat.PortableText) or None
+
+
+def shown_key(key: str) -> str:
+    """`key` as this system writes it."""
+    sequence = QKeySequence(key, QKeySequence.SequenceFormat.PortableText)
+    return sequence.toString(QKeySequence.SequenceFormat.NativeText)
+
+
+_MODIFIERS = (
+    Qt.Key.Key_Shift,
+    Qt.Key.Key_Control,
+    Qt.Key.Key_Alt,
+    Qt.Key.Key_AltGr,
+    Qt.Key.Key_Meta,
+    Qt.Key.Key_CapsLock,
+    Qt.Key.Key_NumLock,
+    Qt.Key.Key_unknown,
+)
+
+
+def key_pressed(event: QKeyEvent) -> str | None:
+    """The key of `event` as in `SHORTCUTS`; None while only Shift, Ctrl or the like is down."""
+    key = Qt.Key(event.key())
+    if key in _MODIFIERS:
+        return None
+    modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    text = event.text()
+    if len(text) == 1 and text.isprintable() and not text.isalpha() and text != " ":
+        # "?" is Shift and another key in every country: the sign counts.
+        modifiers &= ~Qt.KeyboardModifier.ShiftModifier
+    sequence = QKeySequence(QKeyCombination(modifiers, key))
+    return sequence.toString(QKeySequence.SequenceFormat.PortableText) or None
+
+
+class KeyBindings(QObject):
+    """Lets keys start actions, wherever the focus is in `window`; keeps the user's own keys.
+
+    `own_keys` is the file of the user's own keys; with None there are only the usual ones.
+    """
+
+    renewed = Signal()
+    """The keys of some action are other ones now."""
+
+    def __init__(self, window: QWidget, own_keys: Path | None = None) -> None:
+        super().__init__(window)
+        self._window = window
+        self._path = own_keys
+        self._actions: Mapping[str, Callable[[], object]] = {}
+        self._shortcuts: list[QShortcut] = []
+        self.keymap = Keymap(SHORTCUTS)
+        self.notice = "" if own_keys is None else load_keys(self.keymap, own_keys, portable_key)
+        """What a person should know of the file; empty where it is as it should be."""
+
+    def bind(self, actions: Mapping[str, Callable[[], object]]) -> None:
+        """Let the keys of `SHORTCUTS`, or the user's own, start `actions`."""
+        self._actions = actions
+        self.renew()
+
+    def renew(self) -> None:
+        """Let the keys be those of the keymap."""
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.deleteLater()
+        self._shortcuts = []
+        for action, run in self._actions.items():
+            for key in self.keymap.keys(action):
+                shortcut = QShortcut(QKeySequence(key), self._window)
+                shortcut.activated.connect(run)
+                self._shortcuts.append(shortcut)
+        self.renewed.emit()
+
+    def shown(self, action: str) -> str:
+        """The keys of `action` as this system writes them; empty where it has none."""
+        return ", ".join(shown_key(key) for key in self.keymap.keys(action))
+
+    def store(self) -> None:
+        """Use the changed keymap from now on, and remember it for all rigs."""
+        self.renew()
+        self.notice = ""
+        if self._path is None:
+            return
+        try:
+            save_keys(self.keymap, self._path, portable_key)
+        except Failure as failure:
+            self.notice = str(failure)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "GROUNDS",
+    "LARGER",
     "THEMES",
     "PlotColours",
     "plot_colours",
@@ -89,7 +90,7 @@ THEMES: dict[str, Mapping[str, str]] = {
 GROUNDS: dict[str, tuple[str, ...]] = {
     "text": ("window", "panel", "field", "button"),
     "muted": ("window", "panel", "field"),
-    "accent": ("panel", "button"),
+    "accent": ("panel", "field", "button"),
     "on_accent": ("accent",),
     "warn": ("panel",),
     "alarm": ("panel",),
@@ -145,12 +146,25 @@ def scale_for(width: int, height: int) -> float:
     return max(1.0, int(wanted * 4.0) / 4.0)
 
 
-def stylesheet(scale: float, theme: str = "dark") -> str:
-    """Qt style sheet for all widgets of the window at `scale`."""
+LARGER = (1.5, 1.25)
+"""How much larger large text may be, the best first: at 1.5 the numbers can be read from two
+metres (21 px, about 5.5 mm on a common screen, are a quarter of a degree)."""
+
+
+def stylesheet(scale: float, theme: str = "dark", reading: float | None = None) -> str:
+    """Qt style sheet for all widgets of the window at `scale`.
+
+    `reading` is the scale of what is read and not operated (status line, texts around the
+    images, notices); None: the same.
+    """
     c = THEMES[theme]
+    read_scale = scale if reading is None else reading
 
     def px(value: float) -> str:
         return f"{max(1, round(value * scale))}px"
+
+    def rx(value: float) -> str:
+        return f"{max(1, round(value * read_scale))}px"
 
     return f"""
     QWidget {{
@@ -170,22 +184,40 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
     #run[tone="alarm"] {{ color: {c["alarm"]}; }}
     #pane {{ background: {c["panel"]}; border: 1px solid {c["line"]};
         border-radius: {px(4)}; }}
-    #pane QLabel {{ background: transparent; }}
-    #paneTitle {{ font-weight: 600; font-size: {px(14)}; }}
+    #pane QLabel {{ background: transparent; font-size: {rx(13)}; }}
+    #pane #paneTitle {{ font-weight: 600; font-size: {rx(14)}; }}
     #paneCaption, #paneFrame {{ color: {c["muted"]}; }}
-    #colourScale {{ background: transparent; color: {c["muted"]}; }}
+    #colourScale {{ background: transparent; color: {c["muted"]};
+        font-size: {rx(13)}; }}
     #compare, #deck {{ background: transparent; }}
     #keys {{ background: {c["panel"]}; border: 1px solid {c["accent"]};
-        border-radius: {px(6)}; padding: {px(14)}; }}
+        border-radius: {px(6)}; }}
+    #keys QLabel, #keyScroll, #keyContent, #keyGroup {{ background: transparent; }}
+    #keyTitle {{ font-weight: 600; font-size: {px(15)}; }}
+    #keyHint[tone="muted"] {{ color: {c["muted"]}; }}
+    #keyHint[tone="warn"] {{ color: {c["warn"]}; }}
+    #keyGroupName {{ color: {c["muted"]}; font-size: {px(11)}; padding-left: {px(6)}; }}
+    #keyRow {{ background: transparent; border: 1px solid transparent;
+        border-radius: {px(3)}; }}
+    #keyRow:hover {{ background: {c["button"]}; }}
+    #keyRow[tone="asking"] {{ background: {c["field"]}; border-color: {c["accent"]}; }}
+    #keyName {{ font-weight: 600; }}
+    #keyRow[tone="asking"] #keyName {{ color: {c["accent"]}; }}
+    QPushButton#keyReset {{ background: transparent; border: none; padding: 0;
+        min-height: 0; color: {c["muted"]}; }}
+    QPushButton#keyReset:hover {{ color: {c["text"]}; }}
     #paneNote {{ color: {c["warn"]}; }}
     #paneReadout {{ color: {c["text"]}; }}
     #notices {{ background: {c["notice"]}; border-bottom: 1px solid {c["notice_line"]}; }}
-    #notices QLabel {{ background: transparent; color: {c["notice_text"]}; }}
+    #notices QLabel {{ background: transparent; color: {c["notice_text"]};
+        font-size: {rx(13)}; }}
     #status {{ background: {c["panel"]}; border-top: 1px solid {c["line"]}; }}
     #status QLabel {{ background: transparent; }}
-    #cellName {{ color: {c["muted"]}; font-size: {px(10)}; }}
-    #cellValue {{ font-size: {px(14)}; }}
-    #cellAside {{ color: {c["muted"]}; font-size: {px(11)}; }}
+    #lookBar {{ background: {c["panel"]}; border-top: 1px solid {c["line"]}; }}
+    #lookBar QPushButton {{ padding: 0; min-height: 0; }}
+    #cellName {{ color: {c["muted"]}; font-size: {rx(10)}; }}
+    #cellValue {{ font-size: {rx(14)}; }}
+    #cellAside {{ color: {c["muted"]}; font-size: {rx(11)}; }}
     #cellValue[tone="muted"] {{ color: {c["muted"]}; }}
     #cellValue[tone="warn"] {{ color: {c["warn"]}; }}
     #cellValue[tone="alarm"] {{ color: {c["alarm"]}; font-weight: 700; }}
@@ -242,6 +274,7 @@ def stylesheet(scale: float, theme: str = "dark") -> str:
     QComboBox::drop-down {{ border: none; width: {px(18)}; }}
     QComboBox QAbstractItemView {{ background: {c["field"]};
         selection-background-color: {c["accent"]}; selection-color: {c["on_accent"]}; }}
+    QCheckBox {{ spacing: {px(6)}; }}
     QCheckBox::indicator {{ width: {px(14)}; height: {px(14)};
         border: 1px solid {c["muted"]}; border-radius: {px(2)}; background: {c["field"]}; }}
     QCheckBox::indicator:checked {{ background: {c["accent"]};

@@ -154,6 +154,8 @@ class ChoiceBox(QComboBox):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         half = self.height() / 7.0
+        colour = QColor(colours_of(self)["muted" if self.isEnabled() else "line"])
+        painter.setPen(QPen(colour, max(1.6, half / 2.5)))
         x, y = self.width() - 3.2 * half, self.height() / 2.0
         if self._busy:
             painter.setPen(Qt.PenStyle.NoPen)

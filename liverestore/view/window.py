@@ -17,13 +17,16 @@ from liverestore.view.display_bar import DisplayBar
 from liverestore.view.drawer import ToolDrawer
 from liverestore.view.histogram_tool import HistogramTool
 from liverestore.view.key_list import KeyList
+from liverestore.view.look import Look
+from liverestore.view.look_bar import LookBar
+from liverestore.view.memory import Memory
 from liverestore.view.measuring import Measuring
 from liverestore.view.presenter import Presenter
-from liverestore.view.shortcuts import bind_shortcuts
+from liverestore.view.remember import EngineChoice, bring_back, settings_of
+from liverestore.view.shortcuts import KeyBindings
 from liverestore.view.snapshot_taker import SnapshotTaker
 from liverestore.view.statusbar import NoticeBar, StatusBar
-from liverestore.view.theme import scale_for, stylesheet
-from liverestore.view.themed import wear_theme
+from liverestore.view.theme import THEMES
 from liverestore.view.toast import Toast
 from liverestore.view.undo import Change
 from liverestore.view.undo_keeper import UndoKeeper
@@ -50,7 +53,8 @@ class LiveWindow(QWidget):
 
     `engines` are the names to choose from, `camera` the rig's camera (for photoelectrons),
     `clock_ns` the monotonic clock of the frames' `captured_ns`. With `live=False` no timer
-    runs and whoever made the window calls `tick`.
+    runs and whoever made the window calls `tick`. `memory` brings back what the window of the
+    same rig was before; `own_keys` is the file of the user's own keys.
     """
 
     closed = Signal()
@@ -67,6 +71,8 @@ class LiveWindow(QWidget):
         clock_ns: Callable[[], int] = time.perf_counter_ns,
         live: bool = True,
         snapshot_folder: Path | None = None,
+        memory: Memory | None = None,
+        own_keys: Path | None = None,
     ) -> None:
         super().__init__()
         self.setWindowTitle(title)
@@ -74,13 +80,14 @@ class LiveWindow(QWidget):
         self._feed = feed
         self._clock_ns = clock_ns
         self._presenter = Presenter(lut=lut, ignore_percent=ignore_percent)
+        self._memory = memory or Memory(None)
+        remembered = self._memory.settings
+        self.engine_choice = EngineChoice(remembered.engine if remembered else None)
         self._feed_trouble: tuple[str, ...] = ()
         self._warnings: tuple[str, ...] = ()
         self._status: RunStatus | None = None
         self.state: DisplayState | None = None
         """What was painted last."""
-        self.theme = "dark"
-        """Name of the theme worn now."""
 
         self.acquisition = AcquisitionBar(engines, self)
         self.deck = ImageDeck(camera, self)
@@ -92,17 +99,27 @@ class LiveWindow(QWidget):
         self.notices = NoticeBar(self)
         self.raw_pane, self.restored_pane = self.deck.raw_pane, self.deck.restored_pane
         self.status = StatusBar(self)
-        self.keys = KeyList(self)
         self.toast = Toast(self.deck, self)
         self.undo = UndoKeeper(self.acquisition, lambda: self._clock_ns() / 1e9)
         self.snapshots = SnapshotTaker(
             self.deck, folder=snapshot_folder, say=self._say, warn=self._warn
         )
+        self.look_bar = LookBar(self)
+        self.bindings = KeyBindings(self, own_keys)
+        self.keys = KeyList(self.bindings, self)
+        self.look = Look(
+            self,
+            bars=(self.acquisition, self.display),
+            reading=(self.deck,),
+            status=self.status,
+            rest=(self.drawer, self.keys, self.look_bar, self.toast),
+        )
         self._arrange()
         self._connect()
-        self._scale = 0.0
         self.resize(1600, 900)
-        self._rescale()
+        self.look.fit()
+        if remembered is not None:
+            bring_back(self, remembered)
         # Not the engine chooser: the first key pressed is meant for the image.
         self.raw_pane.image.setFocus()
 
@@ -132,12 +149,14 @@ class LiveWindow(QWidget):
         self._status = status
         self._presenter.rival = self.acquisition.follow_engines(status, now_ns / 1e9)
         before = self.state
-        notices = (*self._warnings, *self._feed_trouble)
+        notices = (*self._own_notices(), *self._warnings, *self._feed_trouble)
         self.state = self._presenter.step(pair, status, now_ns, notices)
         self._apply(before, self.state, now_ns / 1e9)
         self.acquisition.follow(self.state.header, status, now_ns / 1e9)
         self.toast.step(now_ns / 1e9)
         self.measuring.follow(self.state, status, now_ns / 1e9)
+        self.engine_choice.follow(status.engine if status is not None else None)
+        self._memory.step(now_ns / 1e9, lambda: settings_of(self))
 
     def fit(self) -> None:
         """Show the whole frame, and keep it so when the window changes."""
@@ -154,12 +173,6 @@ class LiveWindow(QWidget):
     def set_mode(self, mode: Mode) -> None:
         """Compare raw and restored in another way."""
         self.display.compare.choose(mode)
-
-    def set_theme(self, theme: str) -> None:
-        """Wear `theme`, one of `theme.THEMES`; image areas stay dark."""
-        self.theme = theme
-        wear_theme(self, theme)
-        self.setStyleSheet(stylesheet(self._scale, theme))
 
     def take_snapshot(self) -> None:
         """Keep the images on the screen as files; see `snapshot`."""
@@ -182,6 +195,10 @@ class LiveWindow(QWidget):
         self.display.show_autostretch(levels.autostretch, levels.ignore_percent)
         if levels.levels is not None and state.header is not None:
             self.display.show_levels(levels.levels, whole=state.header.dtype != "float32")
+
+    def _own_notices(self) -> tuple[str, ...]:
+        keys = self.bindings.notice
+        return (*self._memory.notices, keys) if keys else self._memory.notices
 
     def _show_zoom(self) -> None:
         zoom = self.deck.zoom_now()
@@ -269,7 +286,11 @@ class LiveWindow(QWidget):
         row.addWidget(self.deck, 1)
         row.addWidget(self.drawer)
         column.addLayout(row, 1)
-        column.addWidget(self.status)
+        bottom = QHBoxLayout()
+        bottom.setSpacing(0)
+        bottom.addWidget(self.status, 1)
+        bottom.addWidget(self.look_bar)
+        column.addLayout(bottom)
 
     def _connect(self) -> None:
         self.acquisition.command.connect(self._send)
@@ -291,7 +312,11 @@ class LiveWindow(QWidget):
         self.display.fit_asked.connect(self.fit)
         self.display.one_to_one_asked.connect(self.one_to_one)
         self.display.compare.mode_chosen.connect(self._set_mode)
+        self.display.compare.mode_chosen.connect(lambda _: self.look.fit_bars())
         self.display.compare.changed.connect(self.deck.repaint_now)
+        self.look_bar.theme.clicked.connect(self._next_theme)
+        self.look_bar.large_text.toggled.connect(self.look.set_large_text)
+        self.look_bar.keys.clicked.connect(self.keys.toggle)
         self.deck.view_changed.connect(self._show_zoom)
         actions: dict[str, Callable[[], object]] = {
             "side_by_side": lambda: self.set_mode(Mode.SIDE_BY_SIDE),
@@ -324,39 +349,38 @@ class LiveWindow(QWidget):
             "use_rival": self.acquisition.use_rival.click,
             "close": self.close,
             "full_screen": self._toggle_full_screen,
+            "theme": self._next_theme,
+            "large_text": self.look_bar.large_text.toggle,
             "keys": self.keys.toggle,
             "put_away": self._put_away,
             **self.drawer.actions_by_key,
             **self.measuring.actions,
         }
-        bind_shortcuts(self, actions)
+        self.bindings.renewed.connect(lambda: self.look_bar.show_keys(self.bindings))
+        self.bindings.bind(actions)
 
     def _put_away(self) -> None:
         if self.keys.isHidden():
             self.measuring.disarm()
-        self.keys.hide()
+        self.keys.put_away()
 
     def _toggle_full_screen(self) -> None:
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
 
-    def _rescale(self) -> None:
-        scale = scale_for(self.width(), self.height())
-        if scale == self._scale:
-            return
-        self._scale = scale
-        self.setStyleSheet(stylesheet(scale, self.theme))
-        for part in (self.acquisition, self.display, self.deck, self.drawer, self.status):
-            part.rescale(scale)
+    def _next_theme(self) -> None:
+        names = tuple(THEMES)
+        self.look.set_theme(names[(names.index(self.look.theme) + 1) % len(names)])
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """Keep the text readable."""
         super().resizeEvent(event)
-        self._rescale()
+        self.look.fit()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """Stop painting and let go of the run, which goes on."""
+        """Remember the window, stop painting and let go of the run, which goes on."""
         self._timer.stop()
         self.snapshots.close()
+        self._memory.close(settings_of(self))
         self._feed.close()
         super().closeEvent(event)
         self.closed.emit()

@@ -330,12 +330,12 @@ def test_the_question_mark_lists_every_key(running, settle):
     QTest.keyClicks(window.raw_pane.image, "?")
     settle()
     assert window.keys.isVisible()
-    assert "next LUT" in window.keys.text()
+    assert window.keys.rows["next_lut"].meaning.text() == "next LUT"
     assert window.rect().contains(window.keys.geometry())
     QTest.keyClick(window.raw_pane.image, Qt.Key.Key_Escape)
     assert not window.keys.isVisible()
     QTest.keyClicks(window.raw_pane.image, "?")
-    QTest.mouseClick(window.keys, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(window.keys.close_button, Qt.MouseButton.LeftButton)
     assert not window.keys.isVisible()
 
 

@@ -13,7 +13,7 @@ def _colour_at(widget, x, y):
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_window_wears_the_theme_and_the_image_stays_dark(open_window, theme):
     window, _ = open_window()
-    window.set_theme(theme)
+    window.look.set_theme(theme)
     assert theme_of(window.display.lut) == theme
     assert _colour_at(window.display, 2, 4).name() == THEMES[theme]["panel"]
     gap = window.deck.pos()
@@ -27,7 +27,7 @@ def test_ticks_and_arrows_follow_the_theme(open_window):
     box = window.findChild(TickBox, "autostretch")
     seen = []
     for theme in ("dark", "light"):
-        window.set_theme(theme)
+        window.look.set_theme(theme)
         picture = box.grab().toImage()
         colours = {
             picture.pixelColor(x, y).name()
@@ -43,7 +43,7 @@ def test_a_plot_is_dressed_in_the_colours_of_its_window(open_window, settle):
     plot = pg.PlotWidget(window)
     plot.setLabel("bottom", "counts", units="e")
     for theme in ("dark", "light"):
-        window.set_theme(theme)
+        window.look.set_theme(theme)
         dress_plot(plot, 1.5)
         colours = plot_colours(theme)
         assert plot.backgroundBrush().color().name() == colours.ground

@@ -1,0 +1,113 @@
+"""How a window looks: its theme, and how large its text is where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from liverestore.view.theme import LARGER, scale_for, stylesheet
+from liverestore.view.themed import theme_of, wear_theme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from PySide6.QtCore import QSize
+    from PySide6.QtWidgets import QWidget
+
+__all__ = ["Look"]
+
+_STATUS_SHARE = 0.8
+"""Of the window's width, at most, for the numbers of fixed width; the file's name needs some."""
+
+_BAR_SHARE = 0.86
+"""Of the window's width, at most, for larger controls: other modes need more of them."""
+
+
+class _Part(Protocol):
+    def rescale(self, scale: float) -> None: ...
+    def minimumSizeHint(self) -> QSize: ...  # noqa: N802 - Qt's name
+
+
+class Look:
+    """Keeps theme and text size of `window` and of its parts.
+
+    `bars` are rows of controls, of which nothing may be cut off; `reading` is what one reads
+    from afar, with the `status` line; `rest` goes with the bars. Large text makes everything
+    as much larger as there is room for, the reading first.
+    """
+
+    def __init__(
+        self,
+        window: QWidget,
+        *,
+        bars: Sequence[_Part],
+        reading: Sequence[_Part],
+        status: _Part,
+        rest: Sequence[_Part],
+    ) -> None:
+        self._window = window
+        self._bars, self._reading, self._status, self._rest = bars, reading, status, rest
+        self._asked: tuple[float, int, bool] | None = None
+        self.large_text = False
+        self.scale = 1.0
+        """Of the controls; 1 is the normal size."""
+        self.reading_scale = 1.0
+
+    @property
+    def theme(self) -> str:
+        """Name of the theme worn now."""
+        return theme_of(self._window)
+
+    def set_theme(self, theme: str) -> None:
+        """Wear `theme`, one of `theme.THEMES`; image areas stay dark."""
+        wear_theme(self._window, theme)
+        self._dress()
+
+    def set_large_text(self, on: bool) -> None:
+        """Make the text as large as there is room for, or normal."""
+        self.large_text = on
+        self.fit()
+
+    def fit(self) -> None:
+        """Fit text and controls to the window's size."""
+        base = scale_for(self._window.width(), self._window.height())
+        asked = (base, self._room(), self.large_text)
+        if asked == self._asked:
+            return
+        self._asked = asked
+        for reading in self._sizes(base):
+            self._set(base, reading)
+            if self._fits(self._status, _STATUS_SHARE):
+                break
+        for scale in self._sizes(base):
+            self._set(scale, self.reading_scale)
+            if all(self._fits(bar, _BAR_SHARE) for bar in self._bars):
+                break
+
+    def fit_bars(self) -> None:
+        """Make larger controls normal where a row got more of them than there is room for."""
+        base = scale_for(self._window.width(), self._window.height())
+        if self.scale > base and not all(self._fits(bar) for bar in self._bars):
+            self._set(base, self.reading_scale)
+
+    def _room(self) -> int:
+        """The window's width, as far as large text depends on it."""
+        return self._window.width() // 16 if self.large_text else 0
+
+    def _sizes(self, base: float) -> Iterator[float]:
+        if self.large_text:
+            yield from (base * larger for larger in LARGER)
+        yield base
+
+    def _fits(self, part: _Part, share: float = 1.0) -> bool:
+        return part.minimumSizeHint().width() <= share * self._window.width()
+
+    def _set(self, scale: float, reading: float) -> None:
+        self.scale, self.reading_scale = scale, reading
+        self._dress()
+        for part in (*self._bars, *self._rest):
+            part.rescale(scale)
+        for part in (*self._reading, self._status):
+            part.rescale(reading)
+
+    def _dress(self) -> None:
+        self._window.setStyleSheet(stylesheet(self.scale, self.theme, self.reading_scale))
