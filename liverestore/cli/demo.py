@@ -15,7 +15,13 @@ __all__ = ["demo"]
 
 
 def demo(
-    engine: Annotated[str, typer.Option(help="Engine that restores.")] = "denoise-live",
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Engine that restores; without it the one chosen last in this rig's view.",
+            show_default="denoise-live",
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option(help="Folder for what a run without a screen leaves behind.")
     ] = Path("liverestore-demo"),
@@ -29,6 +35,7 @@ def demo(
     Needs no microscope and no GPU. Where no window can open it says why, runs for some
     seconds and leaves the raw movie, a report and a picture of the view.
     """
+    from liverestore.cli.first_engine import first_engine
     from liverestore.cli.run import run_plan, summarise
     from liverestore.cli.view_process import offscreen_view_process, view_process
     from liverestore.service.report import run_report, write_report
@@ -38,10 +45,11 @@ def demo(
     config = load_rig("demo")
     console = Console(stderr=True)
     reason = "asked to open no window" if headless else why_no_view()
+    first = first_engine(engine, config.name, window=reason is None, console=console)
     if reason is None:
         console.print("Close the window or press Ctrl-C to end the demo.", highlight=False)
         plan, result = run_plan(
-            config, engine, view=view_process, view_outlives_run=True, console=console
+            config, first, view=view_process, view_outlives_run=True, console=console
         )
         summarise(plan, result, console)
     else:
@@ -56,7 +64,7 @@ def demo(
         no_paint = why_no_offscreen()
         plan, result = run_plan(
             config,
-            engine,
+            first,
             view=None if no_paint else partial(offscreen_view_process, png=png),
             save=save,
             seconds=seconds,

@@ -16,7 +16,13 @@ __all__ = ["live"]
 
 def live(
     rig: Annotated[str, typer.Option(help="Rig file, or the name of one that is installed.")],
-    engine: Annotated[str, typer.Option(help="Engine that restores.")] = "denoise-live",
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Engine that restores; without it the one chosen last in this rig's view.",
+            show_default="denoise-live",
+        ),
+    ] = None,
     save: Annotated[Path | None, typer.Option(help="Folder for raw and restored frames.")] = None,
     save_format: Annotated[
         Literal["ome-zarr", "ome-tiff"], typer.Option("--format", help="Of the saved files.")
@@ -32,6 +38,7 @@ def live(
     writes to the folder liverestore in your documents. Ctrl-C ends the run and closes the file
     properly; the exit code is 0 then, or 130 where --frames were not all captured.
     """
+    from liverestore.cli.first_engine import first_engine
     from liverestore.cli.run import run_plan, summarise
     from liverestore.cli.view_process import view_process
     from liverestore.service.report import check_report, run_report, write_report
@@ -48,7 +55,7 @@ def live(
     console = Console(stderr=True)
     plan, result = run_plan(
         config,
-        engine,
+        first_engine(engine, config.name, window=not headless, console=console),
         view=None if headless else view_process,
         view_outlives_run=not headless,
         frames=frames,

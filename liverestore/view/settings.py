@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
+from zlib import crc32
 
 import msgspec
 from msgspec import Meta
@@ -86,8 +87,13 @@ def settings_path(rig: str) -> Path:
     # Windows keeps some names for its devices, whatever their suffix; none has a "%".
     if name.lower() in _DEVICES or not name.strip("."):
         name = "%" + "%".join(f"{byte:02X}" for byte in rig.encode())
-    return view_folder() / "rigs" / f"{name[:200]}.json"
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}-{crc32(name.encode()):08x}"
+    return view_folder() / "rigs" / f"{name}.json"
 
+
+_LONGEST_NAME = 180
+"""Of the 255 bytes that file systems allow; the rest is for the endings."""
 
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10))}
 

@@ -1,0 +1,199 @@
+"""No text of the real window is cut off, at both sizes, in both themes, in every mode."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QPushButton,
+    QStyle,
+    QStyleOptionComboBox,
+)
+
+from liverestore.view.compare import Mode
+from liverestore.view.feed import ShownPair
+from liverestore.view.theme import THEMES
+from liverestore.view.widgets import ElidedLabel
+
+SIZES = ((1280, 800), (3840, 2160))
+
+MAY_SHORTEN = {"run", "paneTitle", "paneCaption", "paneFrame", "paneReadout", "cellValue"}
+"""Object names of the labels that end in an ellipsis; their tool tip has the whole text."""
+
+
+@pytest.fixture
+def busy(open_window, make_frame, make_restored, make_status, clock, settle):
+    """A window with every number on the screen and as long as it gets."""
+
+    def make(size):
+        window, feed = open_window(
+            size=size, engines=("denoise-confocal-v3", "denoise-live", "mean5")
+        )
+        raw = make_frame(np.arange(200 * 300, dtype=np.uint16).reshape(200, 300), 1_234_567)
+        feed.report(
+            make_status(
+                engine="denoise-confocal-v3",
+                captured=1_234_567,
+                written=1_234_567,
+                lost=12_345,
+                dropped=1_234_567,
+                capture_fps=100.0,
+                restore_fps=31.2,
+                disk_left_s=12_000.0,
+                live=True,
+                notices=("the disk is slow: 3 frames were written late",),
+            )
+        )
+        feed.offer(ShownPair(raw, make_restored(raw, engine="denoise-confocal-v3")))
+        clock.step(12.3)
+        window.tick()
+        settle()
+        return window
+
+    return make
+
+
+def _room(widget):
+    """Width and height that the widget's text has."""
+    if isinstance(widget, QComboBox):
+        option = QStyleOptionComboBox()
+        widget.initStyleOption(option)
+        area = widget.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            widget,
+        )
+        return area.width(), area.height()
+    if isinstance(widget, QPushButton):
+        return widget.width() - 4, widget.height() - 2
+    if isinstance(widget, QCheckBox):
+        box = widget.style().pixelMetric(QStyle.PixelMetric.PM_IndicatorWidth, None, widget)
+        return widget.width() - box, widget.height()
+    area = widget.contentsRect()
+    return area.width(), area.height()
+
+
+def _needs(widget):
+    """Width and height of its text, wrapped where the widget wraps it."""
+    if isinstance(widget, QLabel) and widget.wordWrap():
+        width = widget.contentsRect().width()
+        flags = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft)
+        area = widget.fontMetrics().boundingRect(QRect(0, 0, width, 10_000), flags, widget.text())
+        return area.width(), area.height()
+    text = widget.currentText() if isinstance(widget, QComboBox) else widget.text()
+    size = widget.fontMetrics().size(int(Qt.TextFlag.TextShowMnemonic), text)
+    # The font's own line gap is not part of the text.
+    return size.width(), min(size.height(), widget.fontMetrics().height())
+
+
+def cut_off(window):
+    """What is written on the window and does not fit, or lies outside of it."""
+    found = []
+    for widget in window.findChildren(QLabel) + window.findChildren(QAbstractButton):
+        found += _trouble(window, widget)
+    for box in window.findChildren(QComboBox):
+        found += _trouble(window, box)
+    return found
+
+
+def _trouble(window, widget):
+    text = widget.currentText() if isinstance(widget, QComboBox) else widget.text()
+    if not widget.isVisible() or not text:
+        return []
+    if widget.metaObject().className() == "_SideButton":
+        needs, room = _needs(widget)[0], widget.height()
+        return [] if needs <= room else [(text, "turned", needs, room)]
+    where = QRect(widget.mapTo(window, QPoint(0, 0)), widget.size())
+    if isinstance(widget, ElidedLabel):
+        assert widget.objectName() in MAY_SHORTEN, widget.objectName()
+        fits = widget.fontMetrics().height() <= widget.height()
+        return [] if fits else [(text, "height", widget.height())]
+    found = [] if _inside_parents(widget) else [(text, "outside of", where)]
+    need, room = _needs(widget), _room(widget)
+    if need[0] > room[0] or need[1] > room[1]:
+        found.append((text, need, room))
+    return found
+
+
+def _inside_parents(widget):
+    child, parent = widget, widget.parentWidget()
+    while parent is not None and not child.isWindow():
+        if parent.objectName() in ("qt_scrollarea_viewport", "drawerContent", "keyContent"):
+            return True
+        area = QRect(widget.mapTo(parent, QPoint(0, 0)), widget.size())
+        if not parent.rect().contains(area):
+            return False
+        child, parent = parent, parent.parentWidget()
+    return True
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["normal", "large"])
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES, ids=["1280x800", "4K"])
+def test_no_text_is_cut_off(busy, settle, size, theme, large):
+    window = busy(size)
+    window.look.set_theme(theme)
+    window.look_bar.large_text.setChecked(large)
+    cut = {}
+    for mode in Mode:
+        window.set_mode(mode)
+        window.tick()
+        settle()
+        cut[mode.value] = cut_off(window)
+    for name in window.drawer.names:
+        window.drawer.toggle(name)
+    settle()
+    cut["tools"] = cut_off(window)
+    window.keys.toggle()
+    settle()
+    cut["keys"] = cut_off(window)
+    assert {where: what for where, what in cut.items() if what} == {}
+
+
+def test_the_search_finds_what_is_cut_off(busy, settle):
+    window = busy((1280, 800))
+    assert cut_off(window) == []
+    window.display.fit.setText("Show the whole frame again")
+    window.display.fit.setFixedWidth(40)
+    settle()
+    assert [found[0] for found in cut_off(window)] == ["Show the whole frame again"]
+
+
+def test_large_text_makes_numbers_larger_and_goes_back(busy, settle):
+    window = busy((1280, 800))
+    cell = next(w for w in window.findChildren(ElidedLabel) if w.objectName() == "cellValue")
+    normal = cell.fontMetrics().height()
+    overlay = window.raw_pane.image.overlay.scale
+    QTest.keyClick(window.raw_pane.image, Qt.Key.Key_F9)
+    settle()
+    assert cell.fontMetrics().height() >= 1.4 * normal
+    assert window.raw_pane.image.overlay.scale == 1.5 * overlay
+    assert window.status.width() <= window.width()
+    QTest.mouseClick(window.look_bar.large_text, Qt.MouseButton.LeftButton)
+    settle()
+    assert cell.fontMetrics().height() == normal
+
+
+def test_where_there_is_room_the_controls_grow_with_the_text(busy, settle):
+    window = busy((1920, 1080))
+    normal = window.look.scale
+    window.look_bar.large_text.click()
+    assert window.look.scale > normal
+    for mode in Mode:
+        window.set_mode(mode)
+        settle()
+        assert cut_off(window) == []
+
+
+def test_the_theme_changes_by_key_and_by_button(busy):
+    window = busy((1280, 800))
+    assert window.look.theme == "dark"
+    QTest.keyClick(window.raw_pane.image, Qt.Key.Key_F8)
+    assert window.look.theme == "light"
+    QTest.mouseClick(window.look_bar.theme, Qt.MouseButton.LeftButton)
+    assert window.look.theme == "dark"
