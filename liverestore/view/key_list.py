@@ -332,7 +332,9 @@ class KeyList(QFrame):
     def _fill(self, count: int, gap: int) -> None:
         """Put the groups into `count` columns of about the same length, in their order."""
         while (item := self._columns.takeAt(0)) is not None:
-            item.layout().deleteLater()
+            layout = item.layout()
+            if layout is not None:
+                layout.deleteLater()
         self._columns.setContentsMargins(0, 0, 0, 0)
         self._columns.setSpacing(gap)
         columns = [QVBoxLayout() for _ in range(count)]

@@ -156,7 +156,7 @@ def portable_key(text: str) -> str | None:
     ('Ctrl+Shift+K', 'Left', None)
     """
     sequence = QKeySequence(text, QKeySequence.SequenceFormat.PortableText)
-    if sequence.count() != 1 or sequence[0].key() == Qt.Key.Key_unknown:
+    if sequence.count() != 1:
         return None
     return sequence.toString(QKeySequence.SequenceFormat.PortableText) or None
 
