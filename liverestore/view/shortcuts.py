@@ -125,10 +125,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "edge_right",
         "pause",
         "swap",
+        "look_at_raw",
+        "use_rival",
     ),
     "Zoom": ("fit", "one_to_one", "zoom_in", "zoom_out"),
     "Contrast": ("autostretch", "next_lut"),
-    "Microscope": ("focus_up", "focus_down", "stop"),
+    "Microscope": ("snap", "live", "record", "stop", "focus_up", "focus_down"),
+    "Changes and pictures": ("undo", "redo", "snapshot"),
     "Window": ("full_screen", "theme", "large_text", "keys", "put_away", "close"),
 }
 """Groups of the list of keys; an action that is in none of them stands under "Tools"."""

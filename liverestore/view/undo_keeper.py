@@ -47,6 +47,11 @@ class UndoKeeper:
         act()
         self.add(Change(what, before, get(), put, words, gathers=gathers))
 
+    def forget(self) -> None:
+        """Begin anew: what was set so far was not the user's change."""
+        self._history = History()
+        self._show()
+
     def undo(self) -> None:
         """Take the last change back."""
         self._history.undo()

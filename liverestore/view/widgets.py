@@ -13,6 +13,8 @@ from PySide6.QtWidgets import (
     QLabel,
     QStyle,
     QStyleOptionButton,
+    QStyleOptionComboBox,
+    QStylePainter,
     QWidget,
 )
 
@@ -149,9 +151,19 @@ class ChoiceBox(QComboBox):
         event.ignore()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Add the arrow that a style sheet takes away."""
-        super().paintEvent(event)
-        painter = QPainter(self)
+        """Draw it with the arrow that a style sheet takes away; too long a text is shortened."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        room = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        text = self.currentText() if self.currentIndex() >= 0 else self.placeholderText()
+        option.currentText = self.fontMetrics().elidedText(
+            text, Qt.TextElideMode.ElideRight, room.width()
+        )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         half = self.height() / 7.0
         colour = QColor(colours_of(self)["muted" if self.isEnabled() else "line"])

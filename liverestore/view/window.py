@@ -112,7 +112,7 @@ class LiveWindow(QWidget):
             bars=(self.acquisition, self.display),
             reading=(self.deck,),
             status=self.status,
-            rest=(self.drawer, self.keys, self.look_bar, self.toast),
+            rest=(self.drawer, self.keys, self.look_bar),
         )
         self._arrange()
         self._connect()
@@ -120,6 +120,7 @@ class LiveWindow(QWidget):
         self.look.fit()
         if remembered is not None:
             bring_back(self, remembered)
+            self.undo.forget()
         # Not the engine chooser: the first key pressed is meant for the image.
         self.raw_pane.image.setFocus()
 

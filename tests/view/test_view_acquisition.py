@@ -265,7 +265,7 @@ def test_the_second_engine_is_chosen_and_changes_places(running, make_status):
 def test_no_control_of_the_bar_is_cut_off(running, make_status, settle, size, theme):
     window, feed = running
     window.resize(*size)
-    window.set_theme(theme)
+    window.look.set_theme(theme)
     _report(
         window,
         feed,

@@ -198,7 +198,7 @@ def test_badges_stay_inside_the_image(running, settle, size):
     view = window.raw_pane.image
     picture = view.viewport().grab().toImage()
     row = [
-        picture.pixelColor(x, round(16 * window._scale)).name() == COLOURS["rival"]
+        picture.pixelColor(x, round(16 * window.look.scale)).name() == COLOURS["rival"]
         for x in range(picture.width())
     ]
     assert any(row)
