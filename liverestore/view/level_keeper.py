@@ -147,6 +147,10 @@ class LevelKeeper:
         """The levels (counts) that would be changed now; None before the first image."""
         return self._edited.now
 
+    def by_hand(self, side: Side) -> Levels | None:
+        """The levels (counts) of one image as set by hand; None where they follow it."""
+        return (self._both if self._linked else self._own[side]).by_hand
+
     def set_levels(self, low: float, high: float) -> None:
         """Show `low` as black and `high` as white (counts) until autostretch is set."""
         self._edited.by_hand = (low, high)

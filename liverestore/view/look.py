@@ -83,11 +83,15 @@ class Look:
             if all(self._fits(bar, _BAR_SHARE) for bar in self._bars):
                 break
 
-    def fit_bars(self) -> None:
-        """Make larger controls normal where a row got more of them than there is room for."""
+    def recheck(self) -> None:
+        """Make large text smaller where a row got more to show than there is room for."""
         base = scale_for(self._window.width(), self._window.height())
-        if self.scale > base and not all(self._fits(bar) for bar in self._bars):
-            self._set(base, self.reading_scale)
+        too_wide = self.scale > base and not all(map(self._fits, self._bars))
+        if self.reading_scale > base and not self._fits(self._status, _STATUS_SHARE):
+            too_wide = True
+        if too_wide:
+            self._asked = None
+            self.fit()
 
     def _room(self) -> int:
         """The window's width, as far as large text depends on it."""

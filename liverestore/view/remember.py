@@ -8,6 +8,7 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QApplication
 
 from liverestore.view.compare import Mode
+from liverestore.view.level_keeper import Side
 from liverestore.view.settings import Place, ViewSettings, on_a_screen
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class EngineChoice:
 def settings_of(window: LiveWindow) -> ViewSettings:
     """What `window` is to start with the next time."""
     comparison = window.deck.comparison
-    by_hand = not window.display.auto.isChecked()
-    state = window.state
+    levels = window.levels
     filling = Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen
     normal = window.normalGeometry() if window.windowState() & filling else None
     return ViewSettings(
@@ -51,9 +51,10 @@ def settings_of(window: LiveWindow) -> ViewSettings:
         difference_limit_sd=comparison.limit_sd,
         curtain_edge=comparison.edge,
         lut=window.display.lut.currentText(),
-        autostretch=not by_hand,
         ignore_percent=window.display.ignore.value(),
-        levels=state.levels if by_hand and state is not None else None,
+        levels=levels.by_hand(Side.RESTORED),
+        raw_levels=None if levels.linked else levels.by_hand(Side.RAW),
+        levels_linked=levels.linked,
         theme=cast("Literal['dark', 'light']", window.look.theme),
         large_text=window.look.large_text,
         tools=tuple(name for name in window.drawer.names if window.drawer.shown(name)),
@@ -78,10 +79,15 @@ def bring_back(window: LiveWindow, settings: ViewSettings) -> None:
     window.deck.move_edge(settings.curtain_edge)
     compare.choose(Mode(settings.compare))
     display.lut.setCurrentText(settings.lut)
-    display.ignore.setValue(settings.ignore_percent)
-    display.auto.setChecked(settings.autostretch)
-    if settings.levels is not None and not settings.autostretch:
-        display.levels_set.emit(*settings.levels)
+    display.link.setChecked(settings.levels_linked)
+    sides = [(Side.RESTORED, settings.levels)]
+    if not settings.levels_linked:
+        sides.insert(0, (Side.RAW, settings.raw_levels))
+    for side, levels in sides:
+        display.side.setCurrentText(side.value)
+        display.ignore.setValue(settings.ignore_percent)
+        if levels is not None:
+            display.levels_set.emit(*levels)
     for name in settings.tools:
         if name in window.drawer.names and not window.drawer.shown(name):
             window.drawer.toggle(name)

@@ -54,10 +54,12 @@ class ViewSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     curtain_edge: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.5
     """Share of the image area's width that lies left of the edge."""
     lut: str = "grey"
-    autostretch: bool = True
     ignore_percent: Annotated[float, Meta(ge=0.0, le=25.0)] = 0.1
     levels: _Levels | None = None
-    """(black, white) in counts, where autostretch is off."""
+    """(black, white) in counts as set by hand, of both images or, where they are separate, of
+    the restored one; None: autostretch."""
+    raw_levels: _Levels | None = None
+    """Of the raw image, where they are separate."""
     levels_linked: bool = True
     """Whether raw and restored have the same levels."""
     theme: Literal["dark", "light"] = "dark"
@@ -183,6 +185,8 @@ def _convert(fields: dict[str, object]) -> ViewSettings:
         raise UserError(str(error)) from error
     if settings.lut not in LUTS:
         raise UserError(f"lut: got {settings.lut!r}, allowed are {', '.join(LUTS)}")
-    if settings.levels is not None and not settings.levels[0] < settings.levels[1]:
-        raise UserError(f"levels: got {list(settings.levels)}, the first must be the smaller one")
+    for name in ("levels", "raw_levels"):
+        levels = getattr(settings, name)
+        if levels is not None and not levels[0] < levels[1]:
+            raise UserError(f"{name}: got {list(levels)}, the first must be the smaller one")
     return settings

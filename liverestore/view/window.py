@@ -19,8 +19,8 @@ from liverestore.view.histogram_tool import HistogramTool
 from liverestore.view.key_list import KeyList
 from liverestore.view.look import Look
 from liverestore.view.look_bar import LookBar
-from liverestore.view.memory import Memory
 from liverestore.view.measuring import Measuring
+from liverestore.view.memory import Memory
 from liverestore.view.presenter import Presenter
 from liverestore.view.remember import EngineChoice, bring_back, settings_of
 from liverestore.view.shortcuts import KeyBindings
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from liverestore.rig import CameraConfig
     from liverestore.status import Command, RunStatus
     from liverestore.view.feed import ViewFeed
-    from liverestore.view.level_keeper import LevelSettings, Side
+    from liverestore.view.level_keeper import LevelKeeper, LevelSettings, Side
 
 __all__ = ["LiveWindow"]
 
@@ -136,6 +136,11 @@ class LiveWindow(QWidget):
         """New frames painted per second, over the last two seconds; None with none."""
         return self._presenter.shown_fps(self._clock_ns())
 
+    @property
+    def levels(self) -> LevelKeeper:
+        """The levels of both images."""
+        return self._presenter.levels
+
     def tick(self) -> None:
         """Fetch what is new and paint what changed."""
         now_ns = self._clock_ns()
@@ -187,6 +192,7 @@ class LiveWindow(QWidget):
         self.notices.show_notices(state.notices)
         if before is None or state.cells is not before.cells:
             self.status.show_cells(state.cells)
+            self.look.recheck()
             self._show_levels(state)
         levels = self._presenter.levels
         self.histogram.show_state(state, None if levels.linked else levels.chosen, now_s)
@@ -313,7 +319,7 @@ class LiveWindow(QWidget):
         self.display.fit_asked.connect(self.fit)
         self.display.one_to_one_asked.connect(self.one_to_one)
         self.display.compare.mode_chosen.connect(self._set_mode)
-        self.display.compare.mode_chosen.connect(lambda _: self.look.fit_bars())
+        self.display.compare.mode_chosen.connect(lambda _: self.look.recheck())
         self.display.compare.changed.connect(self.deck.repaint_now)
         self.look_bar.theme.clicked.connect(self._next_theme)
         self.look_bar.large_text.toggled.connect(self.look.set_large_text)

@@ -63,9 +63,10 @@ def _type(box, text):
 def _pick(box, text):
     """Choose in a list as its user does: by the keyboard."""
     box.setFocus()
+    down = box.findText(text) > box.currentIndex()
     while box.currentText() != text:
         before = box.currentIndex()
-        QTest.keyClick(box, Qt.Key.Key_Down)
+        QTest.keyClick(box, Qt.Key.Key_Down if down else Qt.Key.Key_Up)
         assert box.currentIndex() != before, f"{text} is not in the list"
 
 
@@ -108,6 +109,21 @@ def test_a_window_comes_back_as_it_was_left(open_again, settle):
     assert again.look_bar.large_text.isChecked()
     assert again.look.reading_scale == window.look.reading_scale
     assert again.notices.isHidden()
+
+
+def test_separate_levels_come_back_each_with_its_image(open_again):
+    window, _ = open_again()
+    window.display.link.click()
+    _type(window.display.low, "100")
+    _type(window.display.high, "900")
+    _pick(window.display.side, "raw")
+    _type(window.display.low, "50")
+    _type(window.display.high, "1500")
+    window.close()
+    again, _ = open_again()
+    assert not again.display.link.isChecked()
+    assert again.state.levels == (100.0, 900.0)
+    assert again.state.raw_levels == (50.0, 1500.0)
 
 
 def test_nothing_is_written_where_nothing_changed(open_again, file):
