@@ -29,8 +29,9 @@ MAY_SHORTEN = {
     "paneReadout",
     "cellValue",
     "cellAside",
+    "paneNote",
 }
-"""Object names of the labels that end in an ellipsis; their tool tip has the whole text."""
+"""Object names of the labels that may end in an ellipsis; their tool tip has the whole text."""
 
 NAMED_BY_THE_USER = {"engine", "rival"}
 """Lists of engines: a name may be of any length, and ends in an ellipsis."""
@@ -120,8 +121,7 @@ def _trouble(window, widget):
         needs, room = _needs(widget)[0], widget.height()
         return [] if needs <= room else [(text, "turned", needs, room)]
     where = QRect(widget.mapTo(window, QPoint(0, 0)), widget.size())
-    if isinstance(widget, ElidedLabel):
-        assert widget.objectName() in MAY_SHORTEN, widget.objectName()
+    if isinstance(widget, ElidedLabel) and widget.objectName() in MAY_SHORTEN:
         fits = widget.fontMetrics().height() <= widget.height()
         return [] if fits else [(text, "height", widget.height())]
     found = [] if _inside_parents(widget) else [(text, "outside of", where)]
