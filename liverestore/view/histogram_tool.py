@@ -109,8 +109,9 @@ class HistogramTool(QWidget):
         """Fit to a text that is `scale` times the normal size."""
         gap = round(6 * scale)
         self._column.setSpacing(gap)
-        self._numbers.setHorizontalSpacing(round(6 * scale))
+        self._numbers.setHorizontalSpacing(round(5 * scale))
         self._numbers.setVerticalSpacing(round(2 * scale))
+        self._numbers.setColumnMinimumWidth(0, round(64 * scale))
         self._switches.setSpacing(round(10 * scale))
         self.plot.rescale(scale)
 
