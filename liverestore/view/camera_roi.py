@@ -124,7 +124,7 @@ class CameraRoi(QWidget):
         size = "the whole chip" if wanted is None else f"{wanted[2]} x {wanted[3]} px"
         self._show_question(
             f"Recording: the file with {width} x {height} px ends here and a new one begins "
-            f"with {size}. No frame is lost by it."
+            f"with {size}."
         )
 
     def _confirmed(self) -> None:

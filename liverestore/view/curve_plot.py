@@ -100,7 +100,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         self.getAxis("bottom").setHeight(round(33 * self._scale))
         # Raw lies below and is broader, so that it is seen where both are the same.
         for curve, colour, width in (
-            (self.raw_curve, colours.raw, 2.2),
+            (self.raw_curve, colours.raw, 2.2 if self._dots else 1.7),
             (self.restored_curve, colours.restored, 1.2),
         ):
             curve.setPen(pg.mkPen(colour, width=width * self._scale))
