@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from liverestore.status import SetRoi
 from liverestore.view.roi import Place, Rect, place_of
-from liverestore.view.widgets import Follower
+from liverestore.view.widgets import Follower, WrappedLabel
 
 if TYPE_CHECKING:
     from liverestore.frame import FrameHeader
@@ -37,12 +37,10 @@ class CameraRoi(QWidget):
         self.whole = QPushButton("Whole chip", self)
         self.whole.setObjectName("wholeChip")
         self.whole.setToolTip("The camera reads out all of its chip again")
-        self.reads = QLabel("", self)
+        self.reads = WrappedLabel("", self)
         self.reads.setProperty("role", "name")
-        self.reads.setWordWrap(True)
-        self.question = QLabel("", self)
+        self.question = WrappedLabel("", self)
         self.question.setObjectName("question")
-        self.question.setWordWrap(True)
         self.go_on = QPushButton("Change, begin a new file", self)
         self.go_on.setObjectName("goOn")
         self.cancel = QPushButton("Cancel", self)
@@ -90,26 +88,22 @@ class CameraRoi(QWidget):
         self.this_roi.setEnabled(there and roi is not None)
         self.whole.setEnabled(there)
         if header is None:
-            self._say("")
+            self.reads.setText("")
             return
         self._place, self._shape = place_of(header), header.shape
         asked = self._follower.value(header.roi, now_s)
         if asked is not None and asked != header.roi:
-            self._say(f"asked for {_size(asked)} …")
+            self.reads.setText(f"asked for {_size(asked)} …")
         elif header.roi is None:
-            self._say("the camera does not report which part of its chip it reads")
+            self.reads.setText("the camera does not report which part of its chip it reads")
         else:
-            self._say(f"the camera reads {_size(header.roi)}")
+            self.reads.setText(f"the camera reads {_size(header.roi)}")
 
     def rescale(self, scale: float) -> None:
         """Fit gaps to a text that is `scale` times the normal size."""
         self._column.setSpacing(round(5 * scale))
         for row in self._rows:
             row.setSpacing(round(5 * scale))
-
-    def _say(self, text: str) -> None:
-        if self.reads.text() != text:
-            self.reads.setText(text)
 
     def _ask_this(self) -> None:
         if self._roi is not None:

@@ -41,6 +41,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         self.setLabel("left", "counts")
         for name in ("left", "bottom"):
             self.getAxis(name).enableAutoSIPrefix(False)
+        # Half of a number stands out over either end of an axis.
+        self.getPlotItem().layout.setContentsMargins(2, 7, 9, 2)
         self.raw_curve = self.plot()
         self.restored_curve = self.plot()
         self.rescale(1.0)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from liverestore.view.curve_plot import CurvePlot
 from liverestore.view.number_table import NumberTable
 from liverestore.view.roi_tool import DrawButtons
-from liverestore.view.widgets import ChoiceBox
+from liverestore.view.widgets import ChoiceBox, WrappedLabel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +42,8 @@ class ProfileTool(QWidget):
             label.setProperty("role", "name")
         self.plot = CurvePlot(self, x_name="distance (px)", height=190)
         self.table = NumberTable(("FWHM",), ("px",), self)
-        self.note = QLabel("Gaussian fitted to the highest peak; ± standard error", self)
+        self.note = WrappedLabel("", self)
         self.note.setProperty("role", "name")
-        self.note.setWordWrap(True)
         self._width_row = QHBoxLayout()
         self._width_row.addWidget(self._width_name)
         self._width_row.addWidget(self.width_box)
@@ -65,7 +64,9 @@ class ProfileTool(QWidget):
             self.buttons.where.setText("")
             self.note.setText("drag on an image to draw a line")
             self.show_profiles(None, None, None, pixel_size_um)
-            self.show_peaks(None, None, pixel_size_um)
+            self.table.show_units((_unit(pixel_size_um),))
+            self.table.show_frames(None, None)
+            self.table.clear()
             return
         length = f"{line.length_px:.1f} px"
         if pixel_size_um is not None:
@@ -81,8 +82,7 @@ class ProfileTool(QWidget):
         pixel_size_um: float | None,
     ) -> None:
         """Draw both over the distance from the line's start."""
-        known = pixel_size_um is not None
-        self.plot.name_x("distance (µm)" if known else "distance (px)")
+        self.plot.name_x(f"distance ({_unit(pixel_size_um)})")
         if distance_px is None:
             self.plot.clear_curves()
             return
@@ -93,7 +93,7 @@ class ProfileTool(QWidget):
         self, raw: Peak | None, restored: Peak | None, pixel_size_um: float | None
     ) -> None:
         """Show the width of the highest peak of each."""
-        self.table.show_units(("µm" if pixel_size_um is not None else "px",))
+        self.table.show_units((_unit(pixel_size_um),))
         texts = [[[_width(peak, pixel_size_um or 1.0)]] for peak in (raw, restored)]
         self.table.show_numbers(*texts)
 
@@ -110,12 +110,16 @@ class ProfileTool(QWidget):
         self.plot.rescale(scale)
 
 
+def _unit(pixel_size_um: float | None) -> str:
+    return "px" if pixel_size_um is None else "µm"
+
+
 def _width(peak: Peak | None, factor: float) -> str:
     if peak is None:
         return "no peak"
     fwhm, error = peak.fwhm * factor, peak.fwhm_error * factor
-    # Two digits of the error, and as many decimals of the width.
+    # Two digits of the error, and as many decimals of the width: at most 1 nm.
     decimals = 0
-    while decimals < 4 and error * 10**decimals < 10:
+    while decimals < 3 and error * 10**decimals < 10:
         decimals += 1
     return f"{fwhm:.{decimals}f} ± {error:.{decimals}f}"

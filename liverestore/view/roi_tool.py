@@ -14,6 +14,7 @@ from liverestore.view.curve_plot import CurvePlot
 from liverestore.view.display import photoelectrons
 from liverestore.view.number_table import NumberTable
 from liverestore.view.roi_stats import row_step
+from liverestore.view.widgets import WrappedLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,9 +69,8 @@ class RoiTool(QWidget):
         self.choose_file: Callable[[], Path | None] = self._ask_file
         """Asks where the trace is to be saved; None: nowhere."""
         self.buttons = DrawButtons("an ROI", "R", self)
-        self.area = QLabel("", self)
+        self.area = WrappedLabel("", self)
         self.area.setProperty("role", "name")
-        self.area.setWordWrap(True)
         units = ("counts", "e⁻") if self._electrons else ("counts",)
         self.table = NumberTable(_ROWS, units, self)
         self.plot = CurvePlot(self, x_name="time (s)", height=165, dots=True)
@@ -82,9 +82,8 @@ class RoiTool(QWidget):
         self.save = QPushButton("Save CSV", self)
         self.save.setObjectName("saveTrace")
         self.save.setToolTip("One line per frame: number, time, means of raw and restored, ROI")
-        self.said = QLabel("", self)
+        self.said = WrappedLabel("", self)
         self.said.setObjectName("said")
-        self.said.setWordWrap(True)
         self.said.setVisible(False)
         self.camera_roi = CameraRoi(self)
         self._trace_row = QHBoxLayout()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from PySide6.QtCore import QLocale, QPointF, QSize, Qt
+from PySide6.QtCore import QLocale, QPointF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -23,7 +23,15 @@ from liverestore.view.themed import colours_of
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent, QResizeEvent, QWheelEvent
 
-__all__ = ["ChoiceBox", "ElidedLabel", "Follower", "NumberBox", "TickBox", "set_tone"]
+__all__ = [
+    "ChoiceBox",
+    "ElidedLabel",
+    "Follower",
+    "NumberBox",
+    "TickBox",
+    "WrappedLabel",
+    "set_tone",
+]
 
 T = TypeVar("T")
 
@@ -58,6 +66,34 @@ class ElidedLabel(QLabel):
         )
         painter.drawText(area, int(self.alignment()), fitting)
         painter.end()
+
+
+class WrappedLabel(QLabel):
+    """A label of several lines that is never given less height than they need.
+
+    Qt asks for the height at a width, which a scrolled column of widgets does not do.
+    """
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setWordWrap(True)
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
+        """Show `text`."""
+        if text != self.text():
+            super().setText(text)
+            self._keep_height()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Keep the height that the lines need at the new width."""
+        super().resizeEvent(event)
+        # A layout at work does not notice that a minimum changes.
+        QTimer.singleShot(0, self, self._keep_height)
+
+    def _keep_height(self) -> None:
+        # A minimum that is set already would be taken for what the lines need.
+        self.setMinimumHeight(0)
+        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
 
 class NumberBox(QDoubleSpinBox):

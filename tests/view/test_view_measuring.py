@@ -443,8 +443,9 @@ def test_roi_and_line_stay_on_the_sample_when_the_camera_reads_another_part(
     assert window.measuring.drawing.line is None
 
 
-def test_everything_fits_into_the_drawer(running, settle, clock):
-    window, _ = running
+def test_everything_fits_into_the_drawer(running, settle, clock, pair):
+    window, feed = running
+    _with_offset(window, feed, pair, clock)
     for size in ((1280, 800), (3840, 2160)):
         window.resize(*size)
         settle()
@@ -457,4 +458,5 @@ def test_everything_fits_into_the_drawer(running, settle, clock):
         settle()
         for tool in (window.measuring.roi_tool, window.measuring.profile_tool):
             assert tool.minimumSizeHint().width() <= tool.width(), size
+            assert tool.minimumSizeHint().height() <= tool.height(), size
         assert window.size().width() == size[0]
