@@ -58,10 +58,9 @@ class Drawing:
         self._before: tuple[Rect | None, Line | None] = (None, None)
         self._reach = 0.0
 
-    @property
-    def held(self) -> bool:
-        """Whether a drag is going on."""
-        return self._held is not None
+    def held(self, shape: Shape) -> bool:
+        """Whether `shape` is being dragged."""
+        return self._held is not None and self._held[0] is shape
 
     def shown(self, shape: Shape) -> bool:
         """Whether the tool of `shape` is shown."""
@@ -75,7 +74,7 @@ class Drawing:
         self._shown.discard(shape)
         if self.armed is shape:
             self.armed = None
-        if self._held is not None and self._held[0] is shape:
+        if self.held(shape):
             self._held = None
 
     def set_frame(self, shape: tuple[int, int], place: Place) -> None:

@@ -143,7 +143,9 @@ class Measuring(QObject):
         self.roi_tool.camera_roi.follow(roi, header, self._status, self._now_s)
         if roi is None or raw is None:
             return
-        self._add_point(raw, restored)
+        if not self.drawing.held(Shape.ROI):
+            # Means of ROIs on the way to the wanted one would only stretch the axis.
+            self._add_point(raw, restored)
         if self._stats_rate.due((raw, restored, roi), stats_interval_s(roi), self._now_s):
             self.roi_tool.show_stats(
                 stats_of(raw.pixels, roi),

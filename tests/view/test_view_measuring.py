@@ -240,6 +240,24 @@ def test_a_frame_shown_before_its_result_gets_it_later(running, settle, clock, p
     assert len(window.measuring.trace) == 2
 
 
+def test_the_trace_waits_until_the_roi_is_drawn(running, settle, clock, pair):
+    window, feed = running
+    _key(window, Qt.Key.Key_R)
+    settle()
+    view = _view(window)
+    viewport = view.viewport()
+    start, end = (view.on_screen(at).toPoint() for at in ((20, 20), (90, 80)))
+    QTest.mousePress(viewport, Qt.MouseButton.LeftButton, pos=start)
+    QTest.mouseMove(viewport, end)
+    feed.offer(pair(1))
+    _step(window, clock)
+    assert window.measuring.drawing.roi is not None
+    assert len(window.measuring.trace) == 0
+    QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=end)
+    window.tick()
+    assert window.measuring.trace.columns().number.tolist() == [1]
+
+
 def test_a_file_that_cannot_be_written_is_told(running, settle, clock, tmp_path):
     window, _ = running
     tool = window.measuring.roi_tool
