@@ -14,7 +14,7 @@ from liverestore.service.capture_loop import CaptureLoop, Order
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.plan import RunPlan
 from liverestore.service.recorder import Pair, Recorder
-from liverestore.status import Go, Notice, RecordingReport, SetExposure, SetZ, Stop, Word
+from liverestore.status import Go, Notice, RecordingReport, Stop, Word
 from liverestore.transport.control import ControlLink
 from liverestore.transport.outlet import Outlet
 from liverestore.writer.names import free_pair
@@ -96,9 +96,6 @@ class _News:
             self._link.send(report)
             if report.error is not None and (before is None or before.error is None):
                 self._link.send(Notice(text=f"recording stopped: {report.error}"))
-            elif report.state == "closed" and report.frames and not self._loop.ending:
-                text = f"{report.raw} is closed, {report.frames} frames are in it"
-                self._link.send(Notice(text=text))
         while self._loop.notices:
             self._link.send(Notice(text=self._loop.notices.popleft()))
 
@@ -137,16 +134,11 @@ def _attend(
 
 
 def _obey(loop: CaptureLoop, link: ControlLink, word: Word, stop: threading.Event) -> None:
-    if isinstance(word, Order):
-        loop.order(word)
-        return
     try:
         if isinstance(word, Stop):
             stop.set()
-        elif isinstance(word, SetExposure):
-            loop.source.configure(exposure_ms=word.exposure_ms)
-        elif isinstance(word, SetZ):
-            loop.source.configure(z_um=word.z_um)
+        elif isinstance(word, Order):
+            loop.order(word)
     except LiverestoreError as error:
         # A knob that the source does not have is no reason to end a run.
         link.send(Notice(text=str(error)))

@@ -17,9 +17,11 @@ from liverestore.service.recorder import Recorder
 from liverestore.status import (
     CaptureReport,
     RecordingReport,
+    SetExposure,
     SetLive,
     SetRecording,
     SetRoi,
+    SetZ,
     Snap,
 )
 from liverestore.transport.outlet import Outlet
@@ -28,7 +30,7 @@ __all__ = ["CaptureLoop", "Order"]
 
 log = logging.getLogger(__name__)
 
-Order = SetLive | Snap | SetRecording | SetRoi
+Order = SetLive | Snap | SetRecording | SetRoi | SetExposure | SetZ
 """What the camera thread does between two frames."""
 
 
@@ -70,19 +72,28 @@ class CaptureLoop:
         return self._info
 
     def order(self, word: Order) -> None:
-        """Have `word` obeyed after the frame that the camera thread is at."""
-        self._orders.put(word)
+        """Have `word` obeyed after the frame that the camera thread is at.
+
+        Exposure and focus interrupt the sequence at once, in the caller's thread; while paused
+        they wait for their turn, since a snap may be exposing for seconds. Raises what
+        `FrameSource.configure` does.
+        """
+        if self._live and isinstance(word, SetExposure | SetZ):
+            self._configure(word)
+        else:
+            self._orders.put(word)
+
+    def _configure(self, word: SetExposure | SetZ) -> None:
+        if isinstance(word, SetExposure):
+            self.source.configure(exposure_ms=word.exposure_ms)
+        else:
+            self.source.configure(z_um=word.z_um)
 
     def stop(self) -> None:
         """Ask the camera thread to end after the frame it is at."""
         if not self._stop.is_set():
             self._stop.set()
             self._orders.put(None)  # a paused thread waits here
-
-    @property
-    def ending(self) -> bool:
-        """Whether the run is over, but for what must be written and closed."""
-        return self._over() or self.error is not None
 
     def run(self) -> None:
         """Pull frames until told to stop, the last frame, or an error; then flush."""
@@ -151,6 +162,8 @@ class CaptureLoop:
                 self._recorder.begin()
             case SetRecording(on=False):
                 self._recorder.end()
+            case SetExposure() | SetZ():
+                self._configure(word)
             case SetRoi(roi=roi):
                 self.source.set_roi(roi)
                 self._recorder.roi_changed()

@@ -118,4 +118,4 @@ def _obey(loop: EngineLoop, word: Word) -> None:
     elif isinstance(word, SetRival):
         loop.lineup.ask_rival(word.name)
     elif isinstance(word, SetLive):
-        loop.pause()
+        loop.follow_live(word.on)

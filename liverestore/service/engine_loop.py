@@ -50,6 +50,7 @@ class EngineLoop:
         self._failed = 0
         self._rival_failed = 0
         self._rate = RateMeter()
+        self._live = True
         self._waits = AgeMeter()
         self._ages = AgeMeter()
         self.notices: list[str] = []
@@ -64,8 +65,9 @@ class EngineLoop:
         """
         self.lineup.use(name, channel)
 
-    def pause(self) -> None:
-        """The camera pauses or goes on: time without frames counts in no rate."""
+    def follow_live(self, on: bool) -> None:
+        """Whether the camera is live: time without frames, and snaps, count in no rate."""
+        self._live = on
         self._rate.pause()
 
     def step(self, timeout_s: float) -> bool:
@@ -133,7 +135,8 @@ class EngineLoop:
         self._waits.add((result.provenance.started_ns - captured_ns) / 1e6)
         self._ages.add((last.provenance.finished_ns - captured_ns) / 1e6)
         self._restored += 1
-        self._rate.tick(time.monotonic())
+        if self._live:
+            self._rate.tick(time.monotonic())
         self._outlet.offer(result)
         if self._files is not None:
             # Without the rival, which is not kept and would only fill the memory.

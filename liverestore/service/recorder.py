@@ -82,8 +82,10 @@ class Recorder:
             return
         self.end()
         pair = self._choose()
+        if not self._all:
+            # Once: nobody named this folder. The status says which file it is each time.
+            self.notices.append(f"recordings of this run go to {pair[0].parent}")
         self._open(pair)
-        self.notices.append(f"recording to {pair[0]}")
 
     def end(self) -> None:
         """The frame before was the last of this recording."""

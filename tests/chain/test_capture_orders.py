@@ -13,7 +13,7 @@ from liverestore.movie import open_movie
 from liverestore.rig import load_rig
 from liverestore.service.capture_loop import CaptureLoop
 from liverestore.service.recorder import Recorder
-from liverestore.status import SetLive, SetRecording, SetRoi, Snap
+from liverestore.status import SetExposure, SetLive, SetRecording, SetRoi, SetZ, Snap
 from liverestore.transport.endpoint import PrivateEndpoints
 from liverestore.transport.outlet import Outlet
 from liverestore.writer.names import free_pair
@@ -183,6 +183,32 @@ def test_a_paused_run_ends_when_it_is_told_to(run):
     (report,) = run.loop.recordings()
     assert numbers_in(report.raw) == list(range(report.first, report.last + 1))
     assert run.loop.error is None
+
+
+def test_exposure_and_focus_wait_for_a_snap_and_hold_for_the_next(run, monkeypatch):
+    run = run()
+    run.order(SetLive(on=False), lambda r: not r.live)
+    exposing, over, snap = threading.Event(), threading.Event(), run.source.snap
+
+    def long_snap():
+        exposing.set()
+        assert over.wait(20)
+        return snap()
+
+    monkeypatch.setattr(run.source, "snap", long_snap)
+    offered = []
+    monkeypatch.setattr(run.outlet, "offer", offered.append)
+    run.loop.order(Snap())
+    assert exposing.wait(20)
+    run.loop.order(SetExposure(exposure_ms=3.0))  # returns, although the camera exposes
+    run.loop.order(SetZ(z_um=1.5))
+    run.loop.order(SetZ(z_um=99.0))
+    run.loop.order(Snap())
+    over.set()
+    run.until(lambda r: len(offered) == 2)
+    settings = [(frame.header.exposure_ms, frame.header.z_um) for frame in offered]
+    assert settings == [(2.0, 0.0), (3.0, 1.5)]
+    assert "z_um 99.0 is out of range" in run.loop.notices[0]
 
 
 def test_a_camera_that_fails_to_snap_ends_nothing(run, monkeypatch):

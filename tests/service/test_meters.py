@@ -42,3 +42,16 @@ def test_percentiles_agree_with_numpy_to_one_percent(ages, percent):
 def test_no_age_no_percentile():
     assert AgeMeter().percentile(50) is None
     assert AgeMeter().recent_median() is None
+
+
+def test_pauses_count_neither_in_the_rate_nor_in_the_mean():
+    meter = RateMeter()
+    for now in (0.0, 0.1, 0.2):
+        meter.tick(now)
+    meter.pause()
+    assert meter.rate(0.3) is None
+    assert meter.mean() == pytest.approx(10)
+    for now in (60.0, 60.05, 60.1):
+        meter.tick(now)
+    assert meter.rate(60.1) == pytest.approx(20)
+    assert meter.mean() == pytest.approx(4 / 0.3)
