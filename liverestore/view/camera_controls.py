@@ -105,13 +105,13 @@ class CameraControls(QWidget):
         for gap in self._gaps:
             gap.setFixedWidth(round(4 * scale))
         for widget, width in (
-            (self.snap, 54),
+            (self.snap, 50),
             (self.live, 48),
             (self.record, 84),
-            (self.stop, 54),
-            (self.exposure, 88),
-            (self.z, 88),
-            (self.z_step, 58),
+            (self.stop, 52),
+            (self.exposure, 84),
+            (self.z, 84),
+            (self.z_step, 55),
         ):
             widget.setFixedWidth(round(width * scale))
 

@@ -77,10 +77,10 @@ class CompareControls(QWidget):
 
     def rescale(self, scale: float) -> None:
         """Fit widths to a text that is `scale` times the normal size."""
-        self._row.setSpacing(round(7 * scale))
+        self._row.setSpacing(round(6 * scale))
         for widget, width in ((self.mode, 116), (self.rate, 66), (self.limit, 60)):
             widget.setFixedWidth(round(width * scale))
-        self.pause.setFixedWidth(round(82 * scale))
+        self.pause.setFixedWidth(round(66 * scale))
 
     def show_unit(self, *, in_counts: bool) -> None:
         """A difference in counts takes its range from Min and Max, not from the box."""

@@ -70,7 +70,7 @@ class EngineControls(QWidget):
         """Fit widths to a text that is `scale` times the normal size."""
         self._row.setSpacing(round(5 * scale))
         for box in (self.engine, self.rival):
-            box.setFixedWidth(round(124 * scale))
+            box.setFixedWidth(round(132 * scale))
 
     def follow(self, status: RunStatus | None, now_s: float) -> None:
         """Show the engines that the run reports, unless a request is on its way."""

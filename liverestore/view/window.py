@@ -76,7 +76,7 @@ class LiveWindow(QWidget):
     ) -> None:
         super().__init__()
         self.setWindowTitle(title)
-        self.setMinimumSize(1120, 640)
+        self.setMinimumSize(1270, 640)
         self._feed = feed
         self._clock_ns = clock_ns
         self._presenter = Presenter(lut=lut, ignore_percent=ignore_percent)

@@ -282,7 +282,7 @@ def test_no_control_of_the_bar_is_cut_off(running, make_status, settle, size, th
         assert wanted + 4 <= room, button.text()
     for box in (bar.engine, bar.rival):
         wanted = box.fontMetrics().horizontalAdvance(box.currentText())
-        assert wanted + 30 * size[1] / 1080 <= box.width(), box.currentText()
+        assert wanted + 32 * window._scale <= box.width(), box.currentText()
     for label in bar.findChildren(QLabel):
         wanted = label.fontMetrics().horizontalAdvance(label.text())
         assert wanted <= label.width() + 1, label.text()
@@ -415,3 +415,14 @@ def test_separate_levels_are_undone_one_by_one(running, clock):
 
 def _click_tick(box):
     QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_smallest_window_holds_all_controls(running, settle, mode):
+    window, _ = running
+    window.resize(800, 600)
+    window.set_mode(mode)
+    window.display.link.setChecked(False)
+    settle()
+    for bar in (window.acquisition, window.display, window.status):
+        assert bar.minimumSizeHint().width() <= window.width()
