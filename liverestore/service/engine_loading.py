@@ -24,7 +24,7 @@ OpenRuntime = Callable[[str], InferenceRuntime]
 Frames = tuple[tuple[int, int], str]
 """Shape (Y, X) and dtype of the frames to be restored."""
 
-_NICE = 10
+_NICE = 5
 
 
 @dataclass(slots=True)
