@@ -273,8 +273,17 @@ class PlanSlots:
     def share(self, name: str, values: NDArray[np.float32]) -> None:
         """Set an input that stays from frame to frame; frames under way are finished first."""
         self._cuda.enter()
-        self._cuda.synchronise()
+        self._finish()
         self._cuda.copy_now(self._shared[name], values)
+
+    def _finish(self) -> None:
+        """Until all slots are done.
+
+        Not until the whole GPU is: another engine may be captured there as a graph by then,
+        which waiting for everything would break.
+        """
+        for stream in self._streams:
+            self._cuda.finish(stream)
 
     def launch(self, slot: int) -> None:
         """Copy in, compute, copy out, each in its stream behind the one before."""
@@ -303,7 +312,7 @@ class PlanSlots:
         if not self._streams:
             return
         self._cuda.enter()
-        self._cuda.synchronise()
+        self._finish()
         # The graphs hold kernels of the context, the context holds the scratch memory.
         self._cuda.free_handles([], [], self._graphs)
         self._context = None

@@ -179,11 +179,20 @@ class TorchSlots:
 
     def share(self, name: str, values: NDArray[np.float32]) -> None:
         """Set an input that stays from frame to frame."""
-        if self._cuda:
-            self._torch.cuda.synchronize(self._graph.device)
+        self._finish()
         self._shared[name].copy_(self._torch.from_numpy(np.array(values)))
         if self._cuda:
-            self._torch.cuda.synchronize(self._graph.device)
+            self._torch.cuda.current_stream(self._graph.device).synchronize()
+
+    def _finish(self) -> None:
+        """Until all slots are done.
+
+        Not until the whole GPU is: another engine may be captured there as a graph by then,
+        which waiting for everything would break.
+        """
+        if self._cuda:
+            for stream in self._streams:
+                stream.synchronize()
 
     def launch(self, slot: int) -> None:
         """Copy in, compute, copy out; on a GPU each on a stream of its own."""
@@ -223,7 +232,7 @@ class TorchSlots:
     def close(self) -> None:
         """Let go of the buffers; safe to call twice."""
         if self._cuda and self._in:
-            self._torch.cuda.synchronize(self._graph.device)
+            self._finish()
             self._captured = []
         self._in, self._out = [], []
         self._host_in, self._host_out = [], []

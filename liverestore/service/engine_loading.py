@@ -25,6 +25,8 @@ Frames = tuple[tuple[int, int], str]
 """Shape (Y, X) and dtype of the frames to be restored."""
 
 _NICE = 5
+"""Added to the niceness of the loading thread: a third of the processor's time of its peers. More
+would keep a person waiting for the engine where restoring alone fills all cores."""
 
 
 @dataclass(slots=True)
@@ -187,5 +189,6 @@ def _close(runtime: InferenceRuntime) -> None:
 def _lower_priority() -> None:
     """Of this thread, where the system has such a thing and lets us."""
     if sys.platform == "linux":
+        me = threading.get_native_id()
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+            os.setpriority(os.PRIO_PROCESS, me, os.getpriority(os.PRIO_PROCESS, me) + _NICE)
