@@ -12,9 +12,6 @@ from liverestore.service.engine_loading import Frames, Loader, Loading, OpenRunt
 
 __all__ = ["Lineup", "Serving"]
 
-_SIZES_KEPT = 3
-"""Frame sizes that every runtime holds ready (see `openvino`, `device_slots`)."""
-
 
 @dataclass(slots=True)
 class Serving:
@@ -22,8 +19,8 @@ class Serving:
 
     name: str
     runtime: InferenceRuntime
-    warm: list[Frames]
-    """Frame sizes it is ready for."""
+    frames: Frames | None
+    """What it is ready for."""
     _words: str
     _told_of: tuple[str, str | None]
 
@@ -82,26 +79,23 @@ class Lineup:
         places = [channel] if channel is not None else [None, *self._engines, *self._asked]
         for place in places:
             self._asked[place] = name
-        self.settle()
+        self._take_over()
 
     def ask_rival(self, name: str | None) -> None:
         """Restore each frame with engine `name` as well; None: no longer, at once."""
         if name is None:
             self._rival = None
         self._asked_rival = name
-        self.settle()
+        self._take_over()
 
     def settle(self) -> None:
-        """Between two frames: take over what is ready, and let go of what serves no longer."""
+        """Between two frames: take over what is ready, and let go of what serves no longer.
+
+        Only here, so that two engines that change places are not loaded again.
+        """
         while (done := self._loader.take(self._frames)) is not None:
             self._received(done)
-        for place, name in list(self._asked.items()):
-            if name in self._ready:
-                self._engines[place] = self._asked.pop(place)
-        if self._asked_rival in self._ready:
-            self._rival, self._asked_rival = self._asked_rival, None
-        self._forget_the_same()
-        self._loader.want([n for n in self._wanted() if n not in self._ready], self._frames)
+        self._take_over()
         needed = {*self._engines.values(), *self._wanted(), self._rival}
         for name in [name for name in self._ready if name not in needed]:
             self._loader.retire(self._ready.pop(name).runtime)
@@ -123,9 +117,9 @@ class Lineup:
         Raises `LiverestoreError`.
         """
         self._frames = frames
-        if frames not in serving.warm:
+        if frames != serving.frames:
             serving.runtime.warm_up(*frames)
-            serving.warm = [*serving.warm, frames][-_SIZES_KEPT:]
+            serving.frames = frames
             self._loader.started(serving.runtime)
 
     @property
@@ -150,6 +144,16 @@ class Lineup:
 
     # -- within -----------------------------------------------------------------------
 
+    def _take_over(self) -> None:
+        """Let what is ready serve where it was asked for, and load the rest."""
+        for place, name in list(self._asked.items()):
+            if name in self._ready:
+                self._engines[place] = self._asked.pop(place)
+        if self._asked_rival in self._ready:
+            self._rival, self._asked_rival = self._asked_rival, None
+        self._forget_the_same()
+        self._loader.want([n for n in self._wanted() if n not in self._ready], self._frames)
+
     def _wait_for(self, name: str) -> None:
         if name not in self._ready:
             self._keep(self._loader.load(name, self._frames))
@@ -165,9 +169,9 @@ class Lineup:
         if done.name in self._ready:  # waited for meanwhile
             self._loader.retire(done.runtime)
             return
-        warm = [] if done.warm_for is None else [done.warm_for]
-        state = _state(done.runtime)
-        self._ready[done.name] = Serving(done.name, done.runtime, warm, done.words, state)
+        self._ready[done.name] = Serving(
+            done.name, done.runtime, done.warm_for, done.words, _state(done.runtime)
+        )
 
     def _received(self, done: Loading) -> None:
         if done.error is None:

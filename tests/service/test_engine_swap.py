@@ -335,6 +335,17 @@ def test_a_rival_restores_the_same_frame_and_is_not_kept_in_the_file(bench):
     assert len(run.shop.all("2")) == 1
 
 
+def test_two_engines_that_change_places_are_not_loaded_again(bench):
+    run = bench()
+    run.loop.use("1")
+    run.loop.lineup.use_rival("2")
+    assert run.restore() == (1, 2)
+    for word in (SetEngine(name="2"), SetRival(name="1")):
+        _obey(run.loop, word)
+    assert run.restore() == (2, 1)
+    assert len(run.shop.opened) == 2
+
+
 def test_the_failure_of_a_rival_never_harms_the_first(bench):
     run = bench()
     run.loop.use("1")
