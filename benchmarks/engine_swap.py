@@ -47,6 +47,7 @@ from liverestore.service.capture import capture_process
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.engine import engine_process, open_live
 from liverestore.service.plan import RunEndpoints, RunPlan
+from liverestore.service.spawn import Target
 from liverestore.service.supervisor import Supervisor
 from liverestore.status import SetEngine, Stop
 from liverestore.transport.control import ControlLink
@@ -265,7 +266,11 @@ def run(
             restored_path=folder / "restored.ome.zarr",
         )
         view = partial(swapping_view, order=order[1:], between_s=between_s, log=log)
-        targets = {"engine": engine_process, "capture": capture_process, "view": view}
+        targets: dict[str, Target] = {
+            "engine": engine_process,
+            "capture": capture_process,
+            "view": view,
+        }
         result = Supervisor(plan, targets, engine_patience_s=30).run()
     if result.failure is not None or not log.exists():
         sys.exit(result.failure or "the swapping process never finished")
