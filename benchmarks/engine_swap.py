@@ -57,6 +57,7 @@ from liverestore.wire import End
 
 ENGINES = ("denoise-live", "mean5", "median5", "confocal")
 TARGET_PERIODS = 2.0
+KINDS = ("change", "loading", "rest")
 _PATIENCE_S = 60.0
 _QUIET_RESULTS = 3
 """Between two swaps, so that slow engines too are seen while nothing loads."""
@@ -217,7 +218,7 @@ def pauses(
         for name in {made.engine for _, made in kept}
     }
     table: dict[str, Any] = {}
-    for kind in ("change", "loading", "rest"):
+    for kind in KINDS:
         rows = [
             (
                 (after.finished_ns - before.finished_ns) / 1e6,
@@ -250,6 +251,30 @@ def _summary(rows: Sequence[tuple[float, float, float, str]]) -> dict[str, Any]:
         "longest_idle_ms": round(idle[-1][1], 1),
         "longest_idle_at": idle[-1][2],
     }
+
+
+def idlest(kept: Sequence[Kept], swaps: Sequence[Any]) -> list[dict[str, Any]]:
+    """The ten pauses in which nothing was restored for longest, and where in a swap they lie."""
+    found = sorted(
+        ((b.started_ns - a.finished_ns, a, b) for (_, a), (_, b) in itertools.pairwise(kept)),
+        key=lambda gap: -gap[0],
+    )
+    told = []
+    for idle, before, after in found[:10]:
+        swap = next(
+            (s for s in swaps if s["asked_ns"] < after.finished_ns
+             and before.finished_ns < s["arrived_ns"]),
+            None,
+        )  # fmt: skip
+        told.append(
+            {
+                "idle_ms": round(idle / 1e6, 1),
+                "engine": after.engine,
+                "loading": swap and swap["engine"],
+                "s_after_asked": swap and round((before.finished_ns - swap["asked_ns"]) / 1e9, 3),
+            }
+        )
+    return told
 
 
 def run(
@@ -315,6 +340,7 @@ def measure(rig: RigConfig, folder: Path, order: Sequence[str], between_s: float
         "engine_period_ms": period,
         "asked_to_result_s": {"median": round(took[len(took) // 2], 2), "max": round(took[-1], 2)},
         "pauses": table,
+        "idlest": idlest(kept, swaps),
         "longest_pause_periods": longest,
         "longest_pause_at_swaps_periods": at_swaps,
     }

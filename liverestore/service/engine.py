@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,12 +24,16 @@ from liverestore.transport.outlet import Outlet
 __all__ = ["CameraKnowledge", "EngineLoop", "engine_process", "open_live"]
 
 _REPORT_EVERY_S = 0.2
+_SWITCH_INTERVAL_S = 0.0005
 
 
 def engine_process(plan: RunPlan) -> None:
     """Entry point of the process; ends with an exit code."""
 
     def body(link: ControlLink, stop: threading.Event) -> None:
+        # Restoring takes the interpreter's lock some twenty times a frame; while a thread that
+        # loads an engine imports modules, each time would take the usual 5 ms.
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         _serve(plan, link, stop)
 
     run_child("engine", plan.endpoints.control, body)
