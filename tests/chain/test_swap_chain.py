@@ -17,14 +17,15 @@ from liverestore.rig import load_rig
 from liverestore.rig_camera import camera_of
 from liverestore.runtime.table import open_runtime
 from liverestore.service.camera_knowledge import CameraKnowledge
-from liverestore.service.capture import CaptureLoop
+from liverestore.service.capture_loop import CaptureLoop
 from liverestore.service.engine_loop import EngineLoop
+from liverestore.service.recorder import Recorder
+from liverestore.service.restored_files import RestoredFiles
 from liverestore.transport.endpoint import PrivateEndpoints
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
 from liverestore.wire import End
-from liverestore.writer.ome import OmeSink
-from liverestore.writer.queue import QueuedSink
+from liverestore.writer.names import free_pair
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "engine_swap.py"
 ORDER = ["mean5", "denoise-live", "median5", "mean5", "denoise-live"]
@@ -64,12 +65,13 @@ class Chain:
             raw, restored = endpoint("raw"), endpoint("restored")
             outlets = Outlet(raw, roles=("engine",)), Outlet(restored, roles=("view",))
             inlet, view = Inlet(raw.for_client(), "engine"), Inlet(restored.for_client(), "view")
-            kept = QueuedSink(OmeSink(self.restored))
-            capture = CaptureLoop(
-                SimulatedSource(self.rig), outlets[0], sink=QueuedSink(OmeSink(self.raw))
+            files = RestoredFiles(self.restored)
+            recorder = Recorder(
+                lambda: free_pair(self.raw.parent, "ome-zarr"), planned=(self.raw, None)
             )
+            capture = CaptureLoop(SimulatedSource(self.rig), outlets[0], recorder=recorder)
             camera = CameraKnowledge(self.rig.camera)
-            loop = EngineLoop(inlet, outlets[1], camera, open_engine, sink=kept)
+            loop = EngineLoop(inlet, outlets[1], camera, open_engine, files=files)
             loop.use(engine)
 
             def serve():
@@ -91,7 +93,7 @@ class Chain:
             outlets[0].finish("over", timeout_s=20.0)
             for thread in threads:
                 thread.join()
-            kept.close()
+            files.close()
             loop.close()
             for end in (inlet, view, *outlets):
                 end.close()
