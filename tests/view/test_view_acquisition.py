@@ -282,7 +282,7 @@ def test_no_control_of_the_bar_is_cut_off(running, make_status, settle, size, th
         assert wanted + 4 <= room, button.text()
     for box in (bar.engine, bar.rival):
         wanted = box.fontMetrics().horizontalAdvance(box.currentText())
-        assert wanted + 32 * window._scale <= box.width(), box.currentText()
+        assert wanted + 32 * window.look.scale <= box.width(), box.currentText()
     for label in bar.findChildren(QLabel):
         wanted = label.fontMetrics().horizontalAdvance(label.text())
         assert wanted <= label.width() + 1, label.text()
