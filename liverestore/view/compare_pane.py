@@ -247,8 +247,6 @@ class ComparePane(ImagePane):
             item.clip = (left, right)
             if part is None or pixels is None:
                 item.clear()
-                if item is self.image.item:
-                    self.image.saturation.clear()
                 continue
             self._hand_over(item, pixels[part.rows, part.columns], part, levels)
 

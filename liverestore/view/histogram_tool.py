@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from liverestore.frame import Frame
 from liverestore.view.histogram import HistogramMeter
@@ -61,6 +61,7 @@ class HistogramTool(QWidget):
             head.setText(text)
             head.setProperty("role", "name")
             self._numbers.addWidget(head, 0, column)
+        self._names: dict[Side, QLabel] = {}
         self.numbers = {side: self._row(side, i + 1) for i, side in enumerate(Side)}
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -117,9 +118,11 @@ class HistogramTool(QWidget):
 
     def _row(self, side: Side, row: int) -> tuple[ElidedLabel, ...]:
         # They give way: numbers that grow must not widen the drawer.
-        labels = tuple(ElidedLabel(self) for _ in _HEADS)
-        labels[0].setText(side.value)
-        for column, label in enumerate(labels):
+        name = QLabel(side.value, self)
+        labels = tuple(ElidedLabel(self) for _ in _HEADS[1:])
+        self._names[side] = name
+        self._numbers.addWidget(name, row, 0)
+        for column, label in enumerate(labels, 1):
             self._numbers.addWidget(label, row, column)
             self._numbers.setColumnStretch(column, 1)
         return labels
@@ -136,7 +139,7 @@ class HistogramTool(QWidget):
             (Side.RAW, picture.raw if picture else None),
             (Side.RESTORED, picture.restored if picture else None),
         ):
-            for label, text in zip(self.numbers[side][1:], _row_texts(curve), strict=True):
+            for label, text in zip(self.numbers[side], _row_texts(curve), strict=True):
                 label.setText(text)
         every = picture.every if picture else 1
         nth = {1: "", 2: "2nd ", 3: "3rd "}.get(every, f"{every}th ")
@@ -166,7 +169,7 @@ class HistogramTool(QWidget):
         self._coloured_for = theme
         colours = plot_colours(theme)
         for side, colour in ((Side.RAW, colours.raw), (Side.RESTORED, colours.restored)):
-            self.numbers[side][0].setStyleSheet(f"color: {colour}; font-weight: 600")
+            self._names[side].setStyleSheet(f"color: {colour}; font-weight: 600")
 
     def _hover(self, counts: float | None) -> None:
         self._hovered = counts

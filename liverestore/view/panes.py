@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QCursor, QImage, QMouseEvent, QPainter
@@ -12,12 +13,11 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 
 from liverestore.view.geometry import visible_part
 from liverestore.view.overlay import Overlay, draw_overlay
-from liverestore.view.saturation_marks import MARK_COLOURS, mark_indices
+from liverestore.view.saturation_marks import mark_indices, paint_marks
 from liverestore.view.theme import COLOURS
 from liverestore.view.widgets import ElidedLabel
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from liverestore.frame import Frame
@@ -44,6 +44,8 @@ class PaintedImage(pg.ImageItem):  # type: ignore[misc]
     qimage: QImage | None
     clip: tuple[float, float] | None = None
     """Columns (first, last), in image pixels, outside of which nothing is painted."""
+    marks: NDArray[np.uint8] | None = None
+    """(Y, X) as the image: what `saturation_marks` colours in the picture, not in the data."""
 
     def paint(self, painter: QPainter, *args: object) -> None:
         """Paint what `clip` leaves."""
@@ -58,6 +60,9 @@ class PaintedImage(pg.ImageItem):  # type: ignore[misc]
         super().render()
         if self.qimage is not None:
             self.qimage = self.qimage.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+        if self.qimage is not None and self.marks is not None:
+            rows = np.frombuffer(self.qimage.bits(), np.uint32).reshape(self.qimage.height(), -1)
+            paint_marks(rows[:, : self.qimage.width()], self.marks)
 
 
 class ImageView(pg.GraphicsView):  # type: ignore[misc]
@@ -76,9 +81,6 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self.setCentralItem(self.box)
         self.item = PaintedImage(axisOrder="row-major")
         self.box.addItem(self.item)
-        self.saturation = PaintedImage(axisOrder="row-major")
-        self.saturation.setZValue(10)
-        self.box.addItem(self.saturation)
         self.overlay = Overlay()
         self.marks: Marks | None = None
         """Shapes over the image that the mouse can take hold of."""
@@ -278,7 +280,6 @@ class ImagePane(QFrame):
             part = visible_part((height, width), self.image.view(), self.image.screen_px())
         if part is None or self._pixels is None:
             self.image.item.clear()
-            self.image.saturation.clear()
             return
         self._paint_part(self._pixels, part)
 
@@ -294,6 +295,8 @@ class ImagePane(QFrame):
         lut: NDArray[np.uint8] | None = None,
     ) -> None:
         """Let `item` paint `samples`, which stand for `part`."""
+        marked = self._marked if item is self.image.item else None
+        item.marks = None if marked is None else mark_indices(marked, part)
         item.setImage(
             samples,
             levels=self._levels if levels is None else levels,
@@ -301,17 +304,6 @@ class ImagePane(QFrame):
             autoLevels=False,
         )
         item.setRect(*part.rect)
-        if item is self.image.item:
-            self._hand_over_saturation(part)
-
-    def _hand_over_saturation(self, part: VisiblePart) -> None:
-        marks = None if self._marked is None else mark_indices(self._marked, part)
-        if marks is None:
-            self.image.saturation.clear()
-            return
-        self.image.saturation.clip = self.image.item.clip
-        self.image.saturation.setImage(marks, levels=(0, 255), lut=MARK_COLOURS, autoLevels=False)
-        self.image.saturation.setRect(*part.rect)
 
     def set_marker(self, at: tuple[float, float] | None) -> None:
         """Mark (x, y) in image pixels: where the cursor is in the other pane."""

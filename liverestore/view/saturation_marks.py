@@ -1,7 +1,8 @@
-"""Where the raw frame is saturated or zero, as marks to lie over its image; no Qt."""
+"""Where the raw frame is saturated or zero, as marks on the picture of it; no Qt."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,20 +10,19 @@ import numpy as np
 from liverestore.view.levels import saturation_level
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from liverestore.frame import Frame
     from liverestore.view.geometry import VisiblePart
 
-__all__ = ["MARK_COLOURS", "mark_indices", "marks_text"]
+__all__ = ["MARK_COLOURS", "mark_indices", "marks_text", "paint_marks"]
 
 _SATURATED, _ZERO = 1, 2
 
-MARK_COLOURS: NDArray[np.uint8] = np.zeros((256, 4), np.uint8)
-"""(256, 4) RGBA by the index that `mark_indices` gives: nothing, red, blue."""
-MARK_COLOURS[_SATURATED] = (255, 0, 0, 255)
-MARK_COLOURS[_ZERO] = (0, 80, 255, 255)
-MARK_COLOURS.setflags(write=False)
+MARK_COLOURS: Mapping[int, int] = MappingProxyType({_SATURATED: 0xFFFF0000, _ZERO: 0xFF0050FF})
+"""0xAARRGGBB by the index that `mark_indices` gives: red and blue."""
 
 
 def mark_indices(raw: Frame, part: VisiblePart) -> NDArray[np.uint8] | None:
@@ -48,6 +48,12 @@ def mark_indices(raw: Frame, part: VisiblePart) -> NDArray[np.uint8] | None:
     if saturated is not None:
         marks[saturated] = _SATURATED
     return marks
+
+
+def paint_marks(argb: NDArray[np.uint32], marks: NDArray[np.uint8]) -> None:
+    """Colour the marked pixels of `argb` (Y, X), a picture made for the screen, in place."""
+    for index, colour in MARK_COLOURS.items():
+        np.copyto(argb, np.uint32(colour), where=marks == index)
 
 
 def marks_text(raw: Frame) -> str:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from liverestore.errors import LiverestoreError
 from liverestore.view.acquisition_bar import AcquisitionBar
 from liverestore.view.compare import Mode
+from liverestore.view.contrast import Contrast
 from liverestore.view.deck import ImageDeck
 from liverestore.view.display import DisplayState
 from liverestore.view.display_bar import DisplayBar
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from liverestore.rig import CameraConfig
     from liverestore.status import Command, RunStatus
     from liverestore.view.feed import ViewFeed
-    from liverestore.view.level_keeper import LevelKeeper, LevelSettings, Side
+    from liverestore.view.level_keeper import LevelKeeper
 
 __all__ = ["LiveWindow"]
 
@@ -101,6 +102,9 @@ class LiveWindow(QWidget):
         self.status = StatusBar(self)
         self.toast = Toast(self.deck, self)
         self.undo = UndoKeeper(self.acquisition, lambda: self._clock_ns() / 1e9)
+        self.contrast = Contrast(
+            self._presenter, self.display, self.histogram, self.undo, self.tick
+        )
         self.snapshots = SnapshotTaker(
             self.deck, folder=snapshot_folder, say=self._say, warn=self._warn
         )
@@ -190,18 +194,11 @@ class LiveWindow(QWidget):
         self.display.compare.show_unit(in_counts=self.deck.compare_pane.in_counts)
         self.acquisition.show_run(state.run_text, state.run_tone)
         self.notices.show_notices(state.notices)
-        if before is None or state.cells is not before.cells:
+        numbers = before is None or state.cells is not before.cells
+        if numbers:
             self.status.show_cells(state.cells)
             self.look.recheck()
-            self._show_levels(state)
-        levels = self._presenter.levels
-        self.histogram.show_state(state, None if levels.linked else levels.chosen, now_s)
-
-    def _show_levels(self, state: DisplayState) -> None:
-        levels = self._presenter.levels
-        self.display.show_autostretch(levels.autostretch, levels.ignore_percent)
-        if levels.levels is not None and state.header is not None:
-            self.display.show_levels(levels.levels, whole=state.header.dtype != "float32")
+        self.contrast.show_state(state, now_s, numbers=numbers)
 
     def _own_notices(self) -> tuple[str, ...]:
         keys = self.bindings.notice
@@ -211,47 +208,6 @@ class LiveWindow(QWidget):
         zoom = self.deck.zoom_now()
         if zoom is not None:
             self.display.show_zoom(zoom)
-
-    def _set_levels(self, low: float, high: float) -> None:
-        self._change_levels(lambda: self._presenter.set_levels(low, high), gathers=True)
-
-    def _set_autostretch(self, on: bool, ignore_percent: float) -> None:
-        self._change_levels(lambda: self._presenter.set_autostretch(on, ignore_percent))
-
-    def _set_linked(self, linked: bool) -> None:
-        levels = self._presenter.levels
-        self._change_levels(lambda: setattr(levels, "linked", linked))
-
-    def _change_levels(self, act: Callable[[], object], *, gathers: bool = False) -> None:
-        levels = self._presenter.levels
-
-        def put(settings: LevelSettings) -> None:
-            levels.put(settings)
-            self.display.show_linked(levels.linked, levels.chosen)
-            self._levels_of_another()
-
-        self.undo.watch(
-            "levels",
-            lambda: levels.settings,
-            put,
-            act,
-            words=lambda settings: settings.words,
-            gathers=gathers,
-        )
-        self._levels_of_another()
-
-    def _choose_side(self, side: Side) -> None:
-        self._presenter.levels.chosen = side
-        self._levels_of_another()
-
-    def _levels_of_another(self) -> None:
-        self.tick()
-        if self.state is not None:
-            self._show_levels(self.state)
-
-    def _mark_saturated(self, on: bool) -> None:
-        self._presenter.mark_saturated = on
-        self.tick()
 
     def _set_lut(self, name: str) -> None:
         before, self._presenter.lut = self._presenter.lut, name
@@ -308,13 +264,6 @@ class LiveWindow(QWidget):
         self.status.asked.connect(self._say)
         self.measuring.command.connect(self._send)
         self.display.lut_chosen.connect(self._set_lut)
-        self.display.autostretch_changed.connect(self._set_autostretch)
-        self.display.levels_set.connect(self._set_levels)
-        self.display.linked_changed.connect(self._set_linked)
-        self.display.side_chosen.connect(self._choose_side)
-        self.histogram.levels_dragged.connect(self.display.set_by_hand)
-        self.histogram.autostretch_asked.connect(lambda: self.display.auto.setChecked(True))
-        self.histogram.mark_toggled.connect(self._mark_saturated)
         self.drawer.toggled.connect(self.tick)
         self.display.fit_asked.connect(self.fit)
         self.display.one_to_one_asked.connect(self.one_to_one)

@@ -218,6 +218,32 @@ def test_the_difference_knows_no_levels(running):
     assert pane.note.text() == ""
 
 
+def test_levels_are_undone(running):
+    window, _ = running
+    undo, control = Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier
+    start = _levels(window)
+    window.display.set_by_hand(200, 300)
+    window.display.set_by_hand(200, 350)
+    assert _levels(window) == ((200, 350), (200, 350))
+    _key(window, undo, control)
+    assert _levels(window) == start, "one drag is one change"
+    assert window.display.auto.isChecked()
+    _key(window, undo, control | Qt.KeyboardModifier.ShiftModifier)
+    assert _levels(window) == ((200, 350), (200, 350))
+    assert not window.display.auto.isChecked()
+
+
+def test_unlinking_is_undone(running, clock):
+    window, _ = running
+    start = _levels(window)
+    _shift(window, Qt.Key.Key_L)
+    assert _levels(window) != start
+    _key(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.display.link.isChecked()
+    assert not window.display.side.isVisible()
+    assert _levels(window) == start
+
+
 def test_the_log_switch_lifts_the_rare_counts(histogram):
     window = histogram
     plot = window.histogram.plot
@@ -271,7 +297,7 @@ def test_a_hidden_histogram_does_no_work(running, pair, clock, monkeypatch):
 def test_the_numbers_are_those_of_the_images(histogram, pair):
     window = histogram
     numbers = {
-        side.value: [label.text() for label in labels[1:3]]
+        side.value: [label.text() for label in labels[:2]]
         for side, labels in window.histogram.numbers.items()
     }
     shown = pair()
@@ -372,7 +398,6 @@ def test_marks_go_with_the_frame(saturated, make_frame, clock):
     clean = make_frame(np.full(SHAPE, 300, np.uint16), 1, run_id="next")
     window._feed.offer(ShownPair(clean))
     window.tick()
-    assert window.raw_pane.image.saturation.image is None
     assert _colour_at(window.raw_pane, 110, 70)[0] == pytest.approx(128, abs=1)
 
 

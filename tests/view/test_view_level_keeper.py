@@ -66,3 +66,17 @@ def test_levels_of_a_float_image_keep_their_decimals(keeper):
     pixels = np.linspace(0, 0.5, 100, dtype=np.float32).reshape(10, 10)
     raw, _ = keeper.step(pixels, RESTORED, 0.0)
     assert raw == pytest.approx((0.0, 0.5))
+
+
+def test_settings_are_given_back_whole(keeper):
+    start = keeper.settings
+    keeper.linked = False
+    keeper.chosen = Side.RAW
+    keeper.set_levels(5, 50)
+    separate = keeper.settings
+    assert separate.words == "raw 5 to 50"
+    keeper.put(start)
+    assert keeper.linked
+    assert keeper.autostretch
+    keeper.put(separate)
+    assert keeper.step(RAW, RESTORED, 0.0) == ((5, 50), (400, 599))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from liverestore.view.geometry import visible_part
-from liverestore.view.saturation_marks import MARK_COLOURS, mark_indices, marks_text
+from liverestore.view.saturation_marks import mark_indices, marks_text, paint_marks
 
 
 @pytest.mark.parametrize("screen", [(60.0, 40.0), (30.0, 20.0), (13.0, 9.0)])
@@ -38,8 +38,7 @@ def test_a_float_camera_has_no_highest_count(make_frame):
     assert "no highest count" in marks_text(raw)
 
 
-def test_the_colours_are_red_and_blue_over_nothing():
-    assert MARK_COLOURS[0, 3] == 0
-    assert tuple(MARK_COLOURS[1]) == (255, 0, 0, 255)
-    assert MARK_COLOURS[2, 2] > 200
-    assert not MARK_COLOURS.flags.writeable
+def test_marked_pixels_are_red_and_blue_and_the_others_as_they_were():
+    argb = np.full((1, 3), 0xFF123456, np.uint32)
+    paint_marks(argb, np.array([[0, 1, 2]], np.uint8))
+    assert [hex(v) for v in argb[0]] == ["0xff123456", "0xffff0000", "0xff0050ff"]

@@ -1,0 +1,97 @@
+"""Levels between the controls, the histogram, the presenter and undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liverestore.view.display import DisplayState
+    from liverestore.view.display_bar import DisplayBar
+    from liverestore.view.histogram_tool import HistogramTool
+    from liverestore.view.level_keeper import LevelSettings, Side
+    from liverestore.view.presenter import Presenter
+    from liverestore.view.undo_keeper import UndoKeeper
+
+__all__ = ["Contrast"]
+
+
+class Contrast:
+    """Hands what the user does to the levels on to `presenter`, and shows it in the controls.
+
+    `tick` paints what changed.
+    """
+
+    def __init__(
+        self,
+        presenter: Presenter,
+        display: DisplayBar,
+        histogram: HistogramTool,
+        undo: UndoKeeper,
+        tick: Callable[[], None],
+    ) -> None:
+        self._presenter = presenter
+        self._levels = presenter.levels
+        self._display = display
+        self._histogram = histogram
+        self._undo = undo
+        self._tick = tick
+        self._state: DisplayState | None = None
+        display.autostretch_changed.connect(self._set_autostretch)
+        display.levels_set.connect(self._set_levels)
+        display.linked_changed.connect(self._set_linked)
+        display.side_chosen.connect(self._choose_side)
+        histogram.levels_dragged.connect(display.set_by_hand)
+        histogram.autostretch_asked.connect(lambda: display.auto.setChecked(True))
+        histogram.mark_toggled.connect(self._mark_saturated)
+
+    def show_state(self, state: DisplayState, now_s: float, *, numbers: bool) -> None:
+        """Show the levels and histograms of `state`; `numbers` says whether they are due."""
+        self._state = state
+        if numbers:
+            self._show_levels()
+        edited = None if self._levels.linked else self._levels.chosen
+        self._histogram.show_state(state, edited, now_s)
+
+    def _show_levels(self) -> None:
+        self._display.show_autostretch(self._levels.autostretch, self._levels.ignore_percent)
+        header = None if self._state is None else self._state.header
+        if self._levels.levels is not None and header is not None:
+            self._display.show_levels(self._levels.levels, whole=header.dtype != "float32")
+
+    def _set_levels(self, low: float, high: float) -> None:
+        self._change(lambda: self._levels.set_levels(low, high), gathers=True)
+
+    def _set_autostretch(self, on: bool, ignore_percent: float) -> None:
+        self._change(lambda: self._levels.set_autostretch(on, ignore_percent))
+
+    def _set_linked(self, linked: bool) -> None:
+        self._change(lambda: setattr(self._levels, "linked", linked))
+
+    def _choose_side(self, side: Side) -> None:
+        self._levels.chosen = side
+        self._tick()
+        self._show_levels()
+
+    def _mark_saturated(self, on: bool) -> None:
+        self._presenter.mark_saturated = on
+        self._tick()
+
+    def _change(self, act: Callable[[], object], *, gathers: bool = False) -> None:
+        self._undo.watch(
+            "levels",
+            lambda: self._levels.settings,
+            self._put,
+            act,
+            words=lambda settings: settings.words,
+            gathers=gathers,
+        )
+        self._tick()
+        self._show_levels()
+
+    def _put(self, settings: LevelSettings) -> None:
+        self._levels.put(settings)
+        self._display.show_linked(self._levels.linked, self._levels.chosen)
+        self._tick()
+        self._show_levels()
