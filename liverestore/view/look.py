@@ -31,8 +31,8 @@ class Look:
     """Keeps theme and text size of `window` and of its parts.
 
     `bars` are rows of controls, of which nothing may be cut off; `reading` is what one reads
-    from afar, with the `status` line; `rest` goes with the bars. Large text makes everything
-    as much larger as there is room for, the reading first.
+    from afar, with the `status` line; `rest` goes with the bars. Large text makes each of them
+    as much larger as there is room for.
     """
 
     def __init__(
@@ -51,6 +51,8 @@ class Look:
         self.scale = 1.0
         """Of the controls; 1 is the normal size."""
         self.reading_scale = 1.0
+        """Of the texts around the images, which end in an ellipsis where they must."""
+        self.status_scale = 1.0
 
     @property
     def theme(self) -> str:
@@ -74,12 +76,16 @@ class Look:
         if asked == self._asked:
             return
         self._asked = asked
-        for reading in self._sizes(base):
-            self._set(base, reading)
+        self.reading_scale = next(self._sizes(base))
+        self.scale = base
+        for scale in self._sizes(base):
+            self.status_scale = scale
+            self._resize_parts()
             if self._fits(self._status, _STATUS_SHARE):
                 break
         for scale in self._sizes(base):
-            self._set(scale, self.reading_scale)
+            self.scale = scale
+            self._resize_parts()
             if all(self._fits(bar, _BAR_SHARE) for bar in self._bars):
                 break
 
@@ -87,7 +93,7 @@ class Look:
         """Make large text smaller where a row got more to show than there is room for."""
         base = scale_for(self._window.width(), self._window.height())
         too_wide = self.scale > base and not all(map(self._fits, self._bars))
-        if self.reading_scale > base and not self._fits(self._status, _STATUS_SHARE):
+        if self.status_scale > base and not self._fits(self._status, _STATUS_SHARE):
             too_wide = True
         if too_wide:
             self._asked = None
@@ -105,13 +111,15 @@ class Look:
     def _fits(self, part: _Part, share: float = 1.0) -> bool:
         return part.minimumSizeHint().width() <= share * self._window.width()
 
-    def _set(self, scale: float, reading: float) -> None:
-        self.scale, self.reading_scale = scale, reading
+    def _resize_parts(self) -> None:
         self._dress()
         for part in (*self._bars, *self._rest):
-            part.rescale(scale)
-        for part in (*self._reading, self._status):
-            part.rescale(reading)
+            part.rescale(self.scale)
+        for part in self._reading:
+            part.rescale(self.reading_scale)
+        self._status.rescale(self.status_scale)
 
     def _dress(self) -> None:
-        self._window.setStyleSheet(stylesheet(self.scale, self.theme, self.reading_scale))
+        self._window.setStyleSheet(
+            stylesheet(self.scale, self.theme, self.reading_scale, self.status_scale)
+        )

@@ -66,7 +66,10 @@ def settings_of(window: LiveWindow) -> ViewSettings:
 def bring_back(window: LiveWindow, settings: ViewSettings) -> None:
     """Make `window` what it was when `settings` were taken, as far as it still can be."""
     if settings.place is not None:
-        x, y, width, height = on_a_screen(settings.place, _screens())
+        x, y, width, height = settings.place
+        least = window.minimumSize()
+        place = (x, y, max(width, least.width()), max(height, least.height()))
+        x, y, width, height = on_a_screen(place, _screens())
         window.resize(width, height)
         window.move(x, y)
     if settings.maximised:

@@ -146,25 +146,34 @@ def scale_for(width: int, height: int) -> float:
     return max(1.0, int(wanted * 4.0) / 4.0)
 
 
-LARGER = (1.5, 1.25)
+LARGER = (1.5, 1.25, 1.125)
 """How much larger large text may be, the best first: at 1.5 the numbers can be read from two
-metres (21 px, about 5.5 mm on a common screen, are a quarter of a degree)."""
+metres (21 px, about 5.5 mm on a common screen, are a sixth of a degree)."""
 
 
-def stylesheet(scale: float, theme: str = "dark", reading: float | None = None) -> str:
+def stylesheet(
+    scale: float,
+    theme: str = "dark",
+    reading: float | None = None,
+    status: float | None = None,
+) -> str:
     """Qt style sheet for all widgets of the window at `scale`.
 
-    `reading` is the scale of what is read and not operated (status line, texts around the
-    images, notices); None: the same.
+    `reading` is the scale of what is read and not operated (texts around the images,
+    notices), `status` that of the status line; None: the same.
     """
     c = THEMES[theme]
     read_scale = scale if reading is None else reading
+    status_scale = scale if status is None else status
 
     def px(value: float) -> str:
         return f"{max(1, round(value * scale))}px"
 
     def rx(value: float) -> str:
         return f"{max(1, round(value * read_scale))}px"
+
+    def sx(value: float) -> str:
+        return f"{max(1, round(value * status_scale))}px"
 
     return f"""
     QWidget {{
@@ -215,9 +224,9 @@ def stylesheet(scale: float, theme: str = "dark", reading: float | None = None) 
     #status QLabel {{ background: transparent; }}
     #lookBar {{ background: {c["panel"]}; border-top: 1px solid {c["line"]}; }}
     #lookBar QPushButton {{ padding: 0; min-height: 0; }}
-    #cellName {{ color: {c["muted"]}; font-size: {rx(10)}; }}
-    #cellValue {{ font-size: {rx(14)}; }}
-    #cellAside {{ color: {c["muted"]}; font-size: {rx(11)}; }}
+    #cellName {{ color: {c["muted"]}; font-size: {sx(10)}; }}
+    #cellValue {{ font-size: {sx(14)}; }}
+    #cellAside {{ color: {c["muted"]}; font-size: {sx(11)}; }}
     #cellValue[tone="muted"] {{ color: {c["muted"]}; }}
     #cellValue[tone="warn"] {{ color: {c["warn"]}; }}
     #cellValue[tone="alarm"] {{ color: {c["alarm"]}; font-weight: 700; }}

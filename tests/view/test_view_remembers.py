@@ -107,7 +107,7 @@ def test_a_window_comes_back_as_it_was_left(open_again, settle):
     assert again.acquisition.z_step.currentText() == "2"
     assert again.look.theme == "light"
     assert again.look_bar.large_text.isChecked()
-    assert again.look.reading_scale == window.look.reading_scale
+    assert again.look.status_scale == window.look.status_scale
     assert again.notices.isHidden()
 
 
@@ -148,21 +148,21 @@ def test_a_change_is_on_the_disk_before_the_window_is_closed(open_again, file, c
 
 
 def test_a_window_on_a_screen_that_is_gone_comes_back_onto_one_that_is_there(open_again, file):
-    file.save(ViewSettings(place=(90_000, 90_000, 1200, 700)))
+    file.save(ViewSettings(place=(90_000, 90_000, 1300, 700)))
     window, _ = open_again()
-    assert (window.x(), window.y(), window.width(), window.height()) == (1360, 740, 1200, 700)
+    assert (window.x(), window.y(), window.width(), window.height()) == (1260, 740, 1300, 700)
 
 
 def test_full_screen_and_maximised_keep_the_size_of_the_window(open_again, file, settle):
     window, _ = open_again()
-    window.resize(1160, 660)
+    window.resize(1300, 680)
     settle()
     window.showMaximized()
     settle()
     window.close()
     settings = file.load()[0]
     assert settings.maximised
-    assert settings.place[2:] == (1160, 660)
+    assert settings.place[2:] == (1300, 680)
     again, _ = open_again()
     assert again.isMaximized()
 
