@@ -88,6 +88,8 @@ class SetExposure(_Word, frozen=True, kw_only=True):
     """Change the camera's exposure from the next frame it can."""
 
     exposure_ms: Annotated[float, Meta(gt=0, le=600_000)]
+    channel: str | None = None
+    """The channel that it is for; None: all."""
 
 
 class SetZ(_Word, frozen=True, kw_only=True):

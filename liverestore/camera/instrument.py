@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from liverestore.errors import UserError
 from liverestore.noise_table import NoiseTable
 from liverestore.rig import RigConfig
-from liverestore.rig_channels import takes_turns
 from liverestore.rig_optics import optics_of
-from liverestore.specimen import Specimen
+from liverestore.specimen import STAINS, Specimen
 
 __all__ = ["EXPOSURES_MS", "Z_RANGE_UM", "Exposure", "SimulatedMicroscope"]
 
@@ -70,14 +69,15 @@ class SimulatedMicroscope:
             )
         self.rig = rig
         self._config = rig.specimen
-        self._specimens = {"all": Specimen(rig.specimen, optics_of(rig))}
-        if takes_turns(rig.channels):
-            # Made now: a camera must not wait for it in the middle of a sequence.
-            self._specimens = {
-                channel.preset: Specimen(rig.specimen, optics_of(rig, channel), channel.preset)
-                for channel in rig.channels
-                if channel.preset is not None
-            }
+        # All made now: a camera must not wait for one in the middle of a sequence. A preset
+        # that is no stain is left to the core, which says what presets there are.
+        wanted = [channel for channel in rig.channels if channel.preset in STAINS]
+        self._specimens = {
+            str(channel.preset): Specimen(
+                rig.specimen, optics_of(rig, channel), str(channel.preset)
+            )
+            for channel in wanted
+        } or {"all": Specimen(rig.specimen, optics_of(rig))}
         self._noise: dict[float, NoiseTable] = {}
         self._lock = threading.Lock()
         self._settings = [

@@ -16,13 +16,15 @@ from typing import Any
 
 import pymmcore
 
-from liverestore.camera.mm_core import grey_bytes, load_core, release_core
+from liverestore.camera.mm_channels import check_presets, set_preset
+from liverestore.camera.mm_core import grey_bytes, load_core, reason_of, release_core, set_exposure
 from liverestore.camera.mm_image import RunOfImages
 from liverestore.camera.roi import Roi, set_core_roi
 from liverestore.camera.source import SourceInfo
 from liverestore.errors import Failure, UserError
 from liverestore.frame import Frame
 from liverestore.rig import RigConfig
+from liverestore.rig_channels import ChannelConfig
 
 __all__ = ["MicroManagerSource"]
 
@@ -59,6 +61,8 @@ class MicroManagerSource:
         self._images = RunOfImages("", None)
         self._last_alive_s = 0.0
         self._begun = False
+        self._asked_ms: float | None = None
+        """The exposure that the camera took last, as it was asked for."""
 
     def start(self) -> SourceInfo:
         """Load the configuration; the camera's sequence starts with `next_frame`.
@@ -94,6 +98,7 @@ class MicroManagerSource:
                 f"configuration does not load; loaded are {', '.join(core.get_loaded_devices())}"
             )
         depth = grey_bytes(core, self._camera)
+        check_presets(core, self._rig)
         if self._rig.camera.exposure_ms is not None:
             self._set_exposure(self._rig.camera.exposure_ms)
         # Asked once: on a real turret each question goes to the hardware.
@@ -102,6 +107,8 @@ class MicroManagerSource:
         images.exposure_ms = float(core.get_exposure())
         images.z_um = float(core.get_position(self._focus)) if self._focus else None
         self._waiting.clear()
+        if self._rig.channels:
+            self._select(core, self._rig.channels[0])
         return SourceInfo(
             name=self._camera,
             shape=(int(core.get_image_height()), int(core.get_image_width())),
@@ -121,21 +128,9 @@ class MicroManagerSource:
         return float(self._core.get_pixel_size_um()) or None
 
     def _set_exposure(self, exposure_ms: float) -> None:
-        try:
-            self._core.set_exposure(exposure_ms)
-            taken = float(self._core.get_exposure())
-        except RuntimeError as error:
-            raise UserError(
-                f"camera {self._camera}: refuses an exposure of {exposure_ms:g} ms "
-                f"({_reason(error)}); choose one that the camera allows"
-            ) from None
-        # Rounding to line times is usual; a camera that keeps its own value out of range
-        # does not say so.
-        if abs(taken - exposure_ms) > 0.1 * exposure_ms:
-            raise UserError(
-                f"camera {self._camera}: got an exposure of {exposure_ms:g} ms and stays at "
-                f"{taken:g} ms; choose one that the camera allows"
-            )
+        self._asked_ms = None
+        self._images.exposure_ms = set_exposure(self._core, self._camera, exposure_ms)
+        self._asked_ms = exposure_ms
 
     def _begin_sequence(self) -> None:
         core = self._core
@@ -145,7 +140,7 @@ class MicroManagerSource:
             core.start_continuous_sequence_acquisition(0)
         except RuntimeError as error:
             raise Failure(
-                f"camera {self._camera}: did not start ({_reason(error)}); check that no other "
+                f"camera {self._camera}: did not start ({reason_of(error)}); check that no other "
                 "program uses it"
             ) from None
         self._begun = True
@@ -187,7 +182,7 @@ class MicroManagerSource:
             waiting = self._core.get_remaining_image_count()
         except RuntimeError as error:
             raise Failure(
-                f"camera {self._camera}: cannot be asked any more ({_reason(error)}); check its "
+                f"camera {self._camera}: cannot be asked any more ({reason_of(error)}); check its "
                 "cable and power and start again"
             ) from None
         if not running and not waiting:
@@ -234,7 +229,6 @@ class MicroManagerSource:
         self._interrupt("the exposure is left as it was")
         try:
             self._set_exposure(exposure_ms)
-            self._images.exposure_ms = float(self._core.get_exposure())
         finally:
             if self._begun:
                 self._begin_sequence()
@@ -245,7 +239,7 @@ class MicroManagerSource:
             self._core.stop_sequence_acquisition()
         except RuntimeError as error:
             raise UserError(
-                f"camera {self._camera}: does not stop its sequence ({_reason(error)}); {remains}"
+                f"camera {self._camera}: does not stop its sequence ({reason_of(error)}); {remains}"
             ) from None
         while self._take():
             pass
@@ -276,8 +270,8 @@ class MicroManagerSource:
                 tags = self._snap_tags(core)
             except RuntimeError as error:
                 raise Failure(
-                    f"camera {self._camera}: did not snap ({_reason(error)}); check that no other "
-                    "program uses it"
+                    f"camera {self._camera}: did not snap ({reason_of(error)}); check that no "
+                    "other program uses it"
                 ) from None
             self._note_bit_depth()
             return self._images.frame(pixels, tags)
@@ -290,6 +284,25 @@ class MicroManagerSource:
         if core.has_property(self._camera, "Binning"):
             tags["Binning"] = str(core.get_property(self._camera, "Binning"))
         return tags
+
+    def select(self, channel: ChannelConfig) -> None:
+        """Set the light path and the exposure of `channel`, and wait for them.
+
+        Raises `UserError` while a sequence runs and for an exposure that the camera refuses,
+        `Failure` where a device does not obey.
+        """
+        with self._lock:
+            core = self._require_core()
+            if self._begun:
+                raise UserError(f"camera {self._camera}: is live; pause it to change the channel")
+            self._select(core, channel)
+
+    def _select(self, core: Any, channel: ChannelConfig) -> None:
+        set_preset(core, channel)
+        # Setting what is set already costs a round trip to the camera for every frame.
+        if channel.exposure_ms is not None and channel.exposure_ms != self._asked_ms:
+            self._set_exposure(channel.exposure_ms)
+        self._images.channel = channel
 
     def set_roi(self, roi: Roi | None) -> None:
         """Read out another part of the chip; see `FrameSource.set_roi` and `set_core_roi`."""
@@ -316,8 +329,8 @@ class MicroManagerSource:
             reached = float(core.get_position(self._focus))
         except RuntimeError as error:
             raise UserError(
-                f"focus drive {self._focus}: does not go to {z_um:g} um ({_reason(error)}); choose "
-                "a position in its range"
+                f"focus drive {self._focus}: does not go to {z_um:g} um ({reason_of(error)}); "
+                "choose a position in its range"
             ) from None
         with self._lock:
             while self._core is not None and self._take():
@@ -332,8 +345,3 @@ class MicroManagerSource:
         if core is not None:
             atexit.unregister(self.stop)
             self._release(core)
-
-
-def _reason(error: RuntimeError) -> str:
-    """The core's own words, on one line."""
-    return " ".join(str(error).split()) or "no reason given"

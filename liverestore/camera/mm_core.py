@@ -14,7 +14,15 @@ from pycromanager import Core
 from liverestore.errors import Failure, UserError
 from liverestore.rig import RigConfig
 
-__all__ = ["device_interface", "grey_bytes", "load_core", "release_core", "set_properties"]
+__all__ = [
+    "device_interface",
+    "grey_bytes",
+    "load_core",
+    "reason_of",
+    "release_core",
+    "set_exposure",
+    "set_properties",
+]
 
 
 def device_interface() -> str:
@@ -118,3 +126,31 @@ def release_core(core: Any) -> None:
     if core.is_sequence_running():
         core.stop_sequence_acquisition()
     core.unload_all_devices()
+
+
+def set_exposure(core: Any, camera: str, exposure_ms: float) -> float:
+    """Set the exposure of the core's camera, named `camera` in messages; what it took, in ms.
+
+    Raises `UserError` where the camera refuses it or keeps another.
+    """
+    try:
+        core.set_exposure(exposure_ms)
+        taken = float(core.get_exposure())
+    except RuntimeError as error:
+        raise UserError(
+            f"camera {camera}: refuses an exposure of {exposure_ms:g} ms ({reason_of(error)}); "
+            "choose one that the camera allows"
+        ) from None
+    # Rounding to line times is usual; a camera that keeps its own value out of range
+    # does not say so.
+    if abs(taken - exposure_ms) > 0.1 * exposure_ms:
+        raise UserError(
+            f"camera {camera}: got an exposure of {exposure_ms:g} ms and stays at {taken:g} ms; "
+            "choose one that the camera allows"
+        )
+    return taken
+
+
+def reason_of(error: RuntimeError) -> str:
+    """The core's own words, on one line."""
+    return " ".join(str(error).split()) or "no reason given"

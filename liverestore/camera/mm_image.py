@@ -10,10 +10,28 @@ from numpy.typing import NDArray
 from liverestore.camera.stamp import capture_moment, new_run_id, waited_s
 from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader, PixelDtype
+from liverestore.rig_channels import ChannelConfig
 
-__all__ = ["RunOfImages"]
+__all__ = ["RunOfImages", "channel_tags"]
 
 _DTYPES: dict[str, PixelDtype] = {"uint8": "uint8", "uint16": "uint16", "float32": "float32"}
+
+
+def channel_tags(channel: ChannelConfig | None) -> dict[str, str]:
+    """What a frame's metadata says of the light path of `channel`, as far as it is known."""
+    if channel is None:
+        return {}
+    known = {
+        "Channel-Group": channel.group,
+        "Channel-Preset": channel.preset,
+        "Emission-nm": channel.wavelength_nm,
+        "Excitation-nm": channel.excitation_nm,
+    }
+    return {
+        name: f"{value:g}" if isinstance(value, float) else value
+        for name, value in known.items()
+        if value is not None
+    }
 
 
 class RunOfImages:
@@ -21,7 +39,7 @@ class RunOfImages:
 
     The core counts anew with every sequence and not at all when it snaps; `begin_sequence`
     says where a count of 0 lies in the run. Set what holds from the next image on:
-    `exposure_ms`, `z_um`, `bit_depth`.
+    `exposure_ms`, `z_um`, `bit_depth`, `channel`.
     """
 
     def __init__(self, camera: str, pixel_size_um: float | None) -> None:
@@ -29,6 +47,8 @@ class RunOfImages:
         self.exposure_ms: float | None = None
         self.z_um: float | None = None
         self.bit_depth: int | None = None
+        self.channel: ChannelConfig | None = None
+        """None: the channel that the core's own tag names, if any."""
         self._pixel_um = pixel_size_um
         self._run_id = new_run_id()
         self._first_number = self._next_number = self._delivered = 0
@@ -74,9 +94,9 @@ class RunOfImages:
             binning=_binning(tags.get("Binning")),
             roi=_roi(tags, width, height),
             bit_depth=self.bit_depth,
-            channel=tags.get("Channel"),
+            channel=self.channel.name if self.channel else tags.get("Channel"),
             lost_before=lost,
-            metadata=tags,
+            metadata=tags | channel_tags(self.channel),
         )
         return Frame(np.ascontiguousarray(pixels), header)
 

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from liverestore.camera.source import FrameSource
 from liverestore.rig import RigConfig
+from liverestore.rig_channels import takes_turns
+
+if TYPE_CHECKING:
+    from liverestore.camera.micromanager import MicroManagerSource
 
 __all__ = ["open_source"]
 
 
 def open_source(rig: RigConfig) -> FrameSource:
-    """The source that `rig.source.kind` names, not started yet."""
+    """The source that `rig.source.kind` names, not started yet.
+
+    With two channels or more it takes a frame of each in turn.
+    """
     if rig.source.kind == "replay":
         from liverestore.camera.replay import ReplaySource
 
         return ReplaySource(rig)
+    source = _core_source(rig)
+    if takes_turns(rig.channels):
+        from liverestore.camera.channel_cycle import ChannelCycle
+
+        return ChannelCycle(source, rig.channels)
+    return source
+
+
+def _core_source(rig: RigConfig) -> MicroManagerSource:
     if rig.source.kind == "simulated":
         from liverestore.camera.simulated_core import SimulatedCoreSource
 

@@ -20,6 +20,7 @@ from liverestore.camera.stamp import capture_moment, new_run_id
 from liverestore.errors import Failure, UserError
 from liverestore.frame import Frame, FrameHeader
 from liverestore.rig import RigConfig
+from liverestore.rig_channels import ChannelConfig
 from liverestore.specimen import pixel_dtype
 
 __all__ = ["Faults", "SimulatedSource"]
@@ -60,6 +61,7 @@ class SimulatedSource:
         self._lost = 0
         self._due_s = 0.0
         self._live = False
+        self._channel: ChannelConfig | None = None
         self._roi: Roi = (0, 0, 0, 0)
         self.exposures = 0
         """Exposures of this run: light that the specimen got, delivered or not."""
@@ -81,6 +83,7 @@ class SimulatedSource:
         self._ready = None
         self._live = False
         self._running = True
+        self._channel = self._rig.channels[0] if self._rig.channels else None
         height, width = self._microscope.shape
         self._roi = (0, 0, width, height)
         return SourceInfo(
@@ -161,6 +164,7 @@ class SimulatedSource:
             binning=1,
             roi=(x, y, width, height),
             bit_depth=self._rig.camera.bit_depth,
+            channel=self._channel.name if self._channel else None,
             lost_before=self._lost,
             metadata={"SpecimenAge-s": f"{taken.time_s:.6f}"},
         )
@@ -193,6 +197,18 @@ class SimulatedSource:
         pixels = self.microscope.counts(self._number)
         self._clock.sleep(self.microscope.exposure(self._number).exposure_ms / 1e3)
         return self._deliver(pixels)
+
+    def select(self, channel: ChannelConfig) -> None:
+        """Light and name the frames as `channel` says, from the next snap on.
+
+        Raises `UserError` while live, for an unknown preset and an exposure out of range.
+        """
+        self._require_running()
+        if self._live:
+            raise UserError("simulated camera: is live; pause it to change the channel")
+        with self._lock:
+            self.microscope.set(self._number, exposure_ms=channel.exposure_ms, stain=channel.preset)
+            self._channel = channel
 
     def set_roi(self, roi: Roi | None) -> None:
         """Read out another part from the next delivered frame on; see `FrameSource`."""

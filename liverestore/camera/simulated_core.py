@@ -21,6 +21,7 @@ from pycromanager import Core
 from pymmcore_plus.experimental.unicore.core._unicore import UniMMCore
 from pymmcore_plus.experimental.unicore.devices._camera import CameraDevice
 from pymmcore_plus.experimental.unicore.devices._stage import StageDevice
+from pymmcore_plus.experimental.unicore.devices._state import StateDevice
 
 from liverestore.camera.instrument import SimulatedMicroscope
 from liverestore.camera.micromanager import MicroManagerSource
@@ -28,11 +29,11 @@ from liverestore.camera.mm_core import release_core
 from liverestore.camera.roi import Roi, check_roi
 from liverestore.errors import Failure, UserError
 from liverestore.rig import RigConfig
-from liverestore.specimen import pixel_dtype
+from liverestore.specimen import STAINS, pixel_dtype
 
 __all__ = ["SimulatedCoreSource"]
 
-CAMERA, FOCUS = "Simulated camera", "Simulated focus"
+CAMERA, FOCUS, FILTERS = "Simulated camera", "Simulated focus", "Simulated filters"
 
 
 class _Timeline:
@@ -137,6 +138,24 @@ class _Focus(StageDevice):
         raise RuntimeError("the simulated focus drive keeps its origin in the plane in focus")
 
 
+class _Filters(StateDevice):
+    """A filter wheel and light source in one: what gives light; arrives at once."""
+
+    def __init__(self, timeline: _Timeline) -> None:
+        self._timeline = timeline
+        self._stains = tuple(STAINS)
+        super().__init__(dict(enumerate(self._stains)))
+
+    def get_state(self) -> int:
+        return self._stains.index(self._timeline.microscope.stain)
+
+    def set_state(self, position: int) -> None:
+        try:
+            self._timeline.microscope.set(self._timeline.next_number, stain=self._stains[position])
+        except UserError as error:
+            raise RuntimeError(str(error)) from error
+
+
 class _PythonCore(UniMMCore):
     """A core whose sequence can be stopped in the middle of an exposure."""
 
@@ -216,7 +235,10 @@ class SimulatedCoreSource(MicroManagerSource):
         core: Any = _SnakeCaseCore()
         core.loadPyDevice(CAMERA, _Camera(timeline, core.stopping))
         core.loadPyDevice(FOCUS, _Focus(timeline))
+        core.loadPyDevice(FILTERS, _Filters(timeline))
         core.initializeAllDevices()
+        for stain in STAINS:
+            core.defineConfig("Channel", stain, FILTERS, "Label", stain)
         core.setCameraDevice(CAMERA)
         core.setFocusDevice(FOCUS)
         core.setCircularBufferMemoryFootprint(rig.source.buffer_size_mb)

@@ -47,13 +47,16 @@ def run_plan(
     Raises `UserError` for an engine that is not installed or cannot run live, before anything
     starts.
     """
-    reason = find_engine(engine).why_not_live()
-    if reason is not None:
-        raise UserError(reason)
+    engines = {channel.name: channel.engine for channel in rig.channels if channel.engine}
+    for name in (engine, *engines.values()):
+        reason = find_engine(name).why_not_live()
+        if reason is not None:
+            raise UserError(reason)
     with PrivateEndpoints() as endpoint:
         plan = RunPlan(
             rig=rig,
             engine=engine,
+            engines=engines,
             endpoints=RunEndpoints(endpoint("control"), endpoint("raw"), endpoint("restored")),
             frames=frames,
             raw_path=save[0] if save else None,

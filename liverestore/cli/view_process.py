@@ -20,6 +20,7 @@ def view_process(plan: RunPlan) -> None:
     def body(link: ControlLink, stop: threading.Event) -> None:
         from liverestore.model_spec import live_engines
         from liverestore.view.app import show_window
+        from liverestore.view.channels import looks_of
         from liverestore.view.live_feed import LiveFeed
 
         feed = LiveFeed(plan.endpoints.raw.for_client(), plan.endpoints.restored.for_client(), link)
@@ -30,6 +31,7 @@ def view_process(plan: RunPlan) -> None:
                 title=_title(plan),
                 engines=live_engines(),
                 camera=plan.rig.camera,
+                channels=looks_of(plan.rig.channels),
                 ended=lambda: stop.is_set() or feed.ended.is_set() or orphaned(),
                 report_rate=feed.report_rate,
             )

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from typing import Literal
 
+from liverestore.camera.channel_cycle import frames_per_snap, set_exposure
 from liverestore.camera.source import FrameSource, SourceInfo
 from liverestore.errors import EndOfStream, Failure, LiverestoreError
 from liverestore.frame import Frame
@@ -85,7 +86,7 @@ class CaptureLoop:
 
     def _configure(self, word: SetExposure | SetZ) -> None:
         if isinstance(word, SetExposure):
-            self.source.configure(exposure_ms=word.exposure_ms)
+            set_exposure(self.source, word.exposure_ms, word.channel)
         else:
             self.source.configure(z_um=word.z_um)
 
@@ -173,7 +174,7 @@ class CaptureLoop:
                     "while recording; switch Live off first"
                 )
             case Snap():
-                return [self.source.snap()]
+                return self._snap()
             case SetLive(on=True):
                 self._live = True
             case SetLive(on=False) if self._live:
@@ -182,6 +183,19 @@ class CaptureLoop:
                 self._rate.pause()
                 return frames
         return []
+
+    def _snap(self) -> list[Frame]:
+        """One frame of each channel; those before a camera that fails are kept."""
+        frames: list[Frame] = []
+        for _ in range(frames_per_snap(self.source)):
+            try:
+                frames.append(self.source.snap())
+            except LiverestoreError as error:
+                if not frames:
+                    raise
+                self.notices.append(str(error))
+                break
+        return frames
 
     def _take(self, frame: Frame) -> None:
         unkept = self._recorder.keep(frame)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from liverestore.rig import CameraConfig
+from liverestore.view.channels import ChannelLook
 from liverestore.view.feed import ViewFeed
 from liverestore.view.memory import Memory
 from liverestore.view.settings import SettingsFile, settings_path, view_folder
@@ -25,6 +26,7 @@ def show_window(
     title: str,
     engines: Sequence[str],
     camera: CameraConfig | None,
+    channels: Sequence[ChannelLook] = (),
     ended: Callable[[], bool],
     report_rate: Callable[[float | None], None],
 ) -> None:
@@ -40,6 +42,7 @@ def show_window(
         title=title,
         engines=engines,
         camera=camera,
+        channels=channels,
         memory=Memory(SettingsFile(settings_path(rig))),
         own_keys=view_folder() / "keys.json",
     )

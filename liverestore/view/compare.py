@@ -35,6 +35,12 @@ COUNTS_CAUTION = (
 )
 
 
+ONE_CHANNEL = (
+    "the difference is measured in the noise of one channel:\n"
+    "click the name of a channel above, or press Ctrl and its number"
+)
+
+
 class Mode(Enum):
     """How the two images are compared; the values are the words on the screen."""
 
@@ -167,6 +173,8 @@ def single_pane(
     left, made = state.left, state.restored
     if left.image is None:
         return left, ""
+    if mode is Mode.DIFFERENCE and state.composite is not None:
+        return PaneState(None, "difference", "", "", waiting=ONE_CHANNEL), ""
     banner = _lines(left.banner, made.banner)
     if mode is Mode.DIFFERENCE:
         cautions = (COUNTS_CAUTION, *made.cautions) if in_counts else made.cautions

@@ -12,9 +12,17 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from liverestore.frame import Frame, Restored
 from liverestore.view.compare import Mode, difference, image_name, noise_of, single_pane
+from liverestore.view.composite import Layers
 from liverestore.view.geometry import VisiblePart, visible_part
 from liverestore.view.luts import DIVERGING
-from liverestore.view.panes import DIMMED_OPACITY, ImagePane, ImageView, PaintedImage
+from liverestore.view.panes import (
+    DIMMED_OPACITY,
+    ImagePane,
+    ImageView,
+    PaintedImage,
+    Picture,
+    pictures,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,6 +159,7 @@ class ComparePane(ImagePane):
         self._limit = 5.0
         self._restored: Restored | None = None
         self._restored_levels: Levels | None = None
+        self._restored_pixels: Picture | None = None
         self._noise: NoiseScale | None = None
         self._noise_alone = True
         self.in_counts = False
@@ -171,6 +180,8 @@ class ComparePane(ImagePane):
         restored = state.restored.image
         made = restored if isinstance(restored, Restored) else None
         difference_mode = comparison.mode is Mode.DIFFERENCE
+        if difference_mode and state.composite is not None:
+            made = None
         if made is not self._restored:
             self._noise = None if made is None else noise_of(made, camera)
         in_counts = difference_mode and made is not None and self._noise is None
@@ -195,35 +206,37 @@ class ComparePane(ImagePane):
             limit = max(1.0, round((state.levels[1] - state.levels[0]) / 2))
         self.scale_bar.setVisible(difference_mode and made is not None)
         self.scale_bar.show_scale(limit, " counts" if in_counts else " \u03c3", state.left.word)
-        shown = (made, comparison.mode, comparison.edge, limit, state.levels)
-        if shown != (
-            self._restored,
-            self._mode,
-            self._edge,
-            self._limit,
-            self._restored_levels,
+        left, result = pictures(state)
+        shown = (comparison.mode, comparison.edge, limit, state.levels)
+        if (
+            made is not self._restored
+            or result is not self._restored_pixels
+            or shown != (self._mode, self._edge, self._limit, self._restored_levels)
         ):
-            self._restored, self._mode, self._edge, self._limit, self._restored_levels = shown
+            self._restored, self._restored_pixels = made, result
+            self._mode, self._edge, self._limit, self._restored_levels = shown
             self._stale = True
         source = state.left.image
-        if comparison.mode is Mode.BLINK and blink_restored and made is not None:
-            source = made
+        if comparison.mode is Mode.BLINK and blink_restored and result is not None:
+            source, left = made, result
         elif difference_mode:
             # Never the newest raw frame: a difference of two moments is not noise.
             source = None if made is None else made.source
             if made is not None and isinstance(state.left.image, Restored):
                 source = made.rival
+            left = None if source is None else source.pixels
         self._noise_alone = not isinstance(source, Restored)
         levels = state.raw_levels if isinstance(source, Frame) else state.levels
         marked = source if state.mark_saturated and isinstance(source, Frame) else None
-        self.show_saturation(None if difference_mode else marked)
-        self.show_image(None if source is None else source.pixels, levels, lut)
+        # In a composite nobody could say whose pixel it is that is marked.
+        self.show_saturation(None if difference_mode or state.composite else marked)
+        self.show_image(left, levels, lut)
 
     def refresh(self) -> None:
         """See `ImagePane.refresh`; of either image only its side of the curtain."""
         if not self._stale:
             return
-        if self._mode is not Mode.CURTAIN or self._restored is None:
+        if self._mode is not Mode.CURTAIN or self._restored_pixels is None:
             self.restored_item.clear()
             self.image.item.clip = None
             super().refresh()
@@ -233,7 +246,7 @@ class ComparePane(ImagePane):
         at = x0 + self._edge * (x1 - x0)
         for item, pixels, levels, (left, right) in (
             (self.image.item, self._pixels, self._levels, (at, x1)),
-            (self.restored_item, self._restored.pixels, self._restored_levels, (x0, at)),
+            (self.restored_item, self._restored_pixels, self._restored_levels, (x0, at)),
         ):
             width, height = self.image.screen_px()
             share = (right - left) / (x1 - x0) if x1 > x0 else 0.0
@@ -250,8 +263,12 @@ class ComparePane(ImagePane):
                 continue
             self._hand_over(item, pixels[part.rows, part.columns], part, levels)
 
-    def _paint_part(self, pixels: NDArray[np.generic], part: VisiblePart) -> None:
-        if self._mode is not Mode.DIFFERENCE or self._restored is None:
+    def _paint_part(self, pixels: Picture, part: VisiblePart) -> None:
+        if (
+            self._mode is not Mode.DIFFERENCE
+            or self._restored is None
+            or isinstance(pixels, Layers)
+        ):
             self._hand_over(self.image.item, pixels[part.rows, part.columns], part)
             return
         restored = self._restored.pixels[part.rows, part.columns]

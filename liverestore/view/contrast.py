@@ -7,32 +7,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from liverestore.view.channel_desk import ChannelDesk
     from liverestore.view.display import DisplayState
     from liverestore.view.display_bar import DisplayBar
     from liverestore.view.histogram_tool import HistogramTool
-    from liverestore.view.level_keeper import LevelSettings, Side
-    from liverestore.view.presenter import Presenter
+    from liverestore.view.level_keeper import LevelKeeper, LevelSettings, Side
     from liverestore.view.undo_keeper import UndoKeeper
 
 __all__ = ["Contrast"]
 
 
 class Contrast:
-    """Hands what the user does to the levels on to `presenter`, and shows it in the controls.
-
-    `tick` paints what changed.
+    """Hands what the user does to the levels on to the presenter of the channel that the
+    controls speak of, and shows it in the controls. `tick` paints what changed.
     """
 
     def __init__(
         self,
-        presenter: Presenter,
+        channels: ChannelDesk,
         display: DisplayBar,
         histogram: HistogramTool,
         undo: UndoKeeper,
         tick: Callable[[], None],
     ) -> None:
-        self._presenter = presenter
-        self._levels = presenter.levels
+        self._channels = channels
         self._display = display
         self._histogram = histogram
         self._undo = undo
@@ -45,6 +43,15 @@ class Contrast:
         histogram.levels_dragged.connect(display.set_by_hand)
         histogram.autostretch_asked.connect(lambda: display.auto.setChecked(True))
         histogram.mark_toggled.connect(self._mark_saturated)
+
+    @property
+    def _levels(self) -> LevelKeeper:
+        return self._channels.chosen.levels
+
+    def show_another(self) -> None:
+        """The controls speak of another channel."""
+        self._tick()
+        self._show_levels()
 
     def show_state(self, state: DisplayState, now_s: float, *, numbers: bool) -> None:
         """Show the levels and histograms of `state`; `numbers` says whether they are due."""
@@ -64,7 +71,11 @@ class Contrast:
         self._change(lambda: self._levels.set_levels(low, high), gathers=True)
 
     def _set_autostretch(self, on: bool, ignore_percent: float) -> None:
-        self._change(lambda: self._levels.set_autostretch(on, ignore_percent))
+        def stretch() -> None:
+            for presenter in self._channels.seen:
+                presenter.set_autostretch(on, ignore_percent)
+
+        self._change(stretch)
 
     def _set_linked(self, linked: bool) -> None:
         self._change(lambda: setattr(self._levels, "linked", linked))
@@ -75,23 +86,24 @@ class Contrast:
         self._show_levels()
 
     def _mark_saturated(self, on: bool) -> None:
-        self._presenter.mark_saturated = on
+        self._channels.chosen.mark_saturated = on
         self._tick()
 
     def _change(self, act: Callable[[], object], *, gathers: bool = False) -> None:
+        # Undone, a change is undone of the channel that it was made of.
+        levels = self._levels
+
+        def put(settings: LevelSettings) -> None:
+            levels.put(settings)
+            self._display.show_linked(levels.linked, levels.chosen)
+            self.show_another()
+
         self._undo.watch(
             "levels",
-            lambda: self._levels.settings,
-            self._put,
+            lambda: levels.settings,
+            put,
             act,
             words=lambda settings: settings.words,
             gathers=gathers,
         )
-        self._tick()
-        self._show_levels()
-
-    def _put(self, settings: LevelSettings) -> None:
-        self._levels.put(settings)
-        self._display.show_linked(self._levels.linked, self._levels.chosen)
-        self._tick()
-        self._show_levels()
+        self.show_another()

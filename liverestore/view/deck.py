@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from liverestore.frame import Frame
 from liverestore.view.compare import Blink, Comparison, Mode
 from liverestore.view.compare_pane import ComparePane
-from liverestore.view.display import both_readouts, readout
+from liverestore.view.display import both_readouts, composite_readout, readout
 from liverestore.view.luts import lut_table
-from liverestore.view.panes import ImagePane
+from liverestore.view.panes import ImagePane, pictures
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -126,15 +126,18 @@ class ImageDeck(QWidget):
                 state, self.comparison, self._camera, lut, blink_restored=blink.restored
             )
         else:
-            for pane, content in (
-                (self.raw_pane, state.left),
-                (self.restored_pane, state.restored),
+            left, restored = pictures(state)
+            for pane, content, picture in (
+                (self.raw_pane, state.left, left),
+                (self.restored_pane, state.restored, restored),
             ):
                 pane.show_state(content, state.pixel_size_um)
                 raw = content.image if isinstance(content.image, Frame) else None
                 levels = state.levels if raw is None else state.raw_levels
-                pane.show_saturation(raw if state.mark_saturated else None)
-                pane.show_image(content.image.pixels if content.image else None, levels, lut)
+                # In a composite nobody could say whose pixel it is that is marked.
+                marked = state.mark_saturated and state.composite is None
+                pane.show_saturation(raw if marked else None)
+                pane.show_image(picture, levels, lut)
         shape = None if state.header is None else state.header.shape
         if shape is not None and shape != self._shape:
             self._shape = shape
@@ -148,6 +151,7 @@ class ImageDeck(QWidget):
             or changed_side
             or state.left.image is not before.left.image
             or state.restored.image is not before.restored.image
+            or state.composite is not before.composite
         ):
             self.show_readout()
 
@@ -213,18 +217,23 @@ class ImageDeck(QWidget):
         at = None if cursor is None else (int(cursor[0] // 1), int(cursor[1] // 1))
         if self.single:
             text = ""
-            if state is not None and at is not None:
+            if state is not None and at is not None and state.composite is not None:
+                words = (state.left.word, state.restored.word)
+                text = composite_readout(state.composite, words, *at, self._camera)
+            elif state is not None and at is not None:
                 text = both_readouts(state.left, state.restored, *at, self._camera)
             if not text and state is not None:
                 text = self._spread_text or state.left.details
             self.compare_pane.show_readout(text)
             return
-        for pane, content in (
-            (self.raw_pane, state.left if state else None),
-            (self.restored_pane, state.restored if state else None),
+        for pane, words, content in (
+            (self.raw_pane, ("raw", ""), state.left if state else None),
+            (self.restored_pane, ("", "restored"), state.restored if state else None),
         ):
             text = ""
-            if content is not None and at is not None:
+            if state is not None and at is not None and state.composite is not None:
+                text = composite_readout(state.composite, words, *at, self._camera)
+            elif content is not None and at is not None:
                 text = readout(content.image, *at, self._camera)
             pane.show_readout(text or (content.details if content is not None else ""))
 

@@ -11,15 +11,20 @@ from liverestore.view.saturation_marks import marks_text
 from liverestore.view.status_cells import Cell, Tone, count_text, duration_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from liverestore.frame import FrameHeader, Restored
     from liverestore.rig import CameraConfig
     from liverestore.status import RunStatus
+    from liverestore.view.composite import Layers
     from liverestore.view.levels import Levels
 
 __all__ = [
+    "Composite",
     "DisplayState",
     "PaneState",
     "both_readouts",
+    "composite_readout",
     "photoelectrons",
     "readout",
     "resolve",
@@ -53,6 +58,18 @@ class PaneState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Composite:
+    """Several channels in one picture, left and restored."""
+
+    left: Layers | None
+    """None where no channel has an image."""
+    restored: Layers | None
+    left_images: Mapping[str, Frame | Restored]
+    """By the names of the channels, in their order."""
+    restored_images: Mapping[str, Frame | Restored]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DisplayState:
     """All that the window paints. The LUT is the same for both panes."""
 
@@ -72,6 +89,10 @@ class DisplayState:
     """Of the raw image where the levels are separate: equal brightness then does not mean
     equal counts."""
     mark_saturated: bool = False
+    channels: int = 1
+    """Of the rig; each gets every so many-th frame number."""
+    composite: Composite | None = None
+    """Painted instead of the images of both panes, which are then those of one channel."""
 
     @property
     def raw_levels(self) -> Levels | None:
@@ -278,3 +299,26 @@ def both_readouts(
         f"{place}{left.word} {first.removeprefix(place)}    "
         f"{restored.word} {second.removeprefix(place)}"
     )
+
+
+def composite_readout(
+    composite: Composite, words: tuple[str, str], x: int, y: int, camera: CameraConfig | None
+) -> str:
+    """Text for the pixel in column `x` and row `y` of every channel; empty outside.
+
+    `words` are what the left and the restored image are called; an image without a word is
+    left out, and beside a single one the name of its channel is enough.
+    """
+    place = f"x {x}  y {y}    "
+    images = (composite.left_images, composite.restored_images)
+    parts = []
+    for name in composite.left_images:
+        values = []
+        for word, of in zip(words, images, strict=True):
+            text = readout(of.get(name), x, y, camera).removeprefix(place) if word else ""
+            if text:
+                label = f"{word} " if all(words) else ""
+                values.append(label + " ".join(text.split()))
+        if values:
+            parts.append(f"{name} " + "  ".join(values))
+    return place + "    ".join(parts) if parts else ""

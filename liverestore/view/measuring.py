@@ -160,7 +160,8 @@ class Measuring(QObject):
         roi, header = self.drawing.roi, raw.header
         if roi is None:
             return
-        self.trace.begin(header.run_id)
+        channels = 1 if self._state is None else self._state.channels
+        self.trace.begin(header.run_id, header.channel, channels)
         chip = place_of(header).on_chip(roi)
         made = restored if _numbers(raw, restored)[1] == header.number else None
         point = self.trace.point(header.number)

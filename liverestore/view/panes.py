@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyqtgraph as pg
@@ -21,17 +21,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from liverestore.frame import Frame
-    from liverestore.view.display import PaneState
+    from liverestore.view.composite import Layers
+    from liverestore.view.display import DisplayState, PaneState
     from liverestore.view.geometry import VisiblePart
     from liverestore.view.levels import Levels
     from liverestore.view.marks import Marks
 
-__all__ = ["DIMMED_OPACITY", "ImagePane", "ImageView", "PaintedImage", "View"]
+__all__ = [
+    "DIMMED_OPACITY",
+    "ImagePane",
+    "ImageView",
+    "PaintedImage",
+    "Picture",
+    "View",
+    "pictures",
+]
+
+Picture: TypeAlias = "NDArray[np.generic] | Layers"
+"""(Y, X) counts, or several channels that become colours where they are painted."""
 
 View = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in image pixels."""
 
 DIMMED_OPACITY = 0.3
+
+
+def pictures(state: DisplayState) -> tuple[Picture | None, Picture | None]:
+    """What is painted of the left and of the restored image of `state`."""
+    if state.composite is not None:
+        return state.composite.left, state.composite.restored
+    left, restored = state.left.image, state.restored.image
+    return left.pixels if left else None, restored.pixels if restored else None
 
 
 class PaintedImage(pg.ImageItem):  # type: ignore[misc]
@@ -57,6 +77,14 @@ class PaintedImage(pg.ImageItem):  # type: ignore[misc]
 
     def render(self) -> None:
         """Convert once per frame instead of at every paint."""
+        if self.image is not None and self.image.dtype == np.uint32 and self.image.size:
+            # Colours already, 0xffRRGGBB each: Qt's own format, which is not copied.
+            height, width = self.image.shape
+            self.qimage = QImage(
+                self.image.data, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied
+            )
+            self._unrenderable = self._renderRequired = False
+            return
         super().render()
         if self.qimage is not None:
             self.qimage = self.qimage.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
@@ -220,7 +248,7 @@ class ImagePane(QFrame):
         self.note.setObjectName("paneNote")
         self._footer.addWidget(self.note)
         self._layout.addLayout(self._footer)
-        self._pixels: NDArray[np.generic] | None = None
+        self._pixels: Picture | None = None
         self._levels: Levels | None = None
         self._lut: NDArray[np.uint8] | None = None
         self._marked: Frame | None = None
@@ -253,11 +281,14 @@ class ImagePane(QFrame):
 
     def show_image(
         self,
-        pixels: NDArray[np.generic] | None,
+        pixels: Picture | None,
         levels: Levels | None,
         lut: NDArray[np.uint8],
     ) -> None:
-        """Show `pixels` (Y, X) between `levels` (counts) in the (256, 3) colours of `lut`."""
+        """Show `pixels` (Y, X) between `levels` (counts) in the (256, 3) colours of `lut`.
+
+        A composite has its own levels and colours.
+        """
         if pixels is self._pixels and levels == self._levels and lut is self._lut:
             return
         self._pixels, self._levels, self._lut = pixels, levels, lut
@@ -283,7 +314,7 @@ class ImagePane(QFrame):
             return
         self._paint_part(self._pixels, part)
 
-    def _paint_part(self, pixels: NDArray[np.generic], part: VisiblePart) -> None:
+    def _paint_part(self, pixels: Picture, part: VisiblePart) -> None:
         self._hand_over(self.image.item, pixels[part.rows, part.columns], part)
 
     def _hand_over(

@@ -41,6 +41,8 @@ def settings_of(window: LiveWindow) -> ViewSettings:
     """What `window` is to start with the next time."""
     comparison = window.deck.comparison
     levels = window.levels
+    # Of several channels each has its own levels: one's would be wrong for another.
+    one = not window.channels.several
     filling = Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen
     normal = window.normalGeometry() if window.windowState() & filling else None
     return ViewSettings(
@@ -52,8 +54,8 @@ def settings_of(window: LiveWindow) -> ViewSettings:
         curtain_edge=comparison.edge,
         lut=window.display.lut.currentText(),
         ignore_percent=window.display.ignore.value(),
-        levels=levels.by_hand(Side.RESTORED),
-        raw_levels=None if levels.linked else levels.by_hand(Side.RAW),
+        levels=levels.by_hand(Side.RESTORED) if one else None,
+        raw_levels=levels.by_hand(Side.RAW) if one and not levels.linked else None,
         levels_linked=levels.linked,
         theme=cast("Literal['dark', 'light']", window.look.theme),
         large_text=window.look.large_text,

@@ -198,7 +198,8 @@ def stylesheet(
     #paneCaption, #paneFrame {{ color: {c["muted"]}; }}
     #colourScale {{ background: transparent; color: {c["muted"]};
         font-size: {rx(13)}; }}
-    #compare, #deck {{ background: transparent; }}
+    #compare, #deck, #channel {{ background: transparent; }}
+    QPushButton#channelName[leads="true"] {{ border-color: {c["muted"]}; }}
     #keys {{ background: {c["panel"]}; border: 1px solid {c["accent"]};
         border-radius: {px(6)}; }}
     #keys QLabel, #keyScroll, #keyContent, #keyGroup {{ background: transparent; }}

@@ -55,7 +55,7 @@ class Trace:
         self._span_ns = round(span_s * 1e9)
         self._points: dict[int, TracePoint] = {}
         self._order: list[int] = []
-        self._run_id: str | None = None
+        self._series: tuple[str, str | None, int] | None = None
         self._first_ns: int | None = None
 
     def __len__(self) -> int:
@@ -67,10 +67,13 @@ class Trace:
         self._order.clear()
         self._first_ns = None
 
-    def begin(self, run_id: str) -> None:
-        """Points to come are of this run; those of another one are forgotten."""
-        if run_id != self._run_id:
-            self._run_id = run_id
+    def begin(self, run_id: str, channel: str | None = None, channels: int = 1) -> None:
+        """Points to come are of this run and channel; those of others are forgotten.
+
+        Of `channels` that are taken in turn, each gets every so many-th number.
+        """
+        if (run_id, channel, channels) != self._series:
+            self._series = (run_id, channel, channels)
             self.clear()
 
     def point(self, number: int) -> TracePoint | None:
@@ -96,6 +99,7 @@ class Trace:
         """All points."""
         points = [self._points[number] for number in self._order]
         first_ns = self._first_ns or 0
+        step = 1 if self._series is None else self._series[2]
         return TraceColumns(
             np.array(self._order, dtype=np.int64),
             np.array([(p.captured_ns - first_ns) / 1e9 for p in points], dtype=np.float64),
@@ -103,7 +107,7 @@ class Trace:
             np.array([p.restored for p in points], dtype=np.float64),
             np.array(
                 [
-                    after.number == p.number + 1 and after.chip == p.chip
+                    after.number == p.number + step and after.chip == p.chip
                     for p, after in pairwise(points)
                 ]
                 + [False] * bool(points),

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from liverestore.errors import LiverestoreError
 from liverestore.view.acquisition_bar import AcquisitionBar
+from liverestore.view.channel_desk import ChannelDesk
 from liverestore.view.compare import Mode
 from liverestore.view.contrast import Contrast
 from liverestore.view.deck import ImageDeck
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from liverestore.rig import CameraConfig
     from liverestore.status import Command, RunStatus
+    from liverestore.view.channels import ChannelLook
     from liverestore.view.feed import ViewFeed
     from liverestore.view.level_keeper import LevelKeeper
 
@@ -53,9 +55,10 @@ class LiveWindow(QWidget):
     """Asks `feed` for the newest pair and paints it; closing it closes the feed only.
 
     `engines` are the names to choose from, `camera` the rig's camera (for photoelectrons),
-    `clock_ns` the monotonic clock of the frames' `captured_ns`. With `live=False` no timer
-    runs and whoever made the window calls `tick`. `memory` brings back what the window of the
-    same rig was before; `own_keys` is the file of the user's own keys.
+    `channels` those of the rig (frames may bring others), `clock_ns` the monotonic clock of
+    the frames' `captured_ns`. With `live=False` no timer runs and whoever made the window
+    calls `tick`. `memory` brings back what the window of the same rig was before; `own_keys`
+    is the file of the user's own keys.
     """
 
     closed = Signal()
@@ -67,6 +70,7 @@ class LiveWindow(QWidget):
         title: str = "liverestore",
         engines: Sequence[str] = (),
         camera: CameraConfig | None = None,
+        channels: Sequence[ChannelLook] = (),
         lut: str = "grey",
         ignore_percent: float = 0.1,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
@@ -80,7 +84,6 @@ class LiveWindow(QWidget):
         self.setMinimumSize(1270, 640)
         self._feed = feed
         self._clock_ns = clock_ns
-        self._presenter = Presenter(lut=lut, ignore_percent=ignore_percent)
         self._memory = memory or Memory(None)
         remembered = self._memory.settings
         self.engine_choice = EngineChoice(remembered.engine if remembered else None)
@@ -97,13 +100,16 @@ class LiveWindow(QWidget):
         self.drawer.add_tool("Histogram", self.histogram, key_action="histogram")
         self.measuring = Measuring(self.deck, self.drawer, camera, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
+        self.channels = ChannelDesk(
+            channels, engines, lambda: Presenter(lut=lut, ignore_percent=ignore_percent), self
+        )
         self.notices = NoticeBar(self)
         self.raw_pane, self.restored_pane = self.deck.raw_pane, self.deck.restored_pane
         self.status = StatusBar(self)
         self.toast = Toast(self.deck, self)
         self.undo = UndoKeeper(self.acquisition, lambda: self._clock_ns() / 1e9)
         self.contrast = Contrast(
-            self._presenter, self.display, self.histogram, self.undo, self.tick
+            self.channels, self.display, self.histogram, self.undo, self.tick
         )
         self.snapshots = SnapshotTaker(
             self.deck, folder=snapshot_folder, say=self._say, warn=self._warn
@@ -113,7 +119,7 @@ class LiveWindow(QWidget):
         self.keys = KeyList(self.bindings, self)
         self.look = Look(
             self,
-            bars=(self.acquisition, self.display),
+            bars=(self.acquisition, self.display, self.channels.bar),
             reading=(self.deck,),
             status=self.status,
             rest=(self.drawer, self.keys, self.look_bar),
@@ -138,7 +144,12 @@ class LiveWindow(QWidget):
     @property
     def shown_fps(self) -> float | None:
         """New frames painted per second, over the last two seconds; None with none."""
-        return self._presenter.shown_fps(self._clock_ns())
+        return self.channels.shown_fps(self._clock_ns())
+
+    @property
+    def _presenter(self) -> Presenter:
+        """Of the channel that the controls speak of."""
+        return self.channels.chosen
 
     @property
     def levels(self) -> LevelKeeper:
@@ -160,7 +171,7 @@ class LiveWindow(QWidget):
         self._presenter.rival = self.acquisition.follow_engines(status, now_ns / 1e9)
         before = self.state
         notices = (*self._own_notices(), *self._warnings, *self._feed_trouble)
-        self.state = self._presenter.step(pair, status, now_ns, notices)
+        self.state = self.channels.step(pair, status, now_ns, notices)
         self._apply(before, self.state, now_ns / 1e9)
         self.acquisition.follow(self.state.header, status, now_ns / 1e9)
         self.toast.step(now_ns / 1e9)
@@ -232,7 +243,7 @@ class LiveWindow(QWidget):
 
     def _send(self, command: Command) -> None:
         try:
-            self._feed.send(command)
+            self._feed.send(self.channels.addressed(command))
         except LiverestoreError as error:
             self._feed_trouble = (str(error),)
             self.notices.show_notices(self._feed_trouble)
@@ -243,6 +254,7 @@ class LiveWindow(QWidget):
         column.setSpacing(0)
         column.addWidget(self.acquisition)
         column.addWidget(self.display)
+        column.addWidget(self.channels.bar)
         column.addWidget(self.notices)
         row = QHBoxLayout()
         row.setSpacing(0)
@@ -263,6 +275,8 @@ class LiveWindow(QWidget):
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
         self.status.asked.connect(self._say)
         self.measuring.command.connect(self._send)
+        self.channels.command.connect(self._send)
+        self.channels.changed.connect(self.contrast.show_another)
         self.display.lut_chosen.connect(self._set_lut)
         self.drawer.toggled.connect(self.tick)
         self.display.fit_asked.connect(self.fit)
@@ -309,6 +323,7 @@ class LiveWindow(QWidget):
             "large_text": self.look_bar.large_text.toggle,
             "keys": self.keys.toggle,
             "put_away": self._put_away,
+            "composite": self.channels.bar.toggle_composite,
             **self.drawer.actions_by_key,
             **self.measuring.actions,
         }

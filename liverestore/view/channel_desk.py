@@ -1,0 +1,106 @@
+"""The channels of the window: their row, their presenters, and what was chosen among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from PySide6.QtCore import QObject, Signal
+
+from liverestore.status import SetExposure
+from liverestore.view.channel_bar import ChannelBar
+from liverestore.view.channel_presenter import ChannelPresenter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from PySide6.QtWidgets import QWidget
+
+    from liverestore.status import Command, RunStatus
+    from liverestore.view.channels import ChannelLook
+    from liverestore.view.display import DisplayState
+    from liverestore.view.feed import ShownPair
+    from liverestore.view.presenter import Presenter
+
+__all__ = ["ChannelDesk"]
+
+
+class ChannelDesk(QObject):
+    """Brings the row of channels and their presenters together; of one channel none is seen."""
+
+    command = Signal(object)
+    """A `Command` that the user asked for."""
+    changed = Signal()
+    """Other channels are to be seen, or the controls speak of another one."""
+
+    def __init__(
+        self,
+        looks: Sequence[ChannelLook],
+        engines: Sequence[str],
+        make: Callable[[], Presenter],
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self._presenters = ChannelPresenter(looks, make)
+        self.bar = ChannelBar(engines, parent)
+        self.bar.command.connect(self.command)
+        self.bar.chosen.connect(self.show_channel)
+        self.bar.composite_set.connect(self.show_composite)
+        self.bar.ticked.connect(self._tick)
+
+    @property
+    def chosen(self) -> Presenter:
+        """The presenter of the channel that the controls speak of."""
+        return self._presenters.chosen
+
+    @property
+    def several(self) -> bool:
+        """Whether there is a channel to choose."""
+        return self._presenters.book.several
+
+    @property
+    def all(self) -> tuple[Presenter, ...]:
+        """The presenters of all channels."""
+        return self._presenters.all
+
+    @property
+    def seen(self) -> tuple[Presenter, ...]:
+        """Those that autostretch is meant for: in the composite no channel is preferred."""
+        return self.all if self._presenters.book.composite else (self.chosen,)
+
+    def step(
+        self,
+        pair: ShownPair | None,
+        status: RunStatus | None,
+        now_ns: int,
+        notices: tuple[str, ...],
+    ) -> DisplayState:
+        """What to paint at `now_ns`, after `pair` arrived (None: nothing did)."""
+        state = self._presenters.step(pair, status, now_ns, notices)
+        self.bar.follow(self._presenters.book, now_ns / 1e9)
+        return state
+
+    def shown_fps(self, now_ns: int) -> float | None:
+        """New frames shown per second, of all channels that are seen; None with none."""
+        return self._presenters.shown_fps(now_ns)
+
+    def show_channel(self, name: str | None) -> None:
+        """See one channel alone; the controls speak of it."""
+        self._presenters.book.choose(name)
+        self.changed.emit()
+
+    def show_composite(self, on: bool) -> None:
+        """See the ticked channels together, each in its colour, or one alone again."""
+        self._presenters.book.show_composite(on)
+        self.changed.emit()
+
+    def addressed(self, command: Command) -> Command:
+        """`command` for the channel that the controls speak of, where it is about a channel."""
+        book = self._presenters.book
+        if isinstance(command, SetExposure) and book.several and command.channel is None:
+            return msgspec.structs.replace(command, channel=book.chosen)
+        return command
+
+    def _tick(self, name: str | None, on: bool) -> None:
+        self._presenters.book.tick(name, on)
+        self.changed.emit()
