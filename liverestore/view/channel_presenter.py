@@ -63,7 +63,6 @@ class ChannelPresenter:
             if not known and None in self._presenters:
                 # What was set before the first frame was meant for it, whatever its name.
                 self._presenters[arrived] = self._presenters.pop(None)
-        self._of(self.book.chosen)
         self._share()
         states: dict[str | None, DisplayState] = {}
         for name in self.book.visible:
@@ -89,21 +88,18 @@ class ChannelPresenter:
 
     def _of(self, name: str | None) -> Presenter:
         if name not in self._presenters:
-            self._presenters[name] = self._make()
-            if self.book.chosen in self._presenters:
-                self._share()
+            made = self._make()
+            for other in self._presenters.values():
+                _take_over(made, other)
+            self._presenters[name] = made
         return self._presenters[name]
 
     def _share(self) -> None:
         """What holds for all channels is set at the chosen one's presenter."""
-        chosen = self._presenters[self.book.chosen]
+        chosen = self._of(self.book.chosen)
         for other in self._presenters.values():
             if other is not chosen:
-                other.lut, other.rival = chosen.lut, chosen.rival
-                other.look_at_raw = chosen.look_at_raw
-                other.mark_saturated = chosen.mark_saturated
-                other.levels.chosen = chosen.levels.chosen
-                other.levels.linked = chosen.levels.linked
+                _take_over(other, chosen)
 
     def _together(self, states: dict[str | None, DisplayState]) -> DisplayState:
         """The chosen channel's state, with the pictures of all channels in `states`."""
@@ -134,6 +130,15 @@ class ChannelPresenter:
 
     def _colours(self) -> dict[str, Rgb]:
         return {str(look.name): look.rgb for look in self.book.looks}
+
+
+def _take_over(presenter: Presenter, other: Presenter) -> None:
+    """Show images as `other` does, as far as that is not a channel's own affair."""
+    presenter.lut, presenter.rival = other.lut, other.rival
+    presenter.look_at_raw = other.look_at_raw
+    presenter.mark_saturated = other.mark_saturated
+    presenter.levels.chosen = other.levels.chosen
+    presenter.levels.linked = other.levels.linked
 
 
 def _composite(

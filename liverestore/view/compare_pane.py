@@ -15,11 +15,11 @@ from liverestore.view.compare import Mode, difference, image_name, noise_of, sin
 from liverestore.view.composite import Layers
 from liverestore.view.geometry import VisiblePart, visible_part
 from liverestore.view.luts import DIVERGING
+from liverestore.view.painted_image import PaintedImage
 from liverestore.view.panes import (
     DIMMED_OPACITY,
     ImagePane,
     ImageView,
-    PaintedImage,
     Picture,
     pictures,
 )

@@ -3,94 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QCursor, QImage, QMouseEvent, QPainter
+from PySide6.QtGui import QCursor, QMouseEvent, QPainter
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from liverestore.view.geometry import visible_part
 from liverestore.view.overlay import Overlay, draw_overlay
-from liverestore.view.saturation_marks import mark_indices, paint_marks
-from liverestore.view.theme import COLOURS
-from liverestore.view.widgets import ElidedLabel
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from liverestore.frame import Frame
-    from liverestore.view.composite import Layers
-    from liverestore.view.display import DisplayState, PaneState
-    from liverestore.view.geometry import VisiblePart
-    from liverestore.view.levels import Levels
-    from liverestore.view.marks import Marks
-
-__all__ = [
-    "DIMMED_OPACITY",
-    "ImagePane",
-    "ImageView",
-    "PaintedImage",
-    "Picture",
-    "View",
-    "pictures",
-]
-
-Picture: TypeAlias = "NDArray[np.generic] | Layers"
-"""(Y, X) counts, or several channels that become colours where they are painted."""
-
-View = tuple[float, float, float, float]
-"""(x0, y0, x1, y1) in image pixels."""
-
-DIMMED_OPACITY = 0.3
-
-
-def pictures(state: DisplayState) -> tuple[Picture | None, Picture | None]:
-    """What is painted of the left and of the restored image of `state`."""
-    if state.composite is not None:
-        return state.composite.left, state.composite.restored
-    left, restored = state.left.image, state.restored.image
-    return left.pixels if left else None, restored.pixels if restored else None
-
-
-class PaintedImage(pg.ImageItem):  # type: ignore[misc]
-    """An ImageItem in the pixel format that Qt scales fastest.
-
-    Without it Qt looks up the colour of every screen pixel at every paint: 11 instead of
-    2 ms for a pane of a 4K screen.
-    """
-
-    qimage: QImage | None
-    clip: tuple[float, float] | None = None
-    """Columns (first, last), in image pixels, outside of which nothing is painted."""
-    marks: NDArray[np.uint8] | None = None
-    """(Y, X) as the image: what `saturation_marks` colours in the picture, not in the data."""
-
-    def paint(self, painter: QPainter, *args: object) -> None:
-        """Paint what `clip` leaves."""
-        if self.clip is not None:
-            left, right = self.clip
-            tall = QRectF(left, -1e6, right - left, 2e6)
-            painter.setClipRect(self.mapRectFromParent(tall), Qt.ClipOperation.IntersectClip)
-        super().paint(painter, *args)
-
-    def render(self) -> None:
-        """Convert once per frame instead of at every paint."""
-        if self.image is not None and self.image.dtype == np.uint32 and self.image.size:
-            # Colours already, 0xffRRGGBB each: Qt's own format, which is not copied.
-            height, width = self.image.shape
-            self.qimage = QImage(
-                self.image.data, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied
-            )
-            self._unrenderable = self._renderRequired = False
-            return
-        super().render()
-        if self.qimage is not None:
-            self.qimage = self.qimage.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
-        if self.qimage is not None and self.marks is not None:
-            rows = np.frombuffer(self.qimage.bits(), np.uint32).reshape(self.qimage.height(), -1)
-            paint_marks(rows[:, : self.qimage.width()], self.marks)
 
 
 class ImageView(pg.GraphicsView):  # type: ignore[misc]

@@ -108,9 +108,7 @@ class LiveWindow(QWidget):
         self.status = StatusBar(self)
         self.toast = Toast(self.deck, self)
         self.undo = UndoKeeper(self.acquisition, lambda: self._clock_ns() / 1e9)
-        self.contrast = Contrast(
-            self.channels, self.display, self.histogram, self.undo, self.tick
-        )
+        self.contrast = Contrast(self.channels, self.display, self.histogram, self.undo, self.tick)
         self.snapshots = SnapshotTaker(
             self.deck, folder=snapshot_folder, say=self._say, warn=self._warn
         )
