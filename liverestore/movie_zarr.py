@@ -65,23 +65,38 @@ class ZarrMovie(Movie):
         self._records_file = folder / RECORDS_NAME
         self._lines: list[bytes] | None = None
         self._ours = "liverestore" in attributes
-        super().__init__(path, axes, self._recorded_shape(attributes, node.shape), node.dtype)
+        shape = self._recorded_shape(attributes, node.shape)
+        self._turns = node.shape[1] if axes == "TCYX" and len(shape) == 3 else 0
+        """Channels of a recording whose last turn is not complete, else 0."""
+        super().__init__(path, "TYX" if self._turns else axes, shape, node.dtype)
         self._read_calibration(image)
 
     def _recorded_shape(
         self, attributes: dict[str, Any], shape: tuple[int, ...]
     ) -> tuple[int, ...]:
-        """Of an image; where its recording was cut off, as many frames as have a record."""
+        """Of an image; where its recording was cut off, as many frames as have a record.
+
+        A recording of channels in turn that ends within a turn is a plain series of frames.
+        """
         own = attributes.get("liverestore")
-        if not isinstance(own, dict) or own.get("complete") is not False or len(shape) != 3:
+        if not isinstance(own, dict) or len(shape) not in (3, 4):
             return shape
-        return (len(self._record_lines()), *shape[1:])
+        if len(shape) == 3 and own.get("complete") is not False:
+            return shape
+        if len(shape) == 4 and not own.get("channels_in_turn"):
+            return shape
+        count = len(self._record_lines())
+        if len(shape) == 4 and own.get("complete") is not False and count % shape[1] == 0:
+            return shape
+        return (count, *shape[-2:])
 
     def _read(self, index: int) -> NDArray[Any]:
         if self._array is None:
             raise UserError(f"{self.path}: is closed; open it again to read frame {index}")
         place = tuple(map(int, np.unravel_index(index, self.leading_shape or (1,))))
         place = place if self.leading_shape else ()
+        if self._turns:
+            place = (index // self._turns, index % self._turns)
         chunk = self._records_file.parent.joinpath("c", *map(str, place), "0", "0")
         with _one_line(f"{self.path}, frame {index}"):
             if self._ours and not chunk.is_file():
@@ -90,7 +105,7 @@ class ZarrMovie(Movie):
                     f"{self.path}: frame {index} is missing ({chunk}); copy the store again "
                     "from where it was recorded"
                 )
-            if len(self._array.shape) == 3 and index >= self._array.shape[0]:
+            if len(self.shape) == 3 and place and place[0] >= self._array.shape[0]:
                 # The recording was cut off before the array was told of this frame.
                 stored = np.fromfile(chunk, self.stored_dtype.newbyteorder("<"))
                 return stored.reshape(self.shape[1:])

@@ -17,7 +17,9 @@ from liverestore.service.recorder import Pair, Recorder
 from liverestore.status import Go, Notice, RecordingReport, Stop, Word
 from liverestore.transport.control import ControlLink
 from liverestore.transport.outlet import Outlet
+from liverestore.writer.layout import recording_of
 from liverestore.writer.names import free_pair
+from liverestore.writer.ome import OmeSink
 
 __all__ = ["capture_process"]
 
@@ -42,6 +44,7 @@ def _recorder(plan: RunPlan) -> Recorder:
         partial(free_pair, plan.record_folder or user_documents(), plan.save_format),
         planned=planned,
         stop_on_write_error=plan.stop_on_write_error,
+        open_file=partial(OmeSink, layout=recording_of(len(plan.rig.channels))),
     )
 
 

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from liverestore.errors import UserError
 
-__all__ = ["RECORDING", "FileKind", "Layout", "file_kind", "layout_like"]
+__all__ = [
+    "RECORDING",
+    "FileKind",
+    "Layout",
+    "file_kind",
+    "layout_like",
+    "recording_of",
+]
 
 FileKind = Literal["ome-tiff", "ome-zarr"]
 
@@ -36,6 +43,16 @@ class Layout:
             return None
         return math.prod(size for size in self.leading_shape if size is not None)
 
+    @property
+    def group(self) -> int:
+        """Frames at each position of the first axis."""
+        return math.prod(size for size in self.leading_shape[1:] if size is not None)
+
+    @property
+    def turn(self) -> int:
+        """Camera frames from one time point to the next, where channels come in turn."""
+        return self.group if self.axes == "TCYX" and self.leading_shape[0] is None else 1
+
     def shape_for(self, frames: int) -> tuple[int, ...]:
         """Sizes of the leading axes when the file ends after `frames` frames.
 
@@ -49,6 +66,11 @@ class Layout:
 
 RECORDING = Layout("TYX", (None,))
 """One frame after the other, as long as it lasts."""
+
+
+def recording_of(channels: int) -> Layout:
+    """Frames of so many channels in turn, as long as it lasts."""
+    return RECORDING if channels < 2 else Layout("TCYX", (None, channels))
 
 
 def file_kind(path: Path) -> FileKind:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from liverestore import __version__
 from liverestore.errors import Failure, UserError
-from liverestore.frame import PIXEL_DTYPES, Frame, Restored
+from liverestore.frame import PIXEL_DTYPES, Frame, FrameHeader, Restored
 from liverestore.frame_record import record_of
 from liverestore.writer.layout import RECORDING, Layout, file_kind
 from liverestore.writer.sink import SinkReport
@@ -131,6 +131,7 @@ class OmeSink:
         self.prepare(item)
         assert self._store is not None
         self._check_frame(item.pixels, header.number)
+        self._check_turn(header)
         try:
             self._store.write(
                 item.pixels, msgspec.json.encode(record_of(item, self._summary.frames))
@@ -185,6 +186,16 @@ class OmeSink:
             raise self._failed(
                 f"frame {number}: {self.path} is full with its {self.written} frames; start "
                 "another file"
+            )
+
+    def _check_turn(self, header: FrameHeader) -> None:
+        """Refuse a frame that would stand in the place of another channel."""
+        turn, before = self._layout.turn, self._summary.channels
+        if turn > 1 and len(before) >= turn and header.channel != before[-turn]:
+            raise self._failed(
+                f"frame {header.number}: got the channel {header.channel}, but in {self.path} it "
+                f"is the turn of {before[-turn]}; the {self.written} frames before it are kept; "
+                "start a new recording"
             )
 
     def _check_space(self, frame_bytes: int) -> None:

@@ -63,14 +63,16 @@ def ome_xml(
         pixels.set("PhysicalSizeZ", repr(summary.z_step_um))
         pixels.set("PhysicalSizeZUnit", "µm")
     if summary.mean_interval_ms is not None:
-        pixels.set("TimeIncrement", repr(summary.mean_interval_ms))
+        pixels.set("TimeIncrement", repr(summary.mean_interval_ms * layout.turn))
         pixels.set("TimeIncrementUnit", "ms")
     for number in range(sizes["C"]):
         channel = ET.SubElement(
             pixels, "Channel", {"ID": f"Channel:0:{number}", "SamplesPerPixel": "1"}
         )
-        if sizes["C"] == 1 and first is not None and first.channel is not None:
-            channel.set("Name", first.channel)
+        # Channels lie next to the frame: the first frames are one of each.
+        name = summary.channels[number] if number < len(summary.channels) else None
+        if name is not None and (sizes["C"] == 1 or leading[-1:] == "C"):
+            channel.set("Name", name)
     ET.SubElement(pixels, "TiffData", IFD="0", PlaneCount=str(summary.frames))
     slowest_first = [axis for axis in fastest_first[::-1] if sizes[axis] > 1]
     grid = [sizes[axis] for axis in slowest_first]

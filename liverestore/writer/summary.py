@@ -34,6 +34,8 @@ class RunSummary:
     made_by: dict[str, str] = field(default_factory=dict)
     """Engine, version, sha256 and runtime of a restored file; empty for a raw one."""
     planes: list[PlaneTimes] = field(default_factory=list)
+    channels: list[str | None] = field(default_factory=list)
+    """Of each frame on disk."""
     first: FrameHeader | None = None
     last: FrameHeader | None = None
     failed: bool = False
@@ -66,6 +68,7 @@ class RunSummary:
         if self.first is None:
             self.first = header
         self.last = header
+        self.channels.append(header.channel)
         self.planes.append(
             PlaneTimes(
                 # Without a clock time nobody knows when the frame was taken.

@@ -10,7 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from liverestore.frame_record import RECORD_TAG
-from liverestore.writer.layout import Layout
+from liverestore.writer.layout import RECORDING, Layout
 from liverestore.writer.ome_xml import ome_xml
 from liverestore.writer.summary import RunSummary
 from liverestore.writer.tiff_patch import end_chain, set_description
@@ -82,9 +82,11 @@ class TiffPages:
             self._writer.close()
             self._file.close()
         if self._summary.frames:
-            xml = ome_xml(
-                self._layout, self._frame_shape, self._dtype, self._summary, self._software
-            )
+            layout = self._layout
+            if layout.frame_count is None and self._summary.frames % layout.group:
+                # The last turn is not complete: as a plain series no frame is made up.
+                layout = RECORDING
+            xml = ome_xml(layout, self._frame_shape, self._dtype, self._summary, self._software)
             # Not by tifffile, which points the tag at the text before it has room for it.
             with self.path.open("r+b", buffering=0) as file:
                 set_description(file, self._big, xml)

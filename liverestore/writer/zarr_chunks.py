@@ -87,7 +87,11 @@ class ZarrChunks:
         place: tuple[int, ...] = (index,)
         if not leading:
             place = ()
-        elif leading[0] is not None:
+        elif leading[0] is None:
+            rest = tuple(n or 1 for n in leading[1:])
+            within = np.unravel_index(index % self._layout.group, rest) if rest else ()
+            place = (index // self._layout.group, *map(int, within))
+        else:
             place = tuple(int(n) for n in np.unravel_index(index, tuple(n or 1 for n in leading)))
         chunk = self.path.joinpath(_ARRAY, "c", *map(str, place), "0", "0")
         chunk.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +137,7 @@ class ZarrChunks:
             unit = None
             step = 1.0
             if axis == "T" and summary.mean_interval_ms is not None:
-                unit, step = "millisecond", summary.mean_interval_ms
+                unit, step = "millisecond", summary.mean_interval_ms * self._layout.turn
             elif axis == "Z" and summary.z_step_um is not None:
                 unit, step = "micrometer", summary.z_step_um
             elif axis in "YX" and summary.pixel_size_um is not None:
@@ -155,6 +159,9 @@ class ZarrChunks:
             "complete": complete,
             "frames": summary.frames,
         }
+        if self._layout.turn > 1:
+            own["channels_in_turn"] = self._layout.turn
+            own["channels"] = [name or "" for name in summary.channels[: self._layout.turn]]
         if summary.first is not None:
             own["run_id"] = summary.first.run_id
         if summary.made_by:
