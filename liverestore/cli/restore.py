@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from liverestore.rig_channels import MOST_CHANNELS
+
 if TYPE_CHECKING:
     from liverestore.movie import Movie
 
@@ -70,7 +72,7 @@ def restore(
     console = Console(highlight=False, soft_wrap=True)
     with open_movie(source) as movie:
         check_output(movie.path, out, force=force)
-        for note in _about(movie):
+        for note in _about(movie, engine):
             console.print(Text(f"note: {note}", style="yellow"))
         camera, camera_text = choose_camera(movie, rig, spec)
         console.print(Text(f"camera model: {camera_text}"))
@@ -93,9 +95,16 @@ def restore(
             runtime.close()
 
 
-def _about(movie: Movie) -> list[str]:
+def _about(movie: Movie, engine: str) -> list[str]:
     notes = [] if movie.note is None else [movie.note]
     record = movie.record(0)
     if record is not None and record.provenance is not None:
         notes.append(f"{movie.path.name} was restored before, by {record.provenance.engine}")
+    headers = [movie.header(index) for index in range(min(len(movie), MOST_CHANNELS))]
+    names = list(dict.fromkeys(h.channel for h in headers if h is not None and h.channel))
+    if len(names) > 1:
+        notes.append(
+            f"{movie.path.name} has the channels {', '.join(names)} in turn: {engine} restores all "
+            "of them; live, each may have its own engine"
+        )
     return notes

@@ -1,5 +1,7 @@
 """Recordings of several channels: TCYX where the turns are complete, readable always."""
 
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -113,3 +115,24 @@ def test_a_frame_out_of_turn_is_refused_loudly(tmp_path):
     with pytest.raises(Failure, match=r"frame 2: got the channel DAPI.*the turn of GFP"):
         sink.append(made[2])
     assert sink.close().frames == 3
+
+
+@pytest.mark.parametrize("count", [5, 6])
+def test_restore_says_that_it_restores_all_channels(tmp_path, monkeypatch, capsys, count):
+    from liverestore.cli.main import run
+
+    path = record(tmp_path / "raw.ome.tif", frames(count))
+    out = tmp_path / "out.ome.tif"
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(
+        sys, "argv", ["liverestore", "restore", str(path), str(out), "--engine", "mean5"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert not ended.value.code
+    assert "has the channels DAPI, GFP in turn: mean5 restores all" in capsys.readouterr().out
+    with open_movie(path) as raw, open_movie(out) as movie:
+        assert movie.axes == raw.axes
+        assert [movie.header(n).channel for n in range(count)] == [
+            raw.header(n).channel for n in range(count)
+        ]
