@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from liverestore.view.channels import ChannelBook
-from liverestore.view.composite import Layer, Layers, same_layers
+from liverestore.view.composite import Layer, Layers, layers_of
 from liverestore.view.display import Composite, DisplayState, PaneState
 
 if TYPE_CHECKING:
@@ -184,10 +184,7 @@ def _layers(
             continue
         shape = image.pixels.shape
         layers.append(Layer(image.pixels, limits, colours[name]))
-    if not layers:
-        return None
-    found = tuple(layers)
-    return before if before is not None and same_layers(before, found) else Layers(found)
+    return layers_of(before, tuple(layers)) if layers else None
 
 
 def _pane(lead: PaneState, parts: dict[str, PaneState], cautions: tuple[str, ...]) -> PaneState:

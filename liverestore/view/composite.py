@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+import operator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from liverestore.view.levels import Levels
 
-__all__ = ["Layer", "Layers", "Rgb", "colour_table", "same_layers"]
+__all__ = ["Layer", "Layers", "Rgb", "colour_table", "layers_of"]
 
 Rgb = tuple[int, int, int]
 """(red, green, blue), 0 to 255 each."""
@@ -24,15 +24,38 @@ _BLOCK = 64
 halves the time for 2048 x 2048."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Layer:
-    """One channel of a composite."""
+Part = tuple[slice, slice]
+"""Rows and columns."""
 
-    pixels: NDArray[np.generic]
-    """(Y, X) counts; uint8, uint16 or float32."""
-    levels: Levels
-    rgb: Rgb
-    """What white is painted in."""
+
+class Layer:
+    """One channel of a composite: `pixels` (Y, X) in counts, white painted in `rgb`.
+
+    It keeps the colours of the part that was asked for last: while one channel gets a new
+    frame, those of the others need not be looked up again.
+    """
+
+    def __init__(self, pixels: NDArray[np.generic], levels: Levels, rgb: Rgb) -> None:
+        self.pixels = pixels
+        self.levels = levels
+        self.rgb = rgb
+        self._kept: tuple[Part, NDArray[np.uint32]] | None = None
+
+    def like(self, other: Layer) -> bool:
+        """Whether it looks as `other` does."""
+        return self.pixels is other.pixels and self.levels == other.levels and self.rgb == other.rgb
+
+    def colours(self, part: Part) -> NDArray[np.uint32]:
+        """(Y, X) of the rows and columns in `part`, each 0x00RRGGBB; not to be changed."""
+        if self._kept is None or self._kept[0] != part:
+            table = colour_table(self.levels, self.rgb, self.pixels.dtype.name)
+            samples = self.pixels[part]
+            found = np.empty(samples.shape, np.uint32)
+            for start in range(0, len(found), _BLOCK):
+                rows = slice(start, start + _BLOCK)
+                found[rows] = table[_entries(samples[rows], self.levels)]
+            self._kept = (part, found)
+        return self._kept[1]
 
 
 class Layers:
@@ -47,42 +70,37 @@ class Layers:
         self.shape: tuple[int, int] = (height, width)
         """(Y, X) of each layer."""
 
-    def __getitem__(self, part: tuple[slice, slice]) -> NDArray[np.uint32]:
+    def __getitem__(self, part: Part) -> NDArray[np.uint32]:
         """(Y, X) of the rows and columns in `part`, each 0xffRRGGBB.
 
         A colour that overflows stays at 255, so that nothing bright turns dark.
         """
-        first = self.layers[0].pixels[part]
-        total = np.full(first.shape, _OPAQUE, np.uint32)
-        for layer in self.layers:
-            table = colour_table(layer.levels, layer.rgb, layer.pixels.dtype.name)
-            samples = layer.pixels[part]
+        total = self.layers[0].colours(part) | _OPAQUE
+        for layer in self.layers[1:]:
+            more = layer.colours(part)
             for start in range(0, len(total), _BLOCK):
                 rows = slice(start, start + _BLOCK)
-                _add(total[rows], _colours(samples[rows], table, layer.levels))
+                _add(total[rows], more[rows])
         return total
 
 
-def _colours(
-    samples: NDArray[np.generic], table: NDArray[np.uint32], levels: Levels
-) -> NDArray[np.uint32]:
-    if samples.dtype.kind == "f":
-        scaled = (samples.astype(np.float32) - np.float32(levels[0])) * np.float32(
-            255.0 / (levels[1] - levels[0])
-        )
-        # NaN, which no count is, is shown black.
-        samples = np.nan_to_num(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
-    colours: NDArray[np.uint32] = table[samples]
-    return colours
+def _entries(samples: NDArray[np.generic], levels: Levels) -> NDArray[np.generic]:
+    """Where the colours of `samples` stand in the table."""
+    if samples.dtype.kind != "f":
+        return samples
+    scaled = (samples.astype(np.float32) - np.float32(levels[0])) * np.float32(
+        255.0 / (levels[1] - levels[0])
+    )
+    # NaN, which no count is, is shown black.
+    return np.nan_to_num(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
 
 
 def _add(total: NDArray[np.uint32], more: NDArray[np.uint32]) -> None:
     """Add each byte of `more` to that of `total`, up to 255."""
     room = np.invert(total).view(np.uint8)
-    limited = more.view(np.uint8)
-    np.minimum(limited, room, out=limited)
+    np.minimum(more.view(np.uint8), room, out=room)
     # No byte overflows any more, so the words can be added as they are.
-    total += more
+    total += room.view(np.uint32)
 
 
 @functools.lru_cache(maxsize=64)
@@ -100,13 +118,13 @@ def colour_table(levels: Levels, rgb: Rgb, dtype: str) -> NDArray[np.uint32]:
     return table
 
 
-def same_layers(before: Layers | None, layers: tuple[Layer, ...]) -> bool:
-    """Whether `layers` would look like `before`, so that nothing needs to be painted."""
-    return (
-        before is not None
-        and len(before.layers) == len(layers)
-        and all(
-            old.pixels is new.pixels and old.levels == new.levels and old.rgb == new.rgb
-            for old, new in zip(before.layers, layers, strict=True)
-        )
-    )
+def layers_of(before: Layers | None, layers: tuple[Layer, ...]) -> Layers:
+    """The picture of `layers`: `before` itself where nothing changed.
+
+    Layers of `before` that did not change are taken over, since they know their colours.
+    """
+    old = () if before is None else before.layers
+    kept = tuple(next((o for o in old if o.like(layer)), layer) for layer in layers)
+    if before is not None and len(kept) == len(old) and all(map(operator.is_, kept, old)):
+        return before
+    return Layers(kept)
