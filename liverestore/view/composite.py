@@ -92,7 +92,8 @@ def _entries(samples: NDArray[np.generic], levels: Levels) -> NDArray[np.generic
         255.0 / (levels[1] - levels[0])
     )
     # NaN, which no count is, is shown black.
-    return np.nan_to_num(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
+    steps: NDArray[np.uint8] = np.nan_to_num(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
+    return steps
 
 
 def _add(total: NDArray[np.uint32], more: NDArray[np.uint32]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyqtgraph as pg
@@ -12,6 +13,38 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 
 from liverestore.view.geometry import visible_part
 from liverestore.view.overlay import Overlay, draw_overlay
+from liverestore.view.painted_image import PaintedImage
+from liverestore.view.saturation_marks import mark_indices
+from liverestore.view.theme import COLOURS
+from liverestore.view.widgets import ElidedLabel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from liverestore.frame import Frame
+    from liverestore.view.composite import Layers
+    from liverestore.view.display import DisplayState, PaneState
+    from liverestore.view.geometry import VisiblePart
+    from liverestore.view.levels import Levels
+    from liverestore.view.marks import Marks
+
+__all__ = ["DIMMED_OPACITY", "ImagePane", "ImageView", "Picture", "View", "pictures"]
+
+Picture: TypeAlias = "NDArray[np.generic] | Layers"
+"""(Y, X) counts, or several channels that become colours where they are painted."""
+
+View = tuple[float, float, float, float]
+"""(x0, y0, x1, y1) in image pixels."""
+
+DIMMED_OPACITY = 0.3
+
+
+def pictures(state: DisplayState) -> tuple[Picture | None, Picture | None]:
+    """What is painted of the left and of the restored image of `state`."""
+    if state.composite is not None:
+        return state.composite.left, state.composite.restored
+    left, restored = state.left.image, state.restored.image
+    return left.pixels if left else None, restored.pixels if restored else None
 
 
 class ImageView(pg.GraphicsView):  # type: ignore[misc]
