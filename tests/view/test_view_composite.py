@@ -3,7 +3,7 @@ import pytest
 
 from liverestore.rig_channels import ChannelConfig
 from liverestore.view.channels import ChannelBook, ChannelLook, looks_of
-from liverestore.view.composite import Layer, Layers, colour_table
+from liverestore.view.composite import Layer, Layers, colour_table, layers_of
 from liverestore.view.feed import MemoryFeed, ShownPair
 
 BLUE, GREEN = (0, 0, 255), (0, 255, 0)
@@ -139,3 +139,21 @@ def test_feed_keeps_one_pair_of_each_channel(make_frame, make_restored):
     taken = [feed.newest().raw.header for _ in range(2)]
     assert [(h.channel, h.number) for h in taken] == [("a", 4), ("b", 5)]
     assert feed.newest() is None
+
+
+def test_a_new_frame_of_one_channel_leaves_the_others_looked_up():
+    first, second, newer = (np.full((8, 8), n, np.uint16) for n in (10, 20, 30))
+    levels = (0.0, 100.0)
+
+    def layers(*images):
+        return tuple(Layer(i, levels, c) for i, c in zip(images, (GREEN, BLUE), strict=True))
+
+    before = layers_of(None, layers(first, second))
+    assert layers_of(before, layers(first, second)) is before
+    after = layers_of(before, layers(newer, second))
+    assert after is not before
+    assert after.layers[1] is before.layers[1]
+    whole, part = before[WHOLE], (slice(0, 8, 2), slice(1, 5))
+    np.testing.assert_array_equal(before[part], whole[part])
+    assert (rgb(after[WHOLE])[..., 1] == round(0.3 * 255)).all()
+    assert (rgb(after[WHOLE])[..., 2] == round(0.2 * 255)).all()
