@@ -1,6 +1,6 @@
 """How fast is the whole live chain, and what does it lose?
 
-    python benchmarks/chain_speed.py [engine | live | null | raw ...] [--seconds 10] [--json FILE]
+    python benchmarks/chain_speed.py [engine | live | null | raw | view ...] [--seconds 10] [--json FILE]
 
 A real Micro-Manager core delivers frames from DemoCamera's fast mode; capture, engine and view
 are the processes that `liverestore live` starts, the window painting on Qt's offscreen platform.
@@ -10,6 +10,8 @@ are the processes that `liverestore live` starts, the window painting on Qt's of
 - null: an engine that copies its input, at 2048x2048 16 bit.
 - raw: the same with every raw frame written, beside a plain sequential write to the same disk
   before and after. Both are timed until the disk has everything.
+- view: a camera of 2048x2048 at 30 fps and the engine that copies, with the view and without it
+  in turn (without, with, with, without), and what the capture delivers each time.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ gain_e_per_count = 0.5
 read_noise_e = 1.5
 exposure_ms = {exposure_ms}
 """
-PARTS = ("engine", "live", "null", "raw")
+PARTS = ("engine", "live", "null", "raw", "view")
 _CHUNK = 2048 * 2048 * 2
 
 
@@ -97,7 +99,13 @@ class Clock:
 
 
 def chain(
-    engine: str, size: int, fps: float, seconds: float, *, raw: Path | None = None
+    engine: str,
+    size: int,
+    fps: float,
+    seconds: float,
+    *,
+    raw: Path | None = None,
+    view: bool = True,
 ) -> tuple[dict[str, Any], Clock]:
     """The report of one run of `live` at a camera rate of `fps`."""
     config = Path(load_rig("mmcore_demo").source.config_file or "").as_posix()
@@ -113,7 +121,9 @@ def chain(
             raw_path=raw,
             stop_on_write_error=True,
         )
-        targets = {"engine": engine_process, "capture": capture_process, "view": view_process}
+        targets = {"engine": engine_process, "capture": capture_process}
+        if view:
+            targets["view"] = view_process
         result = Supervisor(
             plan, targets, on_status=clock.hear, engine_patience_s=30, view_outlives_run=False
         ).run()
@@ -170,6 +180,19 @@ def raw_writing(seconds: float, share: float, suffix: str) -> dict[str, Any]:
     }
 
 
+def beside_a_view(seconds: float) -> dict[str, Any]:
+    """What painting costs the capture: frames per second and losses with and without a view."""
+    runs = []
+    for view in (False, True, True, False):
+        report, _ = chain("null", 2048, 30.0, seconds, view=view)
+        runs.append({"view": view, **report})
+    fps = {
+        view: statistics.mean(run["fps"]["capture"] for run in runs if run["view"] is view)
+        for view in (False, True)
+    }
+    return {"capture_ratio": round(fps[True] / fps[False], 4), "runs": runs}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", metavar="PART", help=" ".join(PARTS))
@@ -198,6 +221,8 @@ def main() -> None:
             found[part], _ = chain("denoise-live", 512, arguments.live_fps, seconds)
         elif part == "null":
             found[part], _ = chain("null", 2048, arguments.null_fps, seconds)
+        elif part == "view":
+            found[part] = beside_a_view(seconds)
         else:
             found[part] = raw_writing(seconds, arguments.raw_share, arguments.format)
     text = json.dumps(found, indent=2)
