@@ -13,7 +13,7 @@ from liverestore.restore import restore
 from liverestore.runtime.base import RuntimeChanged, whole_of
 from liverestore.service.camera_knowledge import CameraKnowledge
 from liverestore.service.engine_loading import OpenRuntime
-from liverestore.service.lineup import Lineup, Serving
+from liverestore.service.lineup import KEPT_S, Lineup, Serving
 from liverestore.service.restored_files import RestoredFiles
 from liverestore.status import EngineReport
 from liverestore.transport.inlet import Inlet
@@ -41,7 +41,9 @@ class EngineLoop:
         open_engine: OpenRuntime,
         *,
         files: RestoredFiles | None = None,
+        kept_s: float = KEPT_S,
     ) -> None:
+        """An engine that serves no longer is closed `kept_s` later."""
         self._inlet = inlet
         self._outlet = outlet
         self._camera = camera
@@ -55,7 +57,7 @@ class EngineLoop:
         self._ages = AgeMeter()
         self.notices: list[str] = []
         """Lines for the person, taken away by whoever reads them."""
-        self.lineup = Lineup(open_engine, self.notices.append)
+        self.lineup = Lineup(open_engine, self.notices.append, kept_s=kept_s)
         """Which engines restore; told between two steps."""
 
     def use(self, name: str, channel: str | None = None) -> None:

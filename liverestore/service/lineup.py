@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,11 @@ from liverestore.runtime.table import serving_words
 from liverestore.runtime.upgrade import UpgradingRuntime
 from liverestore.service.engine_loading import Frames, Loader, Loading, OpenRuntime
 
-__all__ = ["Lineup", "Serving"]
+__all__ = ["KEPT_S", "Lineup", "Serving"]
+
+KEPT_S = 10.0
+"""So long an engine that serves no longer stays open: who swaps often swaps back, and two
+engines that change places are asked for one after the other."""
 
 
 @dataclass(slots=True)
@@ -47,7 +52,16 @@ class Lineup:
     gets one line. Used from one thread.
     """
 
-    def __init__(self, open_engine: OpenRuntime, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        open_engine: OpenRuntime,
+        tell: Callable[[str], None],
+        *,
+        kept_s: float = KEPT_S,
+    ) -> None:
+        """An engine that serves no longer is closed `kept_s` later."""
+        self._kept_s = kept_s
+        self._idle_since_s: dict[str, float] = {}
         self._loader = Loader(open_engine)
         self._tell = tell
         self._frames: Frames | None = None
@@ -89,16 +103,18 @@ class Lineup:
         self._take_over()
 
     def settle(self) -> None:
-        """Between two frames: take over what is ready, and let go of what serves no longer.
-
-        Only here, so that two engines that change places are not loaded again.
-        """
+        """Between two frames: take over what is ready, close what has not served for a while."""
         while (done := self._loader.take(self._frames)) is not None:
             self._received(done)
         self._take_over()
         needed = {*self._engines.values(), *self._wanted(), self._rival}
-        for name in [name for name in self._ready if name not in needed]:
-            self._loader.retire(self._ready.pop(name).runtime)
+        now_s = time.monotonic()
+        for name in list(self._ready):
+            if name in needed:
+                self._idle_since_s.pop(name, None)
+            elif now_s - self._idle_since_s.setdefault(name, now_s) >= self._kept_s:
+                del self._idle_since_s[name]
+                self._loader.retire(self._ready.pop(name).runtime)
 
     # -- what serves ------------------------------------------------------------------
 

@@ -66,8 +66,6 @@ class RestoredFiles:
         """Save `result` where it belongs, once that is known; never waits, never raises."""
         self._waiting.append(result)
         self._settle()
-        if self._ends_s is not None and _number(result) > self._last:
-            self._end()
         limit = _WAITING_BYTES if self._current is not None else _SPARE_BYTES
         while sum(_nbytes(kept) for kept in self._waiting) > limit:
             oldest = self._waiting.popleft()
@@ -78,8 +76,12 @@ class RestoredFiles:
         """Save what is known to be recorded, forget what is known not to be."""
         if self._asked is None:
             return
-        while self._waiting and _number(self._waiting[0]) <= self._last:
-            result = self._waiting.popleft()
+        # Not in the order of their numbers where channels take turns: each has its own slot.
+        known = [result for result in self._waiting if _number(result) <= self._last]
+        if not known:
+            return
+        self._waiting = deque(r for r in self._waiting if _number(r) > self._last)
+        for result in known:
             if _number(result) >= self._first:
                 self._save(result)
 
@@ -101,7 +103,7 @@ class RestoredFiles:
     def close(self) -> None:
         """End the file, with all that waits if nobody ended it before, and wait for it."""
         if self._asked is not None and self._ends_s is None and self._waiting:
-            self._last = _number(self._waiting[-1])
+            self._last = max(_number(result) for result in self._waiting)
             self._settle()
         self._end()
         for recording, _ in self._all:

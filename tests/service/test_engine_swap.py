@@ -101,11 +101,13 @@ class Shop:
 
 
 class Bench:
-    def __init__(self, opener=None, files=None):
+    def __init__(self, opener=None, files=None, kept_s=0.0):
         self.shop = opener or Shop()
         self.inlet, self.outlet = Inlet(), Outlet()
         camera = CameraKnowledge(CAMERA)
-        self.loop = EngineLoop(self.inlet, self.outlet, camera, self.shop, files=files)
+        self.loop = EngineLoop(
+            self.inlet, self.outlet, camera, self.shop, files=files, kept_s=kept_s
+        )
         self.number = 0
 
     def restore(self, channel=None, shape=(16, 24)):
@@ -143,8 +145,8 @@ def _added(made, result):
 def bench():
     made = []
 
-    def make(opener=None, files=None):
-        made.append(Bench(opener, files))
+    def make(opener=None, files=None, **options):
+        made.append(Bench(opener, files, **options))
         return made[-1]
 
     yield make
@@ -344,6 +346,18 @@ def test_two_engines_that_change_places_are_not_loaded_again(bench):
         _obey(run.loop, word)
     assert run.restore() == (2, 1)
     assert len(run.shop.opened) == 2
+
+
+def test_an_engine_that_served_a_moment_ago_is_not_loaded_again(bench):
+    run = bench(kept_s=3600.0)
+    run.loop.use("1")
+    assert run.restore() == 1
+    run.loop.lineup.ask("2")
+    run.until(lambda: run.loop.report().loading is None)
+    assert run.restore() == 2
+    run.loop.lineup.ask("1")
+    assert run.restore() == 1
+    assert [runtime.closed for runtime in run.shop.opened] == [0, 0]
 
 
 def test_the_failure_of_a_rival_never_harms_the_first(bench):

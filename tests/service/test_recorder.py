@@ -294,6 +294,16 @@ def test_results_of_a_new_roi_wait_for_their_file(files, tmp_path):
     assert not [word for word in files.told if isinstance(word, Notice)]
 
 
+def test_results_of_channels_may_come_out_of_order(files, tmp_path):
+    files = files(tmp_path / "restored.ome.tif")
+    for number in (0, 2, 1, 4, 6):
+        files.append(restored(number))
+    files.obey(SaveRestored(path=None, last=4), 10.0)
+    files.append(restored(3))
+    files.close()
+    assert sorted(numbers_in(tmp_path / "restored.ome.tif")) == [0, 1, 2, 3, 4]
+
+
 def test_a_file_is_closed_a_moment_after_its_last_frame(files, tmp_path):
     files = files(tmp_path / "restored.ome.tif")
     files.append(restored(0))
