@@ -1,6 +1,7 @@
 """How fast is the whole live chain, and what does it lose?
 
-    python benchmarks/chain_speed.py [engine | live | null | raw | view ...] [--seconds 10] [--json FILE]
+    python benchmarks/chain_speed.py [engine | live | null | raw | view ...]
+                                     [--seconds 10] [--json FILE]
 
 A real Micro-Manager core delivers frames from DemoCamera's fast mode; capture, engine and view
 are the processes that `liverestore live` starts, the window painting on Qt's offscreen platform.

@@ -17,7 +17,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.progress import track
@@ -27,6 +27,9 @@ from liverestore.frame import Frame, FrameHeader, Provenance, Restored
 from liverestore.rig import CameraConfig
 from liverestore.status import RunStatus
 from liverestore.view.feed import ShownPair
+
+if TYPE_CHECKING:
+    from liverestore.view.window import LiveWindow
 
 EVERY = 250
 VARIANTS = 8
@@ -66,6 +69,20 @@ def pair(number: int, pictures: np.ndarray[Any, np.dtype[np.uint16]]) -> ShownPa
     return ShownPair(raw, Restored(pictures[(number + 1) % len(pictures)].copy(), raw, made))
 
 
+def open_tools(window: LiveWindow, size: int) -> None:
+    """Show the histogram and draw an ROI and a line, as a hand on the mouse would."""
+    from liverestore.view.drawing import Shape
+
+    window.drawer.toggle("Histogram")
+    drawing = window.measuring.drawing
+    for shape in (Shape.ROI, Shape.LINE):
+        window.measuring.take_up(shape)
+        drawing.press((0.25 * size, 0.25 * size), 3.0)
+        drawing.drag((0.75 * size, 0.7 * size))
+        drawing.release()
+    window.measuring.disarm()
+
+
 def measure(frames: int, size: int, *, tools: bool) -> dict[str, Any]:
     """Memory over the frames."""
     from liverestore.view.feed import MemoryFeed
@@ -80,16 +97,18 @@ def measure(frames: int, size: int, *, tools: bool) -> dict[str, Any]:
     window = LiveWindow(feed, engines=("denoise",), camera=camera, live=False)
     window.resize(1600, 900)
     window.show()
+    feed.offer(pair(0, pictures))
+    window.tick()
     if tools:
-        open_tools(window)
+        open_tools(window, size)
     numbers, memory = [], []
     started = time.perf_counter()
-    for number in track(range(frames), "painting"):
+    for number in track(range(1, frames + 1), "painting"):
         feed.offer(pair(number, pictures))
         feed.report(RunStatus(state="running", rig="memory", engine="denoise", captured=number))
         window.tick()
         app.processEvents()
-        if number % EVERY == EVERY - 1:
+        if number % EVERY == 0:
             gc.collect()
             numbers.append(number)
             memory.append(resident_mb())
