@@ -22,7 +22,7 @@ from liverestore.cli.run import DEFAULT_ENGINE, run_plan
 from liverestore.rig import load_rig
 from liverestore.service.child import run_child
 from liverestore.service.plan import RunPlan
-from liverestore.status import Stop
+from liverestore.status import SetRival, Stop
 from liverestore.transport.control import ControlLink
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ IMAGES = Path(__file__).parent / "images"
 FIRST_S = 12.0
 """From the first frame to the first picture: until the rates are those of a steady run."""
 NEXT_S = 3.0
+RIVAL_S = 8.0
+"""From asking for a second engine to a picture of it."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +44,36 @@ class Shot:
     mode: str = "side by side"
     size: tuple[int, int] = (1280, 800)
     keys: bool = False
+    tools: bool = False
+    theme: str = "dark"
+    rival: str | None = None
+    composite: bool = False
 
 
-SHOTS = (
+DEMO = (
     Shot("live-view", size=(1600, 900)),
     Shot("live-view-side-by-side"),
     Shot("live-view-curtain", "curtain"),
     Shot("live-view-blink", "blink"),
     Shot("live-view-difference", "difference"),
     Shot("live-view-keys", "curtain", keys=True),
+    Shot("live-view-tools", tools=True, size=(1600, 1000)),
+    Shot("live-view-light", "curtain", theme="light", tools=True),
+    Shot("live-view-rival", rival="median5"),
     Shot("live-view-4k", "curtain", size=(3840, 2160)),
 )
+CHANNELS = (Shot("live-view-channels", composite=True),)
 
 
-def window_pictures(plan: RunPlan, *, folder: Path) -> None:
-    """A view process that grabs its own window in every mode, then stops the run."""
+def window_pictures(plan: RunPlan, *, shots: tuple[Shot, ...], folder: Path) -> None:
+    """A view process that grabs its own window for each of `shots`, then stops the run."""
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
     def body(link: ControlLink, stop: threading.Event) -> None:
         from PySide6.QtCore import QEvent
 
         from liverestore.model_spec import live_engines
+        from liverestore.view.channels import looks_of
         from liverestore.view.live_feed import LiveFeed
         from liverestore.view.offscreen import offscreen_application
         from liverestore.view.window import LiveWindow
@@ -74,6 +85,7 @@ def window_pictures(plan: RunPlan, *, folder: Path) -> None:
             title="liverestore",
             engines=live_engines(),
             camera=plan.rig.camera,
+            channels=looks_of(plan.rig.channels),
         )
         window.show()
 
@@ -86,10 +98,15 @@ def window_pictures(plan: RunPlan, *, folder: Path) -> None:
         while window.shown_fps is None and not stop.is_set():
             run_for(0.1)
         run_for(FIRST_S - NEXT_S)
-        for shot in SHOTS:
+        for shot in shots:
             _set_up(window, shot)
+            if shot.rival is not None:
+                feed.send(SetRival(name=shot.rival))
+                run_for(RIVAL_S)
             run_for(NEXT_S)
             window.grab().save(str(folder / f"{shot.name}.png"))
+            if shot.rival is not None:
+                feed.send(SetRival(name=None))
         feed.send(Stop())
         window.close()
         window.deleteLater()
@@ -102,20 +119,51 @@ def _set_up(window: LiveWindow, shot: Shot) -> None:
     from liverestore.view.compare import Mode
 
     window.resize(*shot.size)
+    window.look.set_theme(shot.theme)
     window.set_mode(Mode(shot.mode))
     if shot.keys == window.keys.isHidden():
         window.keys.toggle()
+    for tool in ("Histogram", "ROI", "Profile"):
+        if shot.tools != window.drawer.shown(tool):
+            window.drawer.toggle(tool)
+    if shot.tools:
+        _draw(window)
+    if shot.composite:
+        window.channels.bar.composite.click()
+
+
+def _draw(window: LiveWindow) -> None:
+    """An ROI on the upper cell and a line across filaments, where there are none."""
+    from PySide6.QtWidgets import QApplication, QScrollArea
+
+    from liverestore.view.drawing import Shape
+
+    drawing = window.measuring.drawing
+    for shape, drawn, start, end in (
+        (Shape.ROI, drawing.roi, (70.0, 130.0), (190.0, 250.0)),
+        (Shape.LINE, drawing.line, (300.0, 330.0), (420.0, 400.0)),
+    ):
+        if drawn is None:
+            drawing.armed = shape
+            drawing.press(start, 3.0)
+            drawing.drag(end)
+            drawing.release()
+    window.measuring.disarm()
+    QApplication.processEvents()
+    for area in window.drawer.findChildren(QScrollArea):
+        area.verticalScrollBar().setValue(0)
 
 
 def main() -> None:
     """Make them all."""
     IMAGES.mkdir(exist_ok=True)
-    run_plan(
-        load_rig("demo"),
-        DEFAULT_ENGINE,
-        view=partial(window_pictures, folder=IMAGES),
-        console=Console(stderr=True),
-    )
+    for rig, shots in (("demo", DEMO), ("demo_two_channels", CHANNELS)):
+        run_plan(
+            load_rig(rig),
+            DEFAULT_ENGINE,
+            view=partial(window_pictures, shots=shots, folder=IMAGES),
+            console=Console(stderr=True),
+        )
 
 
 if __name__ == "__main__":
