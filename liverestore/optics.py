@@ -23,7 +23,7 @@ from scipy import fft, special
 
 from liverestore.errors import UserError
 
-__all__ = ["Optics", "radial_psf", "widefield_psf", "zernike"]
+__all__ = ["Optics", "mismatch_spherical_waves", "radial_psf", "stage_psf", "widefield_psf", "zernike"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,17 @@ def _aberration(optics: Optics, k: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
+def mismatch_spherical_waves(optics: Optics) -> float:
+    """Primary spherical term (Noll 11), waves rms, of the index mismatch at `depth_um`.
+
+    >>> round(mismatch_spherical_waves(Optics(0.8, 520.0, 1.0, 1.33, 0.13, depth_um=10.0)), 3)
+    0.051
+    """
+    rho = np.sqrt((np.arange(1024) + 0.5) / 1024)  # even steps in area
+    phase = _aberration(optics, rho * 1e3 * optics.detected_aperture / optics.wavelength_nm)
+    return float((phase * zernike(11, rho, np.zeros_like(rho))).mean())
+
+
 def _check_z(z_um: ArrayLike) -> NDArray[np.float64]:
     z = np.asarray(z_um, dtype=np.float64)
     if z.ndim != 1 or z.size == 0 or not np.isfinite(z).all():
@@ -155,6 +166,77 @@ def _reach_um(optics: Optics, z_um: float) -> float:
     return abs(z_um) * sine / math.sqrt(1 - sine**2) + (20.0 + 2.0 * blur) * airy
 
 
+def _imaged(
+    optics: Optics,
+    z_um: NDArray[np.float64],
+    size_px: int,
+    *,
+    medium_index: float,
+    shift_um: NDArray[np.float64] | None = None,
+    bead_um: float = 0.0,
+    blur_um: float = 0.0,
+    reach_um: float | None = None,
+) -> NDArray[np.float32]:
+    """(Z, Y, X) images of an emitter that `z_um` of a medium part from the plane in focus."""
+    # Steps fine enough for the intensity, whose frequencies reach twice the pupil's radius.
+    fine = max(1, math.ceil(2 * optics.pixel_size_um * optics.cutoff_per_um - 1e-9))
+    step_um = optics.pixel_size_um / fine
+    # Room for the light that leaves the window, so that the periodic transform does not
+    # bring it back on the other side.
+    if reach_um is None:
+        reach_um = _reach_um(optics, float(np.abs(z_um).max()))
+    side = size_px * fine
+    n = fft.next_fast_len(math.ceil(max(side, reach_um / step_um + side / 2)) + 1)
+
+    frequency = fft.fftfreq(n, step_um)
+    ky, kx = frequency[:, None], frequency[None, :]
+    k = np.hypot(ky, kx)
+    radius = 1e3 * optics.detected_aperture / optics.wavelength_nm
+    # A rim of soft samples, so that a coarse pupil has the area of the true disc.
+    spacing = 1 / (n * step_um)
+    amplitude = np.clip((radius - k) / spacing + 0.5, 0.0, 1.0)
+    inside = amplitude > 0
+    amplitude = amplitude[inside]
+    inside_k = np.minimum(k[inside], radius)
+    inside_ky, inside_kx = (part[inside] for part in np.broadcast_arrays(ky, kx))
+    phase = _aberration(optics, inside_k)
+    if optics.zernike_waves:
+        rho, phi = inside_k / radius, np.arctan2(inside_ky, inside_kx)
+        for noll, waves in optics.zernike_waves:
+            phase += waves * zernike(noll, rho, phi)
+    defocus = _axial(medium_index, optics, inside_k)
+    # Light of the whole plane is 1 (Parseval). A pixel gathers it over its area: a sinc.
+    amplitude *= n / math.sqrt(float((amplitude**2).sum()))
+    pixel = np.sinc(frequency * optics.pixel_size_um) * fine
+    spread = pixel[:, None] * pixel[None, : n // 2 + 1]
+    if bead_um > 0:
+        spread *= _ball(bead_um * k[:, : n // 2 + 1])
+    if blur_um > 0:
+        spread *= np.exp(-2 * (np.pi * blur_um * k[:, : n // 2 + 1]) ** 2)
+
+    half = size_px // 2
+    rows = (np.arange(size_px) - half) * fine % n
+    window = np.ix_(rows, rows)
+    result = np.empty((z_um.size, size_px, size_px), np.float32)
+    pupil = np.zeros((n, n), np.complex128)
+    for i, distance in enumerate(z_um):
+        turns = phase + distance * defocus
+        if shift_um is not None:
+            turns -= shift_um[i, 0] * inside_ky + shift_um[i, 1] * inside_kx
+        pupil[inside] = amplitude * np.exp(2j * np.pi * turns)
+        intensity = np.abs(fft.ifft2(pupil)) ** 2
+        pixels = fft.irfft2(fft.rfft2(intensity) * spread, s=(n, n))
+        result[i] = np.maximum(pixels[window], 0.0)
+    return result
+
+
+def _ball(diameters: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Transform of an evenly bright ball seen from above, at diameter times frequency."""
+    u = np.pi * np.maximum(diameters, 1e-3)  # below it, 1 up to 1e-6
+    ball: NDArray[np.float64] = 3 * (np.sin(u) - u * np.cos(u)) / u**3
+    return ball
+
+
 def widefield_psf(optics: Optics, z_um: ArrayLike, size_px: int) -> NDArray[np.float32]:
     """Images of a point emitter at the distances `z_um` from the plane in focus.
 
@@ -168,46 +250,47 @@ def widefield_psf(optics: Optics, z_um: ArrayLike, size_px: int) -> NDArray[np.f
     z = _check_z(z_um)
     if size_px < 1:
         raise UserError(f"size_px: got {size_px}; it must be 1 or above")
-    # Steps fine enough for the intensity, whose frequencies reach twice the pupil's radius.
-    fine = max(1, math.ceil(2 * optics.pixel_size_um * optics.cutoff_per_um - 1e-9))
-    step_um = optics.pixel_size_um / fine
-    # Room for the light that leaves the window, so that the periodic transform does not
-    # bring it back on the other side.
-    reach_px = _reach_um(optics, float(np.abs(z).max())) / step_um
-    n = fft.next_fast_len(math.ceil(max(size_px * fine, reach_px + size_px * fine / 2)) + 1)
+    return _imaged(optics, z, size_px, medium_index=optics.sample_index)
 
-    frequency = fft.fftfreq(n, step_um)
-    ky, kx = frequency[:, None], frequency[None, :]
-    k = np.hypot(ky, kx)
-    radius = 1e3 * optics.detected_aperture / optics.wavelength_nm
-    # A rim of soft samples, so that a coarse pupil has the area of the true disc.
-    spacing = 1 / (n * step_um)
-    amplitude = np.clip((radius - k) / spacing + 0.5, 0.0, 1.0)
-    inside = amplitude > 0
-    amplitude = amplitude[inside]
-    inside_k = np.minimum(k[inside], radius)
-    phase = _aberration(optics, inside_k)
-    if optics.zernike_waves:
-        rho, phi = inside_k / radius, np.arctan2(*np.broadcast_arrays(ky, kx))[inside]
-        for noll, waves in optics.zernike_waves:
-            phase += waves * zernike(noll, rho, phi)
-    defocus = _axial(optics.sample_index, optics, inside_k)
-    # Light of the whole plane is 1 (Parseval). A pixel gathers it over its area: a sinc.
-    amplitude *= n / math.sqrt(float((amplitude**2).sum()))
-    area = np.sinc(frequency * optics.pixel_size_um) * fine
 
-    half = size_px // 2
-    rows = (np.arange(size_px) - half) * fine % n
-    result = np.empty((z.size, size_px, size_px), np.float32)
-    pupil = np.zeros((n, n), np.complex128)
-    for i, distance in enumerate(z):
-        pupil[inside] = amplitude * np.exp(2j * np.pi * (phase + distance * defocus))
-        intensity = np.abs(fft.ifft2(pupil)) ** 2
-        spectrum = fft.rfft2(intensity)
-        spectrum *= area[:, None] * area[None, : spectrum.shape[1]]
-        pixels = fft.irfft2(spectrum, s=(n, n))
-        result[i] = np.maximum(pixels[np.ix_(rows, rows)], 0.0)
-    return result
+def stage_psf(
+    optics: Optics,
+    focus_um: ArrayLike,
+    size_px: int,
+    *,
+    shift_um: ArrayLike | None = None,
+    bead_um: float = 0.0,
+    blur_um: float = 0.0,
+    reach_um: float | None = None,
+) -> NDArray[np.float32]:
+    """Images of a bead at rest while the stage moves, as in a recorded z-stack.
+
+    The bead lies `optics.depth_um` below the coverslip; at `focus_um` = 0 it is as sharp as
+    its spherical aberration allows. `focus_um` is 1-D, what the stage has moved since, in um,
+    positive where it focuses deeper. The way lies in the immersion, whose index counts, so
+    that planes differ from those of `widefield_psf` where sample and immersion differ.
+
+    `shift_um` (Z, 2) moves the bead to (y, x) from the centre of pixel [size_px // 2,
+    size_px // 2]. `bead_um` is the diameter of a ball, taken as flat, which is good for balls
+    of up to half the depth of field; `blur_um` the standard deviation of a Gaussian that blurs
+    all planes alike, as vibration and a camera's crosstalk do. `reach_um` is the room for light that leaves the window;
+    None takes what the optics need. Returns (Z, Y, X) float32, the light of the bead over an
+    endless plane 1. Raises `UserError` for an empty window or distances.
+    """
+    focus = _check_z(focus_um)
+    if size_px < 1:
+        raise UserError(f"size_px: got {size_px}; it must be 1 or above")
+    shift = None if shift_um is None else np.asarray(shift_um, np.float64)
+    return _imaged(
+        optics,
+        -focus,
+        size_px,
+        medium_index=optics.immersion_index,
+        shift_um=shift,
+        bead_um=bead_um,
+        blur_um=blur_um,
+        reach_um=reach_um,
+    )
 
 
 def radial_psf(optics: Optics, z_um: ArrayLike, r_um: ArrayLike) -> NDArray[np.float64]:
