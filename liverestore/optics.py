@@ -23,7 +23,14 @@ from scipy import fft, special
 
 from liverestore.errors import UserError
 
-__all__ = ["Optics", "mismatch_spherical_waves", "radial_psf", "stage_psf", "widefield_psf", "zernike"]
+__all__ = [
+    "Optics",
+    "mismatch_spherical_waves",
+    "radial_psf",
+    "stage_psf",
+    "widefield_psf",
+    "zernike",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +280,10 @@ def stage_psf(
     `shift_um` (Z, 2) moves the bead to (y, x) from the centre of pixel [size_px // 2,
     size_px // 2]. `bead_um` is the diameter of a ball, taken as flat, which is good for balls
     of up to half the depth of field; `blur_um` the standard deviation of a Gaussian that blurs
-    all planes alike, as vibration and a camera's crosstalk do. `reach_um` is the room for light that leaves the window;
-    None takes what the optics need. Returns (Z, Y, X) float32, the light of the bead over an
-    endless plane 1. Raises `UserError` for an empty window or distances.
+    all planes alike, as vibration and a camera's crosstalk do. `reach_um` is the room for light
+    that leaves the window; None takes what the optics need. Returns (Z, Y, X) float32, the
+    light of the bead over an endless plane 1. Raises `UserError` for an empty window or
+    distances.
     """
     focus = _check_z(focus_um)
     if size_px < 1:

@@ -140,9 +140,7 @@ def fit_psf(
     )
 
 
-def _variance(
-    stack: NDArray[np.generic], bead: Bead, camera: CameraModel | None
-) -> Variance:
+def _variance(stack: NDArray[np.generic], bead: Bead, camera: CameraModel | None) -> Variance:
     model = camera or estimate_from_frame(np.asarray(stack[bead.plane]))
     gain, offset = model.gain_e_per_count, model.offset_counts
     # Rounding is noise too, and keeps a camera without any from dividing by nothing.

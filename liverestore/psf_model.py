@@ -69,7 +69,7 @@ class BeadFit:
         return float(np.corrcoef(self.bead.counts.ravel(), self.fitted.ravel())[0, 1])
 
     def uncertainty(self, name: str) -> float:
-        """Standard uncertainty from the curvature, widened where the fit is worse than the noise."""
+        """Standard, from the curvature; wider where the fit is worse than the noise allows."""
         place = list(self.values).index(name)
         return math.sqrt(self.covariance[place, place])
 
@@ -108,9 +108,7 @@ class _Problem:
         )
         return psf.astype(np.float64)
 
-    def fitted(
-        self, values: dict[str, float]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def fitted(self, values: dict[str, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Best counts with light and background of each plane, and that light."""
         image, data, w2 = self.images(values), self.bead.counts, self.weights**2
         total, axes = w2.sum((1, 2)), (1, 2)

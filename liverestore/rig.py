@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from liverestore.errors import UserError
 from liverestore.paths import rig_folders
+from liverestore.rig_aberrations import ZernikeConfig
 from liverestore.rig_channels import ChannelConfig, channels_inconsistency
 from liverestore.rig_messages import numbers, unknown_key, wrong_value
 
@@ -78,6 +79,8 @@ class OpticsConfig(_Section, frozen=True):
     sample_index: Annotated[float, Meta(ge=1.0, le=1.8)] | None = None
     depth_um: NonNegativeFloat | None = None
     """Depth of the focal plane below the coverslip."""
+    zernike_nm: ZernikeConfig | None = None
+    """Aberrations of the objective, nm rms, without those of index mismatch."""
 
 
 class IlluminationConfig(_Section, frozen=True):

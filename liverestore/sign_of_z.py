@@ -12,6 +12,7 @@ texture d' is that of the same Bhattacharyya distance (Kailath, IEEE Trans. Comm
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -24,10 +25,10 @@ from liverestore.optics import Optics, widefield_psf
 
 __all__ = ["SignReport", "SignRow", "sign_report"]
 
-_WAVES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
-"""Distances of the table, in waves of defocus at the rim of the pupil."""
-_FINEST = 1.12
-"""Ratio of the distances that are compared."""
+_NEAREST_WAVES, _ROWS, _STEPS = 0.25, 9, 3
+"""The table goes in ratios of sqrt(2) from so many waves of defocus at the rim of the pupil;
+between two rows so many distances are compared."""
+_CONTRASTS = np.geomspace(1 / 1.6, 1.6, 7)
 _SIDE_PX = (33, 101)
 _TEXTURE_PX = 64
 _CONTRAST = 0.5
@@ -106,7 +107,7 @@ class SignReport:
             best = min(row.error_point for row in self.rows)
             return (
                 f"one frame does not tell +z from -z: {what} is put on the wrong side in "
-                f"{best:.0%} of frames or more at every distance up to {all_of[-1]:g} um"
+                f"{best:.0%} of frames or more at every distance up to {all_of[-1]:.2g} um"
             )
         said = f"one frame tells +z from -z at {_spans(told, all_of)} um from focus: {what} is put "
         said += f"on the wrong side in {_TOLD:.0%} of frames or less"
@@ -133,7 +134,7 @@ def _spans(chosen: tuple[float, ...], of: list[float]) -> str:
     parts = []
     for first, last in zip([0, *breaks], [*breaks, len(places)], strict=True):
         low, high = chosen[first], chosen[last - 1]
-        parts.append(f"{low:g}" if low == high else f"{low:g} to {high:g}")
+        parts.append(f"{low:.2g}" if low == high else f"{low:.2g} to {high:.2g}")
     return " and ".join(parts)
 
 
@@ -152,27 +153,25 @@ def sign_report(
     second for optics not asked for before.
     """
     per_um = defocus_waves_per_um(optics)
-    table = [float(f"{waves / per_um:.2g}") for waves in _WAVES]
-    steps = math.ceil(math.log(1.6 * table[-1] / (0.5 * table[0])) / math.log(_FINEST))
-    others = np.geomspace(0.5 * table[0], 1.6 * table[-1], steps)
-    distances = np.concatenate([table, others])
-    side = _side_px(optics, table[-1])
-    both = [widefield_psf(optics, sign * distances, side).astype(float) for sign in (1, -1)]
+    # Even steps of the logarithm, from 0.4 times the nearest row to 1.7 times the last.
+    beyond = 2 * _STEPS - 1
+    steps = np.arange(-beyond - 2, (_ROWS - 1) * _STEPS + beyond + 1)
+    z = _NEAREST_WAVES / per_um * 2.0 ** (steps / (2 * _STEPS))
+    side = _side_px(optics, float(z[-beyond - 1]))
+    both = [widefield_psf(optics, sign * z, side).astype(np.float64) for sign in (1, -1)]
     powers = [_powers(psf) for psf in both]
+    noise_e2 = background_e + read_noise_e**2
     texture = _PER_PIXEL * photons
     spectrum = _texture_power(texture)
-    floor = (texture + background_e + read_noise_e**2) * _TEXTURE_PX**2
+    floor = (texture + noise_e2) * _TEXTURE_PX**2
     rows = []
-    for n, z in enumerate(table):
-        near = np.flatnonzero((distances > 0.5 * z) & (distances < 1.6 * z))
-        point, even = math.inf, math.inf
+    for n in np.flatnonzero((steps >= 0) & (steps % _STEPS == 0) & (steps < _ROWS * _STEPS)):
+        near = slice(int(n) - beyond - 2, int(n) + beyond + 1)
+        point, even = [], []
         for here, there in ((0, 1), (1, 0)):
-            image = both[here][n]
-            for other in both[there][near]:
-                point = min(point, _d_prime(image, other, photons, background_e, read_noise_e))
-            for other in powers[there][near]:
-                even = min(even, _distance(powers[here][n], other, spectrum, floor))
-        rows.append(SignRow(z, point, math.sqrt(8 * even)))
+            point.append(_squared(both[here][n], both[there][near], photons, noise_e2))
+            even.append(_apart(powers[here][n], powers[there][near], spectrum, floor))
+        rows.append(SignRow(float(z[n]), math.sqrt(min(point)), math.sqrt(8 * min(even))))
     return SignReport(tuple(rows), photons, texture, background_e, read_noise_e)
 
 
@@ -183,17 +182,26 @@ def _side_px(optics: Optics, far_um: float) -> int:
     return int(np.clip(2 * math.ceil(radius) + 1, *_SIDE_PX))
 
 
-def _d_prime(
-    image: NDArray[np.float64],
-    other: NDArray[np.float64],
-    photons: float,
-    background_e: float,
-    read_noise_e: float,
+def _squared(
+    image: NDArray[np.float64], others: NDArray[np.float64], photons: float, noise_e2: float
 ) -> float:
-    """Of two pictures of a point, the second as bright as makes it most like the first."""
-    variance = photons * (image + other) / 2 + background_e + read_noise_e**2
-    light = float((image * other / variance).sum() / (other**2 / variance).sum())
-    return photons * math.sqrt(float(((image - light * other) ** 2 / variance).sum()))
+    """d'^2 of a picture of a point and the most similar of `others` (Z, Y, X).
+
+    Any light is allowed, and any distance between two neighbours, whose mixtures stand for it.
+    """
+    least = math.inf
+    for near, far in itertools.pairwise(others):
+        variance = photons * (image + 0.5 * (near + far)) / 2 + noise_e2
+        a, b, y = (part / np.sqrt(variance) for part in (near, far, image))
+        aa, bb, ab, ay, by = (
+            float((p * q).sum()) for p, q in ((a, a), (b, b), (a, b), (a, y), (b, y))
+        )
+        determinant = max(aa * bb - ab * ab, 1e-30)
+        mixed = (bb * ay - ab * by) / determinant, (aa * by - ab * ay) / determinant
+        alone = (ay / aa, 0.0), (0.0, by / bb)
+        for one, other in (mixed, *alone) if min(mixed) > 0 else alone:
+            least = min(least, float(((y - one * a - other * b) ** 2).sum()))
+    return photons**2 * least
 
 
 def _powers(psf: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -218,16 +226,22 @@ def _texture_power(mean_e: float) -> NDArray[np.float64]:
     return np.asarray(falling[:, 1 : _TEXTURE_PX // 2].ravel())
 
 
-def _distance(
+def _apart(
     one: NDArray[np.float64],
-    other: NDArray[np.float64],
+    others: NDArray[np.float64],
     spectrum: NDArray[np.float64],
     floor: float,
 ) -> float:
-    """Bhattacharyya distance of two textures, the second with the contrast most like the first."""
+    """Bhattacharyya distance of a texture and the most similar of `others` (Z, K).
+
+    Any contrast is allowed, and any distance between two neighbours.
+    """
     p = one * spectrum + floor
-    best = math.inf
-    for contrast in np.geomspace(0.6, 1.6, 11):
-        q = other * spectrum * contrast + floor
-        best = min(best, float(np.log((p + q) / (2 * np.sqrt(p * q))).sum()))
-    return best
+    least = math.inf
+    for near, far in itertools.pairwise(others):
+        for share in (0.0, 1 / 3, 2 / 3, 1.0):
+            power = ((1 - share) * near + share * far) * spectrum
+            q = _CONTRASTS[:, None] * power + floor
+            apart = (0.5 * np.log(p * q) - np.log((p + q) / 2)).sum(axis=1)
+            least = min(least, -float(apart.max()))
+    return max(least, 0.0)

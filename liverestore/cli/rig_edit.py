@@ -13,7 +13,8 @@ from liverestore.errors import Failure, UserError
 
 __all__ = ["Value", "edited", "read_rig_text", "write_rig_text"]
 
-Value = float | str
+Value = float | str | Mapping[str, float]
+"""A mapping becomes an inline table."""
 
 _MARK = "\ufeff"
 """Byte order mark, which some editors of Windows write."""
@@ -108,6 +109,9 @@ def _line(key: str, value: Value, note: str) -> str:
         # TOML's other quotes take JSON's escapes.
         quoted = f"'{value}'" if "'" not in value else json.dumps(value, ensure_ascii=False)
         said = f"{key} = {quoted}"
+    elif isinstance(value, Mapping):
+        inner = ", ".join(f"{name} = {float(number)!r}" for name, number in value.items())
+        said = f"{key} = {{ {inner} }}"
     else:
         said = f"{key} = {float(value)!r}"
     return f"{said}  # {note}" if note else said
