@@ -62,6 +62,7 @@ class BeadFit:
     """Against the given noise alone; 1 where it explains all that is left."""
     light: NDArray[np.float64]
     """(Z,) counts of the whole bead."""
+    pixel_size_um: float
 
     @property
     def correlation(self) -> float:
@@ -188,6 +189,7 @@ def fit_bead(
         covariance=covariance * max(chi2, 1.0),
         chi2_per_dof=chi2,
         light=light,
+        pixel_size_um=optics.pixel_size_um,
     )
 
 

@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from liverestore.errors import UserError
 from liverestore.paths import rig_folders
-from liverestore.rig_aberrations import ZernikeConfig
+from liverestore.rig_aberrations import ZernikeConfig, aberrations_inconsistency
 from liverestore.rig_channels import ChannelConfig, channels_inconsistency
 from liverestore.rig_messages import numbers, unknown_key, wrong_value
 
@@ -303,7 +303,11 @@ def _inconsistency(rig: RigConfig) -> str | None:
         value = getattr(source, name)
         if value and not Path(value).exists():
             return f"source.{name}: got {value}, which does not exist; {remedy}"
-    return _camera_inconsistency(rig.camera) or channels_inconsistency(rig.channels, source.kind)
+    return (
+        _camera_inconsistency(rig.camera)
+        or aberrations_inconsistency(optics.zernike_nm, source.kind)
+        or channels_inconsistency(rig.channels, source.kind)
+    )
 
 
 def _camera_inconsistency(camera: CameraConfig) -> str | None:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import msgspec
 
-__all__ = ["NOLL_OF_NAME", "ZernikeConfig", "zernike_waves"]
+__all__ = ["NOLL_OF_NAME", "ZernikeConfig", "aberrations_inconsistency", "zernike_waves"]
 
 NOLL_OF_NAME = MappingProxyType(
     {
@@ -51,3 +51,16 @@ def zernike_waves(config: ZernikeConfig, wavelength_nm: float) -> tuple[tuple[in
     """
     terms = ((noll, getattr(config, name)) for name, noll in NOLL_OF_NAME.items())
     return tuple((noll, nm / wavelength_nm) for noll, nm in terms if nm != 0.0)
+
+
+def aberrations_inconsistency(config: ZernikeConfig | None, kind: str) -> str | None:
+    """What a source of `kind` cannot do with these terms, or None."""
+    if config is None or kind != "simulated":
+        return None
+    for name in NOLL_OF_NAME:
+        if getattr(config, name) != 0.0 and not name.startswith("spherical"):
+            return (
+                f"optics.zernike_nm.{name}: the simulated microscope knows spherical terms alone; "
+                "leave it out"
+            )
+    return None

@@ -1,4 +1,4 @@
-"""`liverestore calibrate`: the camera's offset, gain, noise and fixed pattern from files."""
+"""`liverestore calibrate`: the camera, or the objective, out of recorded files."""
 
 from __future__ import annotations
 
@@ -47,6 +47,36 @@ def calibrate(
         Path | None,
         typer.Option(help="Instead: any movie of one field of view, for an estimate."),
     ] = None,
+    psf: Annotated[
+        Path | None,
+        typer.Option(metavar="STACK", help="Instead: a z-stack of beads, for the objective."),
+    ] = None,
+    z_step: Annotated[
+        float | None,
+        typer.Option(
+            "--z-step", metavar="UM", help="Of the stack; below 0 where planes come upwards."
+        ),
+    ] = None,
+    pixel_size: Annotated[
+        float | None,
+        typer.Option("--pixel-size", metavar="UM", min=0.001, help="Of the stack, in the sample."),
+    ] = None,
+    bead: Annotated[
+        float, typer.Option("--bead", metavar="UM", min=0.0, help="Diameter of the beads.")
+    ] = 0.0,
+    bead_depth: Annotated[
+        float | None,
+        typer.Option(
+            "--bead-depth",
+            metavar="UM",
+            min=0.0,
+            help="Of the beads below the coverslip, where it is known: 0 for beads on it.",
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Measured and fitted beads; else beside RIG2."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="RIG2", help="New rig file, a copy with the numbers.")
     ] = None,
@@ -64,6 +94,9 @@ def calibrate(
 ) -> None:
     """Measure the camera from recorded darks and flats, or estimate it from any movie.
 
+    With --psf the objective instead: aperture, aberrations and index mismatch from a z-stack
+    of small beads.
+
     Darks and flats have one exposure, ROI (the full chip, for the maps), binning and gain
     mode: at least 16 darks, and two levels of light of at least 4 frames.
     Without --out and --force the numbers are shown and nothing is written.
@@ -71,11 +104,31 @@ def calibrate(
     from liverestore.cli.calibration_file import keep, target_of
     from liverestore.rig import load_rig
 
+    if psf is not None:
+        from liverestore.cli.calibrate_psf import BeadStack, calibrate_psf
+
+        if dark is not None or flat or movie is not None or binning is not None:
+            raise UserError(
+                "calibrate: got --psf with --dark, --flat, --movie or --binning; objective and "
+                "camera are measured one after the other: leave either out"
+            )
+        stack = BeadStack(psf, z_step, pixel_size, bead, bead_depth)
+        calibrate_psf(load_rig(rig), stack, out, picture, force=force)
+        return
+    for name, value in (
+        ("--z-step", z_step),
+        ("--pixel-size", pixel_size),
+        ("--bead", bead or None),
+        ("--bead-depth", bead_depth),
+        ("--picture", picture),
+    ):
+        if value is not None:
+            raise UserError(f"calibrate: got {name}, which has a meaning only with --psf")
     series = dark is not None and bool(flat)
     if series == (movie is not None) or (movie is not None and (dark is not None or flat)):
         raise UserError(
-            "calibrate: give --dark and two or more --flat (photon transfer), or --movie alone "
-            "(an estimate)"
+            "calibrate: give --dark and two or more --flat (photon transfer), --movie alone (an "
+            "estimate), or --psf (the objective)"
         )
     config = load_rig(rig)
     target = target_of(config, out, force=force, with_maps=maps and movie is None)

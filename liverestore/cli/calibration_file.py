@@ -16,9 +16,9 @@ from liverestore.paths import shipped
 from liverestore.photon_transfer import Measured
 from liverestore.rig import RigConfig, load_rig
 
-__all__ = ["Kept", "Target", "keep", "target_of"]
+__all__ = ["Kept", "KeptOptics", "Target", "keep", "keep_optics", "target_of"]
 
-_MARKER = "Calibrated"
+_MARKER, _BEADS = "Calibrated", "Beads"
 _PATHS = ("mm_app_path", "config_file", "path")
 
 
@@ -39,6 +39,18 @@ class Kept:
     how: str
     """What it was measured from, in words."""
     maps: CameraMaps | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOptics:
+    """What goes into the `[optics]` table."""
+
+    numbers: Mapping[str, Measured]
+    """Field of `rig.OpticsConfig` -> number."""
+    zernike_nm: Mapping[str, Measured]
+    """Field of `rig_aberrations.ZernikeConfig` -> nm rms."""
+    how: str
+    """What it was measured from, in words."""
 
 
 def target_of(rig: RigConfig, out: Path | None, *, force: bool, with_maps: bool) -> Target | None:
@@ -85,13 +97,37 @@ def keep(rig: RigConfig, kept: Kept, target: Target) -> None:
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     heading = (_MARKER, f"{day} {kept.how}")
     text = edited(text, "camera", values, notes=notes, heading=heading)
+    if kept.maps is not None:
+        save_maps(target.maps, kept.maps)
+    _write(rig, text, target)
+
+
+def keep_optics(rig: RigConfig, kept: KeptOptics, target: Target) -> None:
+    """Write the rig of `target` with other optics, and read it back.
+
+    Raises as `keep`.
+    """
+    text = read_rig_text(Path(rig.origin))
+    values: dict[str, Value] = {}
+    notes: dict[str, str] = {}
+    for name, number in kept.numbers.items():
+        values[name], notes[name] = _rounded(number)
+    values["zernike_nm"] = {name: round(term.value, 2) for name, term in kept.zernike_nm.items()}
+    notes["zernike_nm"] = f"+- {max(t.uncertainty for t in kept.zernike_nm.values()):.1g}"
+    heading = (_BEADS, f"{datetime.now(UTC):%Y-%m-%d} {kept.how}")
+    text = edited(text, "optics", values, notes=notes, heading=heading)
+    if target.rig.parent != Path(rig.origin).parent and rig.camera.maps is not None:
+        text = edited(text, "camera", {"maps": rig.camera.maps})
+    _write(rig, text, target)
+
+
+def _write(rig: RigConfig, text: str, target: Target) -> None:
     # Paths are relative to the rig's folder.
     stated = tomllib.loads(text.removeprefix("\ufeff"))["source"]
+    moved = target.rig.parent != Path(rig.origin).parent
     away = {name: getattr(rig.source, name) for name in _PATHS if name in stated} if moved else {}
     if away:
         text = edited(text, "source", away)
-    if kept.maps is not None:
-        save_maps(target.maps, kept.maps)
     write_rig_text(target.rig, text)
     load_rig(target.rig)
 

@@ -143,7 +143,7 @@ def test_mistakes_are_one_line_and_write_nothing(rig, series, tmp_path):
     one = ("--flat", series / "flat60.tif")
     for arguments, said in (
         (("--dark", dark), "give --dark and two or more --flat"),
-        (("--movie", dark, "--dark", dark, *one), "or --movie alone"),
+        (("--movie", dark, "--dark", dark, *one), "--movie alone (an estimate)"),
         (("--dark", dark, *one, "--out", out), "level"),
         (("--dark", dark, *one, "--flat", dark, "--out", out), "level 2: frame"),
         (("--dark", tmp_path / "no.tif", *flats(series)), "no such file"),
