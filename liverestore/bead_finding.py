@@ -146,10 +146,12 @@ def _window(
     z_step_um: float,
     optics: Optics,
 ) -> Bead | None:
-    """None where the window does not lie within the stack."""
+    """None where half of the window would not lie within the stack."""
     y, x = place
-    if min(y, x, data.shape[1] - 1 - y, data.shape[2] - 1 - x) < radius:
+    room = min(y, x, data.shape[1] - 1 - y, data.shape[2] - 1 - x)
+    if room < max(radius // 2, _RADIUS_PX[0]):
         return None
+    radius = min(radius, room)
     plane = int(smooth[:, y, x].argmax())
     focus = (np.arange(len(data)) - plane) * z_step_um
     near = np.flatnonzero(np.abs(focus) <= _farthest_um(optics))
@@ -168,8 +170,8 @@ def _against(
     """What speaks against a bead, in words that follow "the brightest place"."""
     if bead is None:
         return (
-            f"lies within {radius} px of the edge, where its window does not fit; take a stack "
-            "with beads away from the edges"
+            f"lies within {max(radius // 2, _RADIUS_PX[0])} px of the edge, too near for its "
+            "rings; take a stack with beads away from the edges"
         )
     middle = bead.counts[np.argmin(np.abs(bead.focus_um))]
     top = float(bead.counts.max())
@@ -186,6 +188,7 @@ def _against(
             "and below focus"
         )
     y, x = bead.place_px
+    radius = bead.counts.shape[-1] // 2
     around = highest[y - radius : y + radius + 1, x - radius : x + radius + 1]
     tops = (around == ndimage.maximum_filter(around, 5)) & (around > _WORST_NEIGHBOUR * height)
     distance = np.hypot(*(np.indices(around.shape) - radius))

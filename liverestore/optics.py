@@ -183,6 +183,7 @@ def _imaged(
     bead_um: float = 0.0,
     blur_um: float = 0.0,
     reach_um: float | None = None,
+    single: bool = False,
 ) -> NDArray[np.float32]:
     """(Z, Y, X) images of an emitter that `z_um` of a medium part from the plane in focus."""
     # Steps fine enough for the intensity, whose frequencies reach twice the pupil's radius.
@@ -225,12 +226,15 @@ def _imaged(
     rows = (np.arange(size_px) - half) * fine % n
     window = np.ix_(rows, rows)
     result = np.empty((z_um.size, size_px, size_px), np.float32)
-    pupil = np.zeros((n, n), np.complex128)
+    # Single precision is twice as fast and good to a millionth of the peak.
+    pupil = np.zeros((n, n), np.complex64 if single else np.complex128)
+    amplitude, spread = (np.asarray(part, pupil.real.dtype) for part in (amplitude, spread))
     for i, distance in enumerate(z_um):
         turns = phase + distance * defocus
         if shift_um is not None:
             turns -= shift_um[i, 0] * inside_ky + shift_um[i, 1] * inside_kx
-        pupil[inside] = amplitude * np.exp(2j * np.pi * turns)
+        angles = np.asarray(2 * np.pi * (turns - np.rint(turns)), amplitude.dtype)
+        pupil[inside] = amplitude * np.exp(1j * angles)
         intensity = np.abs(fft.ifft2(pupil)) ** 2
         pixels = fft.irfft2(fft.rfft2(intensity) * spread, s=(n, n))
         result[i] = np.maximum(pixels[window], 0.0)
@@ -298,6 +302,7 @@ def stage_psf(
         bead_um=bead_um,
         blur_um=blur_um,
         reach_um=reach_um,
+        single=True,
     )
 
 

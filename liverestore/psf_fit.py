@@ -23,7 +23,7 @@ from liverestore.camera_stabilise import CameraModel
 from liverestore.errors import UserError
 from liverestore.optics import Optics, mismatch_spherical_waves
 from liverestore.photon_transfer import Measured
-from liverestore.psf_model import HIGHEST_APERTURE, BeadFit, Variance, fit_bead
+from liverestore.psf_model import HIGHEST_APERTURE, BeadFit, Variance, expected_fall, fit_bead
 
 __all__ = ["PsfFit", "fit_psf"]
 
@@ -160,7 +160,9 @@ def _first(
     notes: list[str] = []
     more = list(_MORE)
     step = template.sample_index - template.immersion_index
-    if fit_depth and abs(step) > 1e-3 and base.correlation > _WORST_CORRELATION:
+    if base.correlation < _WORST_CORRELATION:
+        return base, notes  # refused anyway
+    if fit_depth and abs(step) > 1e-3:
         # A start on the side of the mismatch; the objective's own term is free to take it back.
         depth = 2.0 / abs(step)
         start = base.values | {"depth_um": depth}
@@ -182,6 +184,9 @@ def _first(
                 "the spherical term holds both; with --bead-depth the mismatch is taken as known"
             )
     for terms in more:
+        fall = expected_fall(base, template, terms, variance, bead_um)
+        if fall < _BETTER * len(terms) * max(base.chi2_per_dof, 1.0):
+            continue
         names = (*(n for n in base.values if n[0] in "Zn" or n == "depth_um"), *terms)
         further = fit_bead(bead, template, names, variance, bead_um=bead_um, start=base.values)
         if _is_better(further, base, len(terms)):

@@ -20,7 +20,7 @@ from scipy import optimize
 from liverestore.bead_finding import Bead, depth_of_field_um
 from liverestore.optics import Optics, stage_psf
 
-__all__ = ["HIGHEST_APERTURE", "BeadFit", "Variance", "fit_bead"]
+__all__ = ["HIGHEST_APERTURE", "BeadFit", "Variance", "expected_fall", "fit_bead"]
 
 Variance = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Expected counts of pixels to the variance of their noise, in counts^2."""
@@ -36,12 +36,13 @@ _STEPS = {
     "drift_x": 1e-3,
 }
 """Of the finite differences; a Zernike term takes `_ZERNIKE_STEP` waves."""
+_PLACE = ("blur_um", "y_um", "x_um", "z_um", "drift_y", "drift_x")
 _ZERNIKE_STEP = 1e-3
 _SCALE = 50.0
 """Steps to a unit of the search, about what an error of each parameter amounts to."""
 _MOST_STEPS = 25
-_PASSES = 2
-_ENOUGH = 1e-4
+_ENOUGH = (1e-3, 1e-4)
+"""Relative change at which the search ends, with the first weights and with the final ones."""
 HIGHEST_APERTURE = 0.995
 """Relative to the index, above which the search does not go."""
 _START_WAVES = (-0.35, -0.2, -0.08, 0.0, 0.08, 0.2, 0.35)
@@ -153,7 +154,7 @@ def fit_bead(
 
     `names` are "numerical_aperture", "depth_um" and "Z5", "Z11" (Noll indices).
     """
-    free = (*names, "blur_um", "y_um", "x_um", "z_um", "drift_y", "drift_x")
+    free = (*names, *_PLACE)
     problem = _Problem(bead, optics, free, bead_um, _room_um(bead, optics))
     level = float(np.median(bead.counts))
     problem.weights = 1 / np.sqrt(variance(np.maximum(bead.counts, level)))
@@ -164,15 +165,15 @@ def fit_bead(
     units = problem.units()
     low, high = (side / units for side in _limits(problem))
     q = np.array([values[name] for name in free]) / units
-    for _ in range(_PASSES):
+    for enough in _ENOUGH:
         done = optimize.least_squares(
             problem.residuals,
             np.clip(q, low + 1e-6, high - 1e-6),
             jac=problem.jacobian,
             bounds=(low, high),
             max_nfev=_MOST_STEPS,
-            ftol=_ENOUGH,
-            xtol=_ENOUGH,
+            ftol=enough,
+            xtol=enough,
         )
         q = done.x
         fitted, light = problem.fitted(problem.values(q))
@@ -191,6 +192,21 @@ def fit_bead(
         light=light,
         pixel_size_um=optics.pixel_size_um,
     )
+
+
+def expected_fall(
+    fit: BeadFit, optics: Optics, terms: tuple[str, ...], variance: Variance, bead_um: float
+) -> float:
+    """How much chi2 would fall with `terms` ("Z22") free too, by the slope where `fit` ended."""
+    names = (*fit.values, *terms)
+    problem = _Problem(fit.bead, optics, names, bead_um, _room_um(fit.bead, optics))
+    problem.weights = 1 / np.sqrt(variance(fit.fitted))
+    values = dict.fromkeys(terms, 0.0) | fit.values
+    q = np.array([values[name] for name in names]) / problem.units()
+    residuals = problem.residuals(q)
+    slopes = problem.jacobian(q)
+    left = residuals - slopes @ np.linalg.lstsq(slopes, residuals)[0]
+    return float(residuals @ residuals - left @ left)
 
 
 def _limits(problem: _Problem) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -20,6 +20,7 @@ from liverestore.frame import FrameHeader
 from liverestore.microscopes import defocus_waves_per_um
 from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
+from liverestore.sign_of_z import sign_report
 
 __all__ = ["OPTICS_NEEDED", "Aim", "ZStack", "aim", "parse_zstack", "tells_sign"]
 
@@ -197,6 +198,14 @@ def _aim(
     if optics.zernike_waves:
         parameters["zernike_waves"] = ", ".join(f"{n}: {w:g}" for n, w in optics.zernike_waves)
     warnings = list(_about_optics(pixel_size_um, spec, optics))
+    if tells_sign(optics):
+        farthest = min(float(np.abs(surface).max()), spec.reach_um)
+        report = sign_report(optics)
+        parameters["sign_error"] = round(report.error_at(farthest), 4)
+        doubt = report.warning_at(farthest)
+        warnings += [] if doubt is None else [doubt]
+    else:
+        parameters["sign_error"] = 0.5
     if beyond:
         beyond *= shape[0] * shape[1] // surface.size
         parameters["dpm_clipped_px"] = beyond

@@ -11,6 +11,7 @@ texture d' is that of the same Bhattacharyya distance (Kailath, IEEE Trans. Comm
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -89,14 +90,10 @@ class SignReport:
 
     def warning_at(self, z_um: float) -> str | None:
         """What to say of refocusing by `z_um`; None where the sign is told or next to focus."""
-        error = self.error_at(z_um)
-        if error <= _TOLD or abs(z_um) < self.rows[0].z_um:
+        if self.error_at(z_um) <= _TOLD or abs(z_um) < self.rows[0].z_um:
             return None
-        return (
-            f"{abs(z_um):.3g} um above and below focus look much alike with these optics: a point "
-            f"of {self.photons:g} photons would be taken for the other side in {error:.0%} of "
-            "frames"
-        )
+        # One text for all distances, so that those of a stack are one note.
+        return f"+z and -z look alike at such distances: {self.sentence}"
 
     @property
     def sentence(self) -> str:
@@ -152,6 +149,9 @@ def sign_report(
     photoelectrons. The texture has a tenth of `photons` in each pixel. Takes some tenths of a
     second for optics not asked for before.
     """
+    # Piston, tilts and defocus move the picture and the plane in focus; they say nothing.
+    terms = tuple((noll, waves) for noll, waves in optics.zernike_waves if noll > 4)
+    optics = dataclasses.replace(optics, zernike_waves=terms)
     per_um = defocus_waves_per_um(optics)
     # Even steps of the logarithm, from 0.4 times the nearest row to 1.7 times the last.
     beyond = 2 * _STEPS - 1

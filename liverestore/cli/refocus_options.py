@@ -9,6 +9,7 @@ from liverestore.errors import UserError
 from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
 from liverestore.refocus import OPTICS_NEEDED, ZStack, parse_zstack
+from liverestore.sign_of_z import sign_report
 
 __all__ = ["Refocusing", "refocusing_asked"]
 
@@ -30,6 +31,7 @@ class Refocusing:
             "optics": f"NA {optics.numerical_aperture:g}, {optics.wavelength_nm:g} nm, immersion "
             f"{optics.immersion_index:g}, sample {optics.sample_index:g}, depth "
             f"{optics.depth_um:g} um",
+            "sign_of_z": sign_report(optics).sentence,
         }
 
 
