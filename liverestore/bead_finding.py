@@ -153,10 +153,11 @@ def _window(
         return None
     radius = min(radius, room)
     plane = int(smooth[:, y, x].argmax())
-    focus = (np.arange(len(data)) - plane) * z_step_um
+    focus = (np.arange(len(data), dtype=np.float64) - plane) * z_step_um
     near = np.flatnonzero(np.abs(focus) <= _farthest_um(optics))
     window = np.s_[y - radius : y + radius + 1, x - radius : x + radius + 1]
-    return Bead(data[near][:, *window], focus[near], (y, x), plane)
+    middle: NDArray[np.float64] = focus[near].astype(np.float64)
+    return Bead(data[near][:, *window], middle, (y, x), plane)
 
 
 def _against(

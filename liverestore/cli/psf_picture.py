@@ -63,4 +63,5 @@ def _row(measured: NDArray[np.float64], fitted: NDArray[np.float64], tall: int) 
     wide = [np.repeat(np.repeat(part, tall, axis=0), _SCALE, axis=1) for part in panels]
     gap = np.full((wide[0].shape[0], _GAP, 3), 40.0)
     parts = [wide[0], gap, wide[1], gap, wide[2]]
-    return np.rint(np.concatenate(parts, axis=1)).astype(np.uint8)
+    row: RGB = np.rint(np.concatenate(parts, axis=1)).astype(np.uint8)
+    return row
