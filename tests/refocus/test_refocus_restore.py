@@ -240,8 +240,23 @@ def test_pixel_sizes_are_compared(frame_of_pixels, air):
 def test_optics_without_a_sign_of_z_are_said(frame, air, change, known):
     optics = dataclasses.replace(air, **change)
     assert tells_sign(optics) is known
-    words = restore(frame, SPEC, bend, CAMERA, 1.0, optics=optics).provenance.warnings
+    made = restore(frame, SPEC, bend, CAMERA, 1.0, optics=optics).provenance
+    words = made.warnings
     assert any("+z and -z cannot be told apart" in word for word in words) is not known
+    assert (made.parameters["sign_error"] < 0.5) is known
+
+
+def test_distances_whose_side_is_not_told_are_said_once_for_a_stack(frame, air):
+    shallow = dataclasses.replace(air, depth_um=1.0)
+    planes = [
+        restore(frame, SPEC, bend, CAMERA, z, optics=shallow).provenance for z in (-4.0, 3.0, 6.0)
+    ]
+    doubts = {w for plane in planes for w in plane.warnings if "+z and -z look alike" in w}
+    assert len(doubts) == 1
+    assert all(0.1 < plane.parameters["sign_error"] < 0.5 for plane in planes)
+    (deep,) = [restore(frame, SPEC, bend, CAMERA, 3.0, optics=air).provenance]
+    assert not any("look alike" in word for word in deep.warnings)
+    assert deep.parameters["sign_error"] < 0.05
 
 
 @pytest.mark.parametrize(
