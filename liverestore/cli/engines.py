@@ -110,6 +110,11 @@ def _info(spec: ModelSpec) -> EngineInfo:
     )
 
 
+def _ms(value: float) -> str:
+    """Three digits, so that a slow machine does not widen the column."""
+    return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
 def _time(spec: ModelSpec) -> tuple[str, float]:
     """The runtime that serves `spec` and the ms it takes for one whole frame."""
     from liverestore.camera_model import CameraModel
@@ -167,7 +172,7 @@ def _show(answer: _Answer) -> None:
             Text(info.version),
             _readable(info.size_bytes),
             Text(info.runtime or "nothing", style="" if info.runtime else "red"),
-            "-" if info.ms_512 is None else f"{info.ms_512:.1f}",
+            "-" if info.ms_512 is None else _ms(info.ms_512),
         )
     console.print(table)
     console.print("ms: one frame of 512x512, counts to counts, on this machine", style="dim")
