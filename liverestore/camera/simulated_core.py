@@ -8,9 +8,11 @@ the specimen take the way of every other camera: sequence, ring, pop with metada
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ import pymmcore
 from mmpycorex.launcher import _PYMMCORES, _camel_to_snake
 from numpy.typing import DTypeLike, NDArray
 from pycromanager import Core
+from pymmcore_plus._util import PYMM_SIGNALS_BACKEND
 from pymmcore_plus.experimental.unicore.core._unicore import UniMMCore
 from pymmcore_plus.experimental.unicore.devices._camera import CameraDevice
 from pymmcore_plus.experimental.unicore.devices._stage import StageDevice
@@ -195,6 +198,24 @@ def _snake_case_methods() -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _signals_without_qt() -> Iterator[None]:
+    """A core made meanwhile tells of its events without Qt.
+
+    In a program with a Qt application pymmcore-plus would choose Qt's signals, which need
+    qtpy, and an event loop in the thread of the camera.
+    """
+    before = os.environ.get(PYMM_SIGNALS_BACKEND)
+    os.environ[PYMM_SIGNALS_BACKEND] = "psygnal"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PYMM_SIGNALS_BACKEND]
+        else:
+            os.environ[PYMM_SIGNALS_BACKEND] = before
+
+
 _SnakeCaseCore = type("_SnakeCaseCore", (_PythonCore,), _snake_case_methods())
 
 
@@ -232,7 +253,8 @@ class SimulatedCoreSource(MicroManagerSource):
         gc.collect()
         self._microscope = SimulatedMicroscope(rig)
         timeline = self._timeline = _Timeline(self._microscope)
-        core: Any = _SnakeCaseCore()
+        with _signals_without_qt():
+            core: Any = _SnakeCaseCore()
         core.loadPyDevice(CAMERA, _Camera(timeline, core.stopping))
         core.loadPyDevice(FOCUS, _Focus(timeline))
         core.loadPyDevice(FILTERS, _Filters(timeline))

@@ -114,9 +114,18 @@ class AcquisitionBar(ControlBar):
             button.setEnabled(name is not None)
             button.setToolTip(f"{word}: {name} ({key})" if name else f"Nothing to {word.lower()}")
 
-    def follow(self, header: FrameHeader | None, status: RunStatus | None, now_s: float) -> None:
-        """Show what the newest frame and report say, unless a request is on its way."""
-        self.camera.follow(header, status, now_s)
+    def follow(
+        self,
+        header: FrameHeader | None,
+        status: RunStatus | None,
+        now_s: float,
+        channel: str | None = None,
+    ) -> None:
+        """Show what the newest frame and report say, unless a request is on its way.
+
+        `channel` is the one that the frame is of and the exposure is for; None: there is one.
+        """
+        self.camera.follow(header, status, now_s, channel)
 
     def follow_engines(self, status: RunStatus | None, now_s: float) -> str | None:
         """Show the engines, and return the one that is compared with; None: raw."""

@@ -87,6 +87,7 @@ class CameraControls(QWidget):
         self._record_follower: Follower[bool] = Follower()
         self._exposure_follower: Follower[float] = Follower()
         self._z_follower: Follower[float] = Follower()
+        self._channel: str | None = None
         self._exposure_shown: float | None = None
         self._z_shown: float | None = None
         self.snap.clicked.connect(lambda: self.command.emit(Snap()))
@@ -115,9 +116,21 @@ class CameraControls(QWidget):
         ):
             widget.setFixedWidth(round(width * scale))
 
-    def follow(self, header: FrameHeader | None, status: RunStatus | None, now_s: float) -> None:
-        """Show the newest frame's numbers and the run's report at `now_s`."""
+    def follow(
+        self,
+        header: FrameHeader | None,
+        status: RunStatus | None,
+        now_s: float,
+        channel: str | None = None,
+    ) -> None:
+        """Show the newest frame's numbers and the run's report at `now_s`.
+
+        `channel` is the one that the frame is of and the exposure is for; None: there is one.
+        """
         self._now_s = now_s
+        if channel != self._channel:
+            # What was asked for was asked for the channel before.
+            self._channel, self._exposure_follower = channel, Follower()
         self._exposure_shown = self._follow_number(
             self.exposure, self._exposure_follower, header.exposure_ms if header else None
         )
@@ -215,18 +228,27 @@ class CameraControls(QWidget):
 
     def _exposure_changed(self, exposure_ms: float) -> None:
         before, after = self._exposure_shown, round(exposure_ms, self.exposure.decimals())
-        self._put_exposure(after)
+        channel = self._channel
+        self._put_exposure(after, channel)
         if before is not None:
-            words = "{:g} ms".format
             self.changed.emit(
-                Change("exposure", before, after, self._put_exposure, words, gathers=True)
+                Change(
+                    "exposure" if channel is None else f"exposure of {channel}",
+                    before,
+                    after,
+                    # Undone, it goes back in the channel that it was changed of.
+                    lambda value: self._put_exposure(value, channel),
+                    "{:g} ms".format,
+                    gathers=True,
+                )
             )
 
-    def _put_exposure(self, exposure_ms: float) -> None:
-        self._exposure_follower.ask(exposure_ms, self._now_s)
-        self._exposure_shown = exposure_ms
-        self.exposure.show_value(exposure_ms)
-        self.command.emit(SetExposure(exposure_ms=exposure_ms))
+    def _put_exposure(self, exposure_ms: float, channel: str | None) -> None:
+        if channel == self._channel:
+            self._exposure_follower.ask(exposure_ms, self._now_s)
+            self._exposure_shown = exposure_ms
+            self.exposure.show_value(exposure_ms)
+        self.command.emit(SetExposure(exposure_ms=exposure_ms, channel=channel))
 
     def _z_changed(self, z_um: float) -> None:
         before, after = self._z_shown, round(z_um, self.z.decimals())

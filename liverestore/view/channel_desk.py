@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from liverestore.status import SetExposure
 from liverestore.view.channel_bar import ChannelBar
 from liverestore.view.channel_presenter import ChannelPresenter
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
-    from liverestore.status import Command, RunStatus
+    from liverestore.status import RunStatus
     from liverestore.view.channels import ChannelLook
     from liverestore.view.display import DisplayState
     from liverestore.view.feed import ShownPair
@@ -59,6 +57,11 @@ class ChannelDesk(QObject):
         return self._presenters.book.several
 
     @property
+    def addressee(self) -> str | None:
+        """Name of that channel; None where there is but one."""
+        return self._presenters.book.chosen if self.several else None
+
+    @property
     def all(self) -> tuple[Presenter, ...]:
         """The presenters of all channels."""
         return self._presenters.all
@@ -93,13 +96,6 @@ class ChannelDesk(QObject):
         """See the ticked channels together, each in its colour, or one alone again."""
         self._presenters.book.show_composite(on)
         self.changed.emit()
-
-    def addressed(self, command: Command) -> Command:
-        """`command` for the channel that the controls speak of, where it is about a channel."""
-        book = self._presenters.book
-        if isinstance(command, SetExposure) and book.several and command.channel is None:
-            return msgspec.structs.replace(command, channel=book.chosen)
-        return command
 
     def _tick(self, name: str | None, on: bool) -> None:
         self._presenters.book.tick(name, on)

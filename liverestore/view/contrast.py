@@ -68,17 +68,26 @@ class Contrast:
             self._display.show_levels(self._levels.levels, whole=header.dtype != "float32")
 
     def _set_levels(self, low: float, high: float) -> None:
-        self._change(lambda: self._levels.set_levels(low, high), gathers=True)
+        levels = self._levels
+        self._change((levels,), lambda: levels.set_levels(low, high), gathers=True)
 
     def _set_autostretch(self, on: bool, ignore_percent: float) -> None:
-        def stretch() -> None:
-            for presenter in self._channels.seen:
-                presenter.set_autostretch(on, ignore_percent)
+        seen = tuple(presenter.levels for presenter in self._channels.seen)
 
-        self._change(stretch)
+        def stretch() -> None:
+            for levels in seen:
+                levels.set_autostretch(on, ignore_percent)
+
+        self._change(seen, stretch)
 
     def _set_linked(self, linked: bool) -> None:
-        self._change(lambda: setattr(self._levels, "linked", linked))
+        every = tuple(presenter.levels for presenter in self._channels.all)
+
+        def link() -> None:
+            for levels in every:
+                levels.linked = linked
+
+        self._change(every, link)
 
     def _choose_side(self, side: Side) -> None:
         self._levels.chosen = side
@@ -89,21 +98,30 @@ class Contrast:
         self._channels.chosen.mark_saturated = on
         self._tick()
 
-    def _change(self, act: Callable[[], object], *, gathers: bool = False) -> None:
-        # Undone, a change is undone of the channel that it was made of.
-        levels = self._levels
+    def _change(
+        self,
+        changed: tuple[LevelKeeper, ...],
+        act: Callable[[], object],
+        *,
+        gathers: bool = False,
+    ) -> None:
+        """Let `act` change the levels `changed`; undone, these are put back and no others."""
+        place = next((i for i, levels in enumerate(changed) if levels is self._levels), 0)
+        channel = self._channels.addressee
 
-        def put(settings: LevelSettings) -> None:
-            levels.put(settings)
-            self._display.show_linked(levels.linked, levels.chosen)
+        def put(settings: tuple[LevelSettings, ...]) -> None:
+            for levels, before in zip(changed, settings, strict=True):
+                levels.put(before)
+            self._display.show_linked(self._levels.linked, self._levels.chosen)
             self.show_another()
 
         self._undo.watch(
-            "levels",
-            lambda: levels.settings,
+            # Of another channel it is another setting: the two are not gathered.
+            "levels" if channel is None or len(changed) > 1 else f"levels of {channel}",
+            lambda: tuple(levels.settings for levels in changed),
             put,
             act,
-            words=lambda settings: settings.words,
+            words=lambda settings: settings[place].words,
             gathers=gathers,
         )
         self.show_another()

@@ -86,6 +86,8 @@ class ImageDeck(QWidget):
             width, height = (size / zoom / 2 for size in self.panes[0].screen_px())
             x, y = (x0 + x1) / 2, (y0 + y1) / 2
             self._set_view((x - width, y - height, x + width, y + height))
+        # Of what is on the screen now: it was another part, or nothing, a moment ago.
+        self._spread_text = self.compare_pane.spread_text()
         self.show_readout()
 
     def set_marks(self, marks: Marks) -> None:
@@ -143,11 +145,13 @@ class ImageDeck(QWidget):
             self._shape = shape
             self.fit()
         self.refresh()
-        if before is None or state.cells is not before.cells or not self._spread_text:
+        spread = self._spread_text
+        if before is None or state.cells is not before.cells or not spread:
             # As often as the other numbers, so that it can be read.
             self._spread_text = self.compare_pane.spread_text()
         if (
             before is None
+            or self._spread_text != spread
             or changed_side
             or state.left.image is not before.left.image
             or state.restored.image is not before.restored.image

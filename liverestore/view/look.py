@@ -120,6 +120,7 @@ class Look:
         self._status.rescale(self.status_scale)
 
     def _dress(self) -> None:
-        self._window.setStyleSheet(
-            stylesheet(self.scale, self.theme, self.reading_scale, self.status_scale)
-        )
+        sheet = stylesheet(self.scale, self.theme, self.reading_scale, self.status_scale)
+        # Qt dresses every widget again, also with the sheet that they wear.
+        if sheet != self._window.styleSheet():
+            self._window.setStyleSheet(sheet)

@@ -108,14 +108,6 @@ class Presenter:
         """New frames shown per second, over the last two seconds; None with none."""
         return self._rate.rate(now_ns / 1e9)
 
-    def set_levels(self, low: float, high: float) -> None:
-        """See `LevelKeeper.set_levels`."""
-        self.levels.set_levels(low, high)
-
-    def set_autostretch(self, on: bool, ignore_percent: float) -> None:
-        """See `LevelKeeper.set_autostretch`."""
-        self.levels.set_autostretch(on, ignore_percent)
-
     def _find_levels(self, shown: Shown, now_s: float) -> tuple[Levels | None, Levels | None]:
         raw, restored = shown.raw, shown.restored
         return self.levels.step(

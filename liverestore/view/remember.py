@@ -57,6 +57,9 @@ def settings_of(window: LiveWindow) -> ViewSettings:
         levels=levels.by_hand(Side.RESTORED) if one else None,
         raw_levels=levels.by_hand(Side.RAW) if one and not levels.linked else None,
         levels_linked=levels.linked,
+        mark_saturated=window.histogram.mark.isChecked(),
+        histogram_log=window.histogram.log.isChecked(),
+        histogram_whole_range=window.histogram.whole_range.isChecked(),
         theme=cast("Literal['dark', 'light']", window.look.theme),
         large_text=window.look.large_text,
         tools=tuple(name for name in window.drawer.names if window.drawer.shown(name)),
@@ -93,6 +96,9 @@ def bring_back(window: LiveWindow, settings: ViewSettings) -> None:
         display.ignore.setValue(settings.ignore_percent)
         if levels is not None:
             display.levels_set.emit(*levels)
+    window.histogram.mark.setChecked(settings.mark_saturated)
+    window.histogram.log.setChecked(settings.histogram_log)
+    window.histogram.whole_range.setChecked(settings.histogram_whole_range)
     for name in settings.tools:
         if name in window.drawer.names and not window.drawer.shown(name):
             window.drawer.toggle(name)

@@ -62,6 +62,12 @@ class ViewSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Of the raw image, where they are separate."""
     levels_linked: bool = True
     """Whether raw and restored have the same levels."""
+    mark_saturated: bool = False
+    """Whether saturated and zero pixels of the raw image are marked."""
+    histogram_log: bool = True
+    """Whether numbers of pixels stand on a logarithmic axis."""
+    histogram_whole_range: bool = False
+    """Whether the axis shows all counts that the camera can give."""
     theme: Literal["dark", "light"] = "dark"
     large_text: bool = False
     tools: tuple[str, ...] = ()

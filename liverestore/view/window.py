@@ -171,7 +171,10 @@ class LiveWindow(QWidget):
         notices = (*self._own_notices(), *self._warnings, *self._feed_trouble)
         self.state = self.channels.step(pair, status, now_ns, notices)
         self._apply(before, self.state, now_ns / 1e9)
-        self.acquisition.follow(self.state.header, status, now_ns / 1e9)
+        header = self.state.header
+        # In a composite without frames of the chosen channel, another one's numbers are shown.
+        channel = header.channel if header and self.channels.several else self.channels.addressee
+        self.acquisition.follow(header, status, now_ns / 1e9, channel)
         self.toast.step(now_ns / 1e9)
         self.measuring.follow(self.state, status, now_ns / 1e9)
         self.engine_choice.follow(status.engine if status is not None else None)
@@ -241,7 +244,7 @@ class LiveWindow(QWidget):
 
     def _send(self, command: Command) -> None:
         try:
-            self._feed.send(self.channels.addressed(command))
+            self._feed.send(command)
         except LiverestoreError as error:
             self._feed_trouble = (str(error),)
             self.notices.show_notices(self._feed_trouble)

@@ -1,3 +1,5 @@
+import os
+
 import msgspec
 import numpy as np
 import pytest
@@ -157,3 +159,16 @@ def test_nothing_to_see_before_the_start():
         _ = SimulatedSource(small_demo()).microscope
     with pytest.raises(UserError, match="needs \\[specimen\\]"):
         SimulatedMicroscope(load_rig("mmcore_demo"))
+
+
+def test_a_core_loads_in_a_program_with_a_qt_application(monkeypatch):
+    # Else pymmcore-plus takes Qt's signals, which need qtpy.
+    monkeypatch.setattr("pymmcore_plus._util._qt_app_is_running", lambda: True)
+    monkeypatch.delenv("PYMM_SIGNALS_BACKEND", raising=False)
+    source = open_source(small_demo())
+    try:
+        source.start()
+        assert source.next_frame(5.0) is not None
+    finally:
+        source.stop()
+    assert "PYMM_SIGNALS_BACKEND" not in os.environ

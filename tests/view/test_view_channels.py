@@ -8,6 +8,7 @@ from liverestore.status import SetEngine, SetExposure
 from liverestore.view.channels import looks_of
 from liverestore.view.compare import Mode
 from liverestore.view.feed import ShownPair
+from liverestore.view.level_keeper import Side
 
 RIG = (
     ChannelConfig(name="DAPI", colour="#0000ff", exposure_ms=30.0),
@@ -188,6 +189,70 @@ def test_exposure_is_that_of_the_channel_that_is_seen(show):
     assert window.acquisition.exposure.value() == 50.0
     window.acquisition.exposure.setValue(20.0)
     assert feed.commands() == [SetExposure(exposure_ms=20.0, channel="GFP")]
+
+
+def undo(window):
+    QTest.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+
+
+def test_an_exposure_is_undone_in_the_channel_that_it_was_changed_of(show, clock):
+    window, feed, _bring = show
+    window.acquisition.exposure.setValue(20.0)
+    press(window, Qt.Key.Key_2)
+    assert window.acquisition.exposure.value() == 50.0, "that of GFP, though 20 ms was asked for"
+    window.acquisition.exposure.setValue(60.0)
+    press(window, Qt.Key.Key_1)
+    assert "GFP" in window.acquisition.undo.toolTip()
+    undo(window)
+    assert window.acquisition.exposure.value() == 30.0, "DAPI's box shows nothing of GFP"
+    undo(window)
+    assert feed.commands() == [
+        SetExposure(exposure_ms=20.0, channel="DAPI"),
+        SetExposure(exposure_ms=60.0, channel="GFP"),
+        SetExposure(exposure_ms=50.0, channel="GFP"),
+        SetExposure(exposure_ms=30.0, channel="DAPI"),
+    ]
+
+
+def levels_of(window):
+    return [presenter.levels.by_hand(Side.RESTORED) for presenter in window.channels.all]
+
+
+def test_autostretch_of_the_composite_is_undone_in_every_channel(show):
+    window, _feed, _bring = show
+    click(window.channels.bar.composite)
+    window.display.auto.click()
+    by_hand = levels_of(window)
+    assert by_hand == [(100.0, 400.0), (1000.0, 3000.0)]
+    window.display.auto.click()
+    assert levels_of(window) == [None, None]
+    press(window, Qt.Key.Key_2)
+    undo(window)
+    assert levels_of(window) == by_hand
+    undo(window)
+    assert levels_of(window) == [None, None]
+
+
+def test_levels_changed_at_once_in_two_channels_are_two_changes(show):
+    window, _feed, _bring = show
+    window.display.high.setValue(600.0)
+    press(window, Qt.Key.Key_2)
+    window.display.high.setValue(6000.0)
+    undo(window)
+    assert levels_of(window) == [(100.0, 600.0), None]
+    undo(window)
+    assert levels_of(window) == [None, None]
+
+
+def test_unlinking_is_undone_after_another_channel_was_chosen(show, settle):
+    window, _feed, bring = show
+    window.display.link.click()
+    press(window, Qt.Key.Key_2)
+    undo(window)
+    bring("GFP", 3, steps(1000, 3000), steps(1000, 3000))
+    press(window, Qt.Key.Key_1)
+    assert window.display.link.isChecked()
+    assert [presenter.levels.linked for presenter in window.channels.all] == [True, True]
 
 
 def test_levels_are_each_channels_own(show, settle):

@@ -208,6 +208,28 @@ def test_the_difference_is_in_units_of_the_noise(running):
     assert bright.red() > bright.blue() + 50
 
 
+def test_the_spread_is_that_of_the_image_on_the_screen(running, make_frame, make_restored, clock):
+    window, feed = running
+
+    def bring(number, scatter):
+        noise = np.random.default_rng(number).normal(0, scatter, SHAPE)
+        raw = make_frame(np.full(SHAPE, 500.0, np.float32) + noise.astype(np.float32), number)
+        made = make_restored(raw, np.full(SHAPE, 500.0, np.float32), parameters=NUMBERS)
+        feed.offer(ShownPair(raw, made))
+        window.tick()
+
+    bring(1, 10.0)
+    # Paused: nothing arrives and no number is due.
+    window.set_mode(Mode.DIFFERENCE)
+    pane = window.deck.compare_pane
+    assert pane.spread > 0.1
+    first = pane.readout.text()
+    assert f"{pane.spread:.2f}" in first
+    clock.step(1.0)
+    bring(2, 40.0)
+    assert f"{pane.spread:.2f}" in pane.readout.text() != first
+
+
 def test_the_range_of_the_difference_is_typed(running):
     window, _ = running
     window.set_mode(Mode.DIFFERENCE)

@@ -50,15 +50,15 @@ def test_a_frame_of_another_size_takes_its_own_levels_and_numbers_at_once(flat, 
 def test_switching_autostretch_off_keeps_the_levels(flat):
     presenter = Presenter(ignore_percent=0.0)
     presenter.step(flat(), None, 0)
-    presenter.set_autostretch(False, 0.0)
+    presenter.levels.set_autostretch(False, 0.0)
     assert presenter.step(flat(1, scale=9), None, 10_000 * MS_NS).levels == (50, 100)
-    presenter.set_autostretch(True, 0.0)
+    presenter.levels.set_autostretch(True, 0.0)
     assert presenter.step(None, None, 10_001 * MS_NS).levels == (450, 900)
 
 
 def test_levels_by_hand_need_no_frame():
     presenter = Presenter()
-    presenter.set_levels(10.0, 20.0)
+    presenter.levels.set_levels(10.0, 20.0)
     assert presenter.step(None, None, 0).levels == (10.0, 20.0)
 
 

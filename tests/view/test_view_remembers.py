@@ -126,6 +126,20 @@ def test_separate_levels_come_back_each_with_its_image(open_again):
     assert again.state.raw_levels == (50.0, 1500.0)
 
 
+def test_the_switches_of_the_histogram_come_back(open_again):
+    window, _ = open_again()
+    QTest.keyClicks(window.raw_pane.image, "h")
+    for switch in (window.histogram.log, window.histogram.whole_range, window.histogram.mark):
+        switch.click()
+    window.close()
+    again, _ = open_again()
+    assert not again.histogram.log.isChecked()
+    assert again.histogram.whole_range.isChecked()
+    assert again.histogram.meter.whole_range
+    assert again.histogram.mark.isChecked()
+    assert again.state.mark_saturated
+
+
 def test_nothing_is_written_where_nothing_changed(open_again, file):
     window, _ = open_again()
     window.close()
