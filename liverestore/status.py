@@ -78,6 +78,8 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     on meanwhile."""
     notices: tuple[str, ...] = ()
     """Things a person should know now, one line each, oldest first."""
+    events: tuple[str, ...] = ()
+    """What went as it should and is still worth a line, oldest first."""
 
 
 class Stop(_Word, frozen=True, kw_only=True):
@@ -152,6 +154,8 @@ class Notice(_Word, frozen=True, kw_only=True):
     """One line for the person at the microscope."""
 
     text: str
+    ordinary: bool = False
+    """Whether it went as it should: it is told, and asks for no attention."""
 
 
 class Failed(_Word, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from liverestore.service.plan import RunEndpoints, RunPlan
 from liverestore.service.result import RunResult
 from liverestore.service.spawn import Target
 from liverestore.service.supervisor import Supervisor
-from liverestore.status import RunStatus
+from liverestore.status import EngineReport, RunStatus
 from liverestore.transport.endpoint import PrivateEndpoints
 from liverestore.writer.names import SaveFormat
 
@@ -97,6 +97,7 @@ class _Progress:
         self._console = console
         self._task = self._bar.add_task("starting", total=frames, text="")
         self._noticed: tuple[str, ...] = ()
+        self._told: tuple[str, ...] = ()
 
     def __enter__(self) -> _Progress:
         self._bar.start()
@@ -106,12 +107,16 @@ class _Progress:
         self._bar.stop()
 
     def show(self, status: RunStatus) -> None:
-        for notice in status.notices:
-            if notice not in self._noticed:
-                self._console.print(
-                    notice, style="yellow", markup=False, highlight=False, soft_wrap=True
-                )
-        self._noticed = status.notices
+        for lines, told, style in (
+            (status.notices, self._noticed, "yellow"),
+            (status.events, self._told, "dim"),
+        ):
+            for line in lines:
+                if line not in told:
+                    self._console.print(
+                        line, style=style, markup=False, highlight=False, soft_wrap=True
+                    )
+        self._noticed, self._told = status.notices, status.events
         rate = "" if status.restore_fps is None else f" at {status.restore_fps:.1f} fps"
         text = f"{status.captured} captured, {status.lost} lost, {status.restored} restored{rate}"
         paused = status.state == "running" and not status.live
@@ -135,7 +140,7 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
     )
     if engine is not None and engine.age_p50_ms is not None and capture.fps is not None:
         console.print(
-            f"camera {capture.fps:.1f} fps, {engine.engine} {engine.fps or 0:.1f} fps "
+            f"camera {capture.fps:.1f} fps, {_engines(plan, engine)} {engine.fps or 0:.1f} fps "
             f"({engine.runtime}), capture to result {engine.age_p50_ms:.0f} ms "
             f"(p95 {engine.age_p95_ms or 0:.0f} ms)",
             highlight=False,
@@ -156,3 +161,16 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
                 soft_wrap=True,
                 markup=False,
             )
+
+
+def _engines(plan: RunPlan, engine: EngineReport) -> str:
+    """The engine of the run, or that of every channel where they differ."""
+    if not engine.engines:
+        return engine.engine
+    # A replayed movie may have channels that the rig does not name.
+    names = [channel.name for channel in plan.rig.channels]
+    names += [name for name in engine.engines if name not in names]
+    parts = [f"{name} {engine.engines.get(name, engine.engine)}" for name in names]
+    if not plan.rig.channels:
+        parts.insert(0, engine.engine)
+    return ", ".join(parts) + ":"

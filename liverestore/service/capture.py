@@ -101,6 +101,8 @@ class _News:
                 self._link.send(Notice(text=f"recording stopped: {report.error}"))
         while self._loop.notices:
             self._link.send(Notice(text=self._loop.notices.popleft()))
+        while self._loop.events:
+            self._link.send(Notice(text=self._loop.events.popleft(), ordinary=True))
 
 
 def _changed(before: RecordingReport, now: RecordingReport) -> bool:

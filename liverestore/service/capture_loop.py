@@ -64,6 +64,8 @@ class CaptureLoop:
         self._lost = 0
         self.notices: deque[str] = recorder.notices
         """Lines for the person, taken away by whoever reads them."""
+        self.events: deque[str] = recorder.events
+        """Lines on what went as it should, taken away likewise."""
         self.error: LiverestoreError | None = None
         """Why the camera thread ended, where it should not have."""
 

@@ -48,6 +48,8 @@ class Recorder:
         self._roi_changed = False
         self.notices: deque[str] = deque()
         """Lines for the person, taken away by whoever reads them."""
+        self.events: deque[str] = deque()
+        """Lines on what went as it should, taken away likewise."""
         if planned is not None:
             self._planned = self._open(planned)
 
@@ -84,7 +86,7 @@ class Recorder:
         pair = self._choose()
         if not self._all:
             # Once: nobody named this folder. The status says which file it is each time.
-            self.notices.append(f"recordings of this run go to {pair[0].parent}")
+            self.events.append(f"recordings of this run go to {pair[0].parent}")
         self._open(pair)
 
     def end(self) -> None:

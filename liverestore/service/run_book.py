@@ -59,6 +59,7 @@ class RunBook:
         """The line and the exit code that the run ends with."""
         self._view = ViewReport()
         self._notices: list[str] = []
+        self._events: list[str] = []
         self._recordings: dict[int, RecordingReport] = {}
         self._restored: dict[str, RestoredReport] = {}
 
@@ -80,7 +81,7 @@ class RunBook:
         elif isinstance(word, ViewReport):
             self._view = word
         elif isinstance(word, Notice):
-            self.note(word.text)
+            self.note(word.text, ordinary=word.ordinary)
         elif isinstance(word, Failed):
             self.last_words[name] = word
 
@@ -92,11 +93,15 @@ class RunBook:
         if here is not None or self.saving.path is not None:
             self.saving = SaveRestored(path=here, first=report.first or 0, last=report.last)
 
-    def note(self, text: str) -> None:
-        """One line for the person; the same one twice in a row is told once."""
-        if text not in self._notices[-_LAST_NOTICES:]:
-            self._notices.append(text)
-            del self._notices[:-_KEPT_NOTICES]
+    def note(self, text: str, *, ordinary: bool = False) -> None:
+        """One line for the person; the same one twice in a row is told once.
+
+        What is `ordinary` went as it should.
+        """
+        lines = self._events if ordinary else self._notices
+        if text not in lines[-_LAST_NOTICES:]:
+            lines.append(text)
+            del lines[:-_KEPT_NOTICES]
 
     def status(self, state: RunState) -> RunStatus:
         """The run at this moment, merged from its processes."""
@@ -122,6 +127,7 @@ class RunBook:
             live=capture.live,
             disk_left_s=self._disk_left_s(),
             notices=tuple(self._notices[-_LAST_NOTICES:]),
+            events=tuple(self._events[-_LAST_NOTICES:]),
         )
 
     def _recording(self, state: RunState) -> str | None:

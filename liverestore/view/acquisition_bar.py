@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QSizePolicy
 from liverestore.view.camera_controls import CameraControls
 from liverestore.view.control_bar import ControlBar
 from liverestore.view.engine_controls import EngineControls
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.signs import SignButton
 from liverestore.view.widgets import ElidedLabel, set_tone
 
@@ -70,7 +71,7 @@ class AcquisitionBar(ControlBar):
         self.redo = SignButton("redo", "Redo", self)
         self.snapshot = SignButton(
             "snapshot",
-            "Snapshot: raw and restored as OME-TIFF, and the picture as seen (Ctrl+S)",
+            "Snapshot: raw and restored as OME-TIFF, and the picture as seen ({snapshot})",
             self,
         )
         self.snap, self.live, self.record, self.stop = (
@@ -107,12 +108,10 @@ class AcquisitionBar(ControlBar):
 
     def show_history(self, undo_name: str | None, redo_name: str | None) -> None:
         """What undo would take back and redo do again; None: nothing."""
-        for button, word, key, name in (
-            (self.undo, "Undo", "Ctrl+Z", undo_name),
-            (self.redo, "Redo", "Ctrl+Shift+Z", redo_name),
-        ):
+        for button, word, name in ((self.undo, "undo", undo_name), (self.redo, "redo", redo_name)):
             button.setEnabled(name is not None)
-            button.setToolTip(f"{word}: {name} ({key})" if name else f"Nothing to {word.lower()}")
+            tip = f"{word.capitalize()}: {name} ({{{word}}})" if name else f"Nothing to {word}"
+            set_key_tip(button, tip)
 
     def follow(
         self,

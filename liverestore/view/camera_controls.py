@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from liverestore.status import RunStatus, SetExposure, SetLive, SetRecording, SetZ, Snap
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.signs import RecordButton
 from liverestore.view.status_cells import count_text
 from liverestore.view.undo import Change
@@ -20,11 +21,11 @@ __all__ = ["CameraControls"]
 
 _Z_STEPS_UM = ("0.1", "0.2", "0.5", "1", "2", "5", "10")
 _NOT_REPORTED = "the source does not report it"
-_SNAP_TIP = "Take one frame (Ctrl+K)"
-_SNAP_OFF_TIP = "Snap takes one frame while Live is off: switch Live off first (Ctrl+L)"
-_LIVE_TIP = "Let the camera run, or pause it: paused, no light falls on the sample (Ctrl+L)"
-_RECORD_TIP = "Write every raw frame to a new file, from the next frame on (Ctrl+R)"
-_STOP_TIP = "Close the recording and pause the camera; the window stays (Ctrl+.)"
+_SNAP_TIP = "Take one frame ({snap})"
+_SNAP_OFF_TIP = "Snap takes one frame while Live is off: switch Live off first ({live})"
+_LIVE_TIP = "Let the camera run, or pause it: paused, no light falls on the sample ({live})"
+_RECORD_TIP = "Write every raw frame to a new file, from the next frame on ({record})"
+_STOP_TIP = "Close the recording and pause the camera; the window stays ({stop})"
 
 
 class CameraControls(QWidget):
@@ -43,11 +44,11 @@ class CameraControls(QWidget):
         self.live = QPushButton("Live", self)
         self.live.setObjectName("live")
         self.live.setCheckable(True)
-        self.live.setToolTip(_LIVE_TIP)
+        set_key_tip(self.live, _LIVE_TIP)
         self.record = RecordButton(self)
         self.stop = QPushButton("Stop", self)
         self.stop.setObjectName("stop")
-        self.stop.setToolTip(_STOP_TIP)
+        set_key_tip(self.stop, _STOP_TIP)
         self.exposure = NumberBox(
             "exposure",
             low=0.001,
@@ -60,8 +61,8 @@ class CameraControls(QWidget):
         self.z = NumberBox(
             "z", low=-1e5, high=1e5, decimals=2, suffix=" µm", tip="Focus drive", parent=self
         )
-        self.z_down = self._step("▼", "Move the focus down by one step (Page Down)")
-        self.z_up = self._step("▲", "Move the focus up by one step (Page Up)")
+        self.z_down = self._step("▼", "Move the focus down by one step ({focus_down})")
+        self.z_up = self._step("▲", "Move the focus up by one step ({focus_up})")
         self.z_step = ChoiceBox("zStep", _Z_STEPS_UM, "Step of the focus, in µm", self)
         self.z_step.setCurrentText("0.5")
         self._names = (QLabel("Exposure", self), QLabel("z", self))
@@ -160,12 +161,12 @@ class CameraControls(QWidget):
         self.live.setEnabled(goes)
         self.record.setChecked(bool(recording) and not ended)
         self.record.setEnabled(goes)
-        self.record.setToolTip(self._recording_text(status) if recording else _RECORD_TIP)
+        set_key_tip(self.record, self._recording_text(status) if recording else _RECORD_TIP)
         self.snap.setEnabled(goes and not live)
-        self.snap.setToolTip(_SNAP_OFF_TIP if goes and live else _SNAP_TIP)
+        set_key_tip(self.snap, _SNAP_OFF_TIP if goes and live else _SNAP_TIP)
         # Stop is for the moment when something is wrong: greyed only where it has been done.
         self.stop.setEnabled(status is None or (goes and bool(live or recording)))
-        self.stop.setToolTip("The run has ended" if ended else _STOP_TIP)
+        set_key_tip(self.stop, "The run has ended" if ended else _STOP_TIP)
 
     def _watch_recording(self, status: RunStatus | None) -> None:
         before, now = self._status, status
@@ -176,13 +177,13 @@ class CameraControls(QWidget):
 
     def _recording_text(self, status: RunStatus | None) -> str:
         if status is None or status.recording is None:
-            return "Recording begins with the next frame (Ctrl+R: end it)"
+            return "Recording begins with the next frame ({record}: end it)"
         text = f"Recording: {count_text(status.written)} frames on disk"
         # A view that was opened in mid-run does not know since when.
         if self._recording_since_s is not None:
             seconds = int(self._now_s - self._recording_since_s)
             text += f", {seconds // 60}:{seconds % 60:02d} min"
-        return f"{text} (Ctrl+R: end it)\n{status.recording}"
+        return f"{text} ({{record}}: end it)\n{status.recording}"
 
     def _follow_number(
         self, box: NumberBox, follower: Follower[float], reported: float | None
@@ -207,7 +208,7 @@ class CameraControls(QWidget):
     def _step(self, text: str, tip: str) -> QPushButton:
         button = QPushButton(text, self)
         button.setObjectName("step")
-        button.setToolTip(tip)
+        set_key_tip(button, tip)
         button.setAutoRepeat(True)
         return button
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtGui import QColor, QIcon, QKeySequence, QPixmap, QShortcut
+from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from liverestore.rig_channels import MOST_CHANNELS
 from liverestore.status import SetEngine
 from liverestore.view.control_bar import ControlBar
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.widgets import ChoiceBox, Follower, TickBox
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class ChannelControls(QWidget):
         self.button = QPushButton(text, self)
         self.button.setObjectName("channelName")
         self.button.setCheckable(True)
-        key = f" (Ctrl+{number})" if number <= MOST_CHANNELS else ""
-        self.button.setToolTip(f"{text} alone{key}")
+        # Beyond the last key " ({channel_10})" would be no action, and stand there as it is.
+        key = f" ({{channel_{number}}})" if number <= MOST_CHANNELS else ""
+        set_key_tip(self.button, f"{text} alone{key}")
         self.engine = ChoiceBox(
             "channelEngine", tuple(engines), f"Engine that restores {text}", self
         )
@@ -107,7 +109,9 @@ class ChannelBar(ControlBar):
         self.composite = QPushButton("Composite", self)
         self.composite.setObjectName("composite")
         self.composite.setCheckable(True)
-        self.composite.setToolTip("The ticked channels together, each in its colour (Ctrl+0)")
+        set_key_tip(
+            self.composite, "The ticked channels together, each in its colour ({composite})"
+        )
         self.composite.clicked.connect(lambda on: self.composite_set.emit(on))
         self.channels: dict[str | None, ChannelControls] = {}
         self.add_named("Channels", self.composite)
@@ -165,10 +169,6 @@ class ChannelBar(ControlBar):
         controls.button.clicked.connect(lambda _on, n=look.name: self.chosen.emit(n))
         controls.engine.textActivated.connect(lambda e, c=controls: self._ask_engine(c, e))
         controls.rescale(self._scale)
-        if number <= MOST_CHANNELS:
-            # Only as many keys are taken as there are channels.
-            key = QShortcut(QKeySequence(f"Ctrl+{number}"), self.window())
-            key.activated.connect(lambda n=number: self.choose(n))
 
     def _ask_engine(self, controls: ChannelControls, engine: str) -> None:
         controls.follower.ask(engine, self._now_s)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from liverestore.view.compare import Mode
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.widgets import ChoiceBox, NumberBox
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class CompareControls(QWidget):
         self.mode = ChoiceBox(
             "mode",
             tuple(mode.value for mode in Mode),
-            "How raw and restored are compared (S, C, B, D; M: next)",
+            "How raw and restored are compared ({next_mode}: next)",
             self,
         )
         self.mode.setCurrentText(comparison.mode.value)
@@ -49,7 +50,10 @@ class CompareControls(QWidget):
         self.pause = QPushButton("Pause", self)
         self.pause.setObjectName("blinkPause")
         self.pause.setCheckable(True)
-        self.pause.setToolTip("Stay with the image that is shown (P; X: show the other one)")
+        set_key_tip(
+            self.pause,
+            "Stay with the image that is shown ({pause}) ({swap}: show the other one)",
+        )
         self.limit = NumberBox(
             "differenceLimit",
             low=1.0,

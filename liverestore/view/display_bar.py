@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 from liverestore.view.compare_bar import CompareControls
 from liverestore.view.control_bar import ControlBar
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.level_keeper import Side
 from liverestore.view.levels import level_decimals
 from liverestore.view.lut_box import LutBox
@@ -45,7 +46,7 @@ class DisplayBar(ControlBar):
         self.auto = TickBox("Autostretch", self)
         self.auto.setObjectName("autostretch")
         self.auto.setChecked(True)
-        self.auto.setToolTip("Levels follow the image (A)")
+        set_key_tip(self.auto, "Levels follow the image ({autostretch})")
         self.ignore = NumberBox(
             "ignore",
             low=0.0,
@@ -60,9 +61,10 @@ class DisplayBar(ControlBar):
         self.link = TickBox("Link", self)
         self.link.setObjectName("link")
         self.link.setChecked(True)
-        self.link.setToolTip(
+        set_key_tip(
+            self.link,
             "The same levels for raw and restored, so that equal brightness means equal "
-            "counts (Shift+L)"
+            "counts ({link_levels})",
         )
         self.side = ChoiceBox(
             "side",
@@ -76,10 +78,10 @@ class DisplayBar(ControlBar):
         self.high = self._level_box("high", "Count shown as the brightest colour")
         self.fit = QPushButton("Fit", self)
         self.fit.setObjectName("fit")
-        self.fit.setToolTip("Show the whole frame (F, or a double click)")
+        set_key_tip(self.fit, "Show the whole frame ({fit}, or a double click)")
         self.one_to_one = QPushButton("1:1", self)
         self.one_to_one.setObjectName("oneToOne")
-        self.one_to_one.setToolTip("One camera pixel on one screen pixel (1)")
+        set_key_tip(self.one_to_one, "One camera pixel on one screen pixel ({one_to_one})")
         self.zoom_label = QLabel("", self)
         self.zoom_label.setProperty("role", "name")
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.shortcuts import SHORTCUTS
 
 if TYPE_CHECKING:
@@ -151,7 +152,9 @@ class ToolDrawer(QWidget):
             raise ValueError(f"the drawer has a tool {name!r} already")
         tip = f"Show or hide {name}"
         if key_action is not None:
-            tip += f" ({', '.join(SHORTCUTS[key_action])})"
+            if key_action not in SHORTCUTS:
+                raise KeyError(key_action)
+            tip += f" ({{{key_action}}})"
             self._actions[key_action] = lambda: self.toggle(name)
         tool = _Tool(name, widget, self._content)
         tool.setVisible(False)
@@ -159,7 +162,7 @@ class ToolDrawer(QWidget):
         button = _SideButton(name, self)
         button.setObjectName("toolButton")
         button.setCheckable(True)
-        button.setToolTip(tip)
+        set_key_tip(button, tip)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.clicked.connect(lambda: self.toggle(name))
         self._tools[name], self._buttons[name] = tool, button

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from liverestore.status import SetEngine, SetRival
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.undo import Change
 from liverestore.view.widgets import ChoiceBox, Follower
 
@@ -22,7 +23,7 @@ _RAW = "raw"
 _ENGINE_TIP = "Engine that restores the frames"
 _RIVAL_TIP = (
     "Compare with: the raw image, or a second engine (B) that restores the same frames\n"
-    "(O: look at raw in its place)"
+    "({look_at_raw}: look at raw in its place)"
 )
 
 
@@ -41,7 +42,7 @@ class EngineControls(QWidget):
         self.rival = ChoiceBox("rival", (_RAW, *engines), _RIVAL_TIP, self)
         self.use_rival = QPushButton("Use B", self)
         self.use_rival.setObjectName("useRival")
-        self.use_rival.setToolTip("Engine B restores, and the other becomes B (Ctrl+B)")
+        set_key_tip(self.use_rival, "Engine B restores, and the other becomes B ({use_rival})")
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
         for text, box in (("Engine", self.engine), ("vs", self.rival)):

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 from liverestore.frame import Frame
 from liverestore.view.histogram import HistogramMeter
 from liverestore.view.histogram_plot import HistogramPlot
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.level_keeper import Side
 from liverestore.view.theme import plot_colours
 from liverestore.view.themed import theme_of
@@ -45,8 +46,9 @@ class HistogramTool(QWidget):
         self.whole_range = TickBox("Whole range", self)
         self.whole_range.setToolTip("The axis shows all counts that the camera can give")
         self.mark = TickBox("Mark saturated", self)
-        self.mark.setToolTip(
-            "Raw image: pixels at the camera's highest count red, at zero blue (Shift+S)"
+        set_key_tip(
+            self.mark,
+            "Raw image: pixels at the camera's highest count red, at zero blue ({mark_saturated})",
         )
         self.levels_label = ElidedLabel(self)
         self.sampling_label = ElidedLabel(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from liverestore.view.theme import LARGER, scale_for, stylesheet
+from liverestore.view.theme import LARGER, THEMES, scale_for, stylesheet
 from liverestore.view.themed import theme_of, wear_theme
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ class Look:
         """Wear `theme`, one of `theme.THEMES`; image areas stay dark."""
         wear_theme(self._window, theme)
         self._dress()
+
+    def next_theme(self) -> None:
+        """Wear the next one of `theme.THEMES`."""
+        names = tuple(THEMES)
+        self.set_theme(names[(names.index(self.theme) + 1) % len(names)])
 
     def set_large_text(self, on: bool) -> None:
         """Make the text as large as there is room for, or normal."""

@@ -8,12 +8,11 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.themed import colours_of
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
-
-    from liverestore.view.shortcuts import KeyBindings
 
 __all__ = ["LookBar"]
 
@@ -46,29 +45,25 @@ class LookBar(QFrame):
         self.setObjectName("lookBar")
         self.theme = _ThemeButton(self)
         self.theme.setObjectName("theme")
-        self.theme.setAccessibleName("Dark or light theme")
         self.large_text = QPushButton("A+", self)
         self.large_text.setObjectName("largeText")
         self.large_text.setCheckable(True)
-        self.large_text.setAccessibleName("Larger text, as far as there is room")
         self.keys = QPushButton("?", self)
         self.keys.setObjectName("keyListButton")
-        self.keys.setAccessibleName("List of keys, and how to change them")
         self._row = QHBoxLayout(self)
-        for button in self._buttons:
+        for button, name, action in (
+            (self.theme, "Dark or light theme", "theme"),
+            (self.large_text, "Larger text, as far as there is room", "large_text"),
+            (self.keys, "List of keys, and how to change them", "keys"),
+        ):
+            button.setAccessibleName(name)
+            set_key_tip(button, f"{name} ({{{action}}})")
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             self._row.addWidget(button)
 
     @property
     def _buttons(self) -> tuple[QPushButton, ...]:
         return (self.theme, self.large_text, self.keys)
-
-    def show_keys(self, bindings: KeyBindings) -> None:
-        """Name in the tool tips the keys that do the same."""
-        actions = ("theme", "large_text", "keys")
-        for button, action in zip(self._buttons, actions, strict=True):
-            name, key = button.accessibleName(), bindings.shown(action)
-            button.setToolTip(f"{name} ({key})" if key else name)
 
     def rescale(self, scale: float) -> None:
         """Fit to a text that is `scale` times the normal size."""

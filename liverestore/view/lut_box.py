@@ -30,7 +30,7 @@ class LutBox(ChoiceBox):
     """Names with their colours in the list; the chosen one's as a line along the box."""
 
     def __init__(self, lut: str, parent: QWidget) -> None:
-        super().__init__("lut", tuple(LUTS), "Colours of both images (L: next)", parent)
+        super().__init__("lut", tuple(LUTS), "Colours of both images ({next_lut}: next)", parent)
         self._strips = {name: _strip(name) for name in LUTS}
         for i, name in enumerate(LUTS):
             self.setItemIcon(i, QIcon(_strip(name, 64)))

@@ -32,7 +32,7 @@ class ProfileTool(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.buttons = DrawButtons("a line", "K", self)
+        self.buttons = DrawButtons("a line", "line_profile", self)
         self.width_box = ChoiceBox(
             "profileWidth", _WIDTHS_PX, "Pixels across the line whose mean is shown", self
         )

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVB
 from liverestore.view.camera_roi import CameraRoi
 from liverestore.view.curve_plot import CurvePlot
 from liverestore.view.display import photoelectrons
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.number_table import NumberTable
 from liverestore.view.roi_stats import row_step
 from liverestore.view.widgets import WrappedLabel
@@ -31,17 +32,22 @@ _NONE = "\u2013"
 
 
 class DrawButtons(QHBoxLayout):
-    """Arms the mouse for a shape, and deletes it; beside them what is drawn."""
+    """Arms the mouse for a shape, as the key `action` does, and deletes it; beside them what is
+    drawn.
+    """
 
-    def __init__(self, what: str, key: str, parent: QWidget) -> None:
+    def __init__(self, what: str, action: str, parent: QWidget) -> None:
         super().__init__()
         self.draw = QPushButton("Draw", parent)
         self.draw.setObjectName("draw")
         self.draw.setCheckable(True)
-        self.draw.setToolTip(f"Dragging on an image draws {what} ({key}; Esc: pans again)")
+        set_key_tip(
+            self.draw,
+            f"Dragging on an image draws {what} ({{{action}}}) ({{put_away}}: it pans again)",
+        )
         self.delete = QPushButton("Delete", parent)
         self.delete.setObjectName("delete")
-        self.delete.setToolTip(f"Take {what} away (Del)")
+        set_key_tip(self.delete, f"Take {what} away ({{delete_shape}})")
         self.where = QLabel("", parent)
         self.where.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         for button in (self.draw, self.delete):
@@ -68,7 +74,7 @@ class RoiTool(QWidget):
         self._electrons = photoelectrons(0.0, camera) is not None
         self.choose_file: Callable[[], Path | None] = self._ask_file
         """Asks where the trace is to be saved; None: nowhere."""
-        self.buttons = DrawButtons("an ROI", "R", self)
+        self.buttons = DrawButtons("an ROI", "roi", self)
         self.area = WrappedLabel("", self)
         self.area.setProperty("role", "name")
         units = ("counts", "e⁻") if self._electrons else ("counts",)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QKeyCombination, QObject, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 
 from liverestore.errors import Failure
+from liverestore.rig_channels import MOST_CHANNELS
 from liverestore.view.keymap import Keymap, load_keys, save_keys
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ SHORTCUTS: dict[str, tuple[str, ...]] = {
     "line_profile": ("K",),
     "delete_shape": ("Del",),
     "composite": ("Ctrl+0",),
+    **{f"channel_{n}": (f"Ctrl+{n}",) for n in range(1, MOST_CHANNELS + 1)},
     "focus_up": ("PgUp",),
     "focus_down": ("PgDown",),
     "snap": ("Ctrl+K",),
@@ -94,7 +96,8 @@ MEANINGS: dict[str, str] = {
     "roi": "ROI: draw it; again: put it away",
     "line_profile": "line profile: draw a line; again: put it away",
     "delete_shape": "delete the ROI or the line touched last",
-    "composite": "composite of the ticked channels, or (Ctrl+1 to 9) one alone",
+    "composite": "composite of the ticked channels, or one alone",
+    **{f"channel_{n}": f"channel {n} of the rig alone" for n in range(1, MOST_CHANNELS + 1)},
     "focus_up": "focus up by one step",
     "focus_down": "focus down by one step",
     "snap": "Snap: take one frame while Live is off",
@@ -129,8 +132,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "swap",
         "look_at_raw",
         "use_rival",
-        "composite",
     ),
+    "Channels": ("composite", *(f"channel_{n}" for n in range(1, MOST_CHANNELS + 1))),
     "Zoom": ("fit", "one_to_one", "zoom_in", "zoom_out"),
     "Contrast": ("autostretch", "next_lut", "link_levels", "mark_saturated", "histogram"),
     "Measure": ("roi", "line_profile", "delete_shape"),

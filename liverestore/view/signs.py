@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QPushButton, QWidget
 
+from liverestore.view.key_tips import set_key_tip, without_keys
 from liverestore.view.themed import colours_of
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ _DOT_OFF = "#8a4a4a"
 
 
 class SignButton(QPushButton):
-    """A button that shows one sign and no words; `tip` says what it does."""
+    """A button that shows one sign and no words; `tip` (see `set_key_tip`) says what it does."""
 
     def __init__(self, sign: Sign, tip: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName(sign)
-        self.setAccessibleName(tip)
-        self.setToolTip(tip)
+        self.setAccessibleName(without_keys(tip))
+        set_key_tip(self, tip)
         self._sign = sign
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name

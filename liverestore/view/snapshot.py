@@ -26,20 +26,28 @@ if TYPE_CHECKING:
 
     from liverestore.status import RunStatus
 
-__all__ = ["Snapshot", "SnapshotWriter", "snapshot_folder", "write_snapshot"]
+__all__ = ["Shot", "Snapshot", "SnapshotWriter", "snapshot_folder", "write_snapshot"]
 
 _ONE_FRAME = Layout("YX", ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """What was on the screen when the user asked."""
+class Shot:
+    """The images of one channel."""
 
     raw: Frame
     restored: Restored | None
     """Of `raw`, or of an earlier frame where the engine was late; None without a result."""
     rival: Restored | None
     """The second engine's result, where it was shown."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What was on the screen when the user asked."""
+
+    shots: tuple[Shot, ...]
+    """One, or in a composite one for each of its channels; the first gives the picture its name."""
     picture: Callable[[], bytes]
     """Gives the picture as seen, as PNG; called where the files are written."""
 
@@ -54,23 +62,36 @@ def snapshot_folder(status: RunStatus | None) -> Path:
 
 
 def write_snapshot(snapshot: Snapshot, folder: Path) -> list[Path]:
-    """Write raw, restored, rival and the picture into `folder`; the files, in this order.
+    """Write raw, restored and rival of every shot and the picture into `folder`; the files, in
+    this order.
 
-    Names begin with the moment of the raw frame and its number; a name that is taken gets
-    a number, nothing is overwritten. Raises `UserError` or `Failure` in one line where
-    the folder or the disk refuses; what was written before stays.
+    Names begin with the moment of the raw frame and its number, and say the channel where there
+    are several; a name that is taken gets a number, nothing is overwritten. Raises `UserError` or
+    `Failure` in one line where the folder or the disk refuses; what was written before stays.
     """
-    stem = _stem(snapshot.raw)
-    images: list[tuple[str, Frame | Restored]] = [("raw", snapshot.raw)]
-    for letter, made in (("", snapshot.restored), ("B_", snapshot.rival)):
+    paths = []
+    for shot in snapshot.shots:
+        stem = _stem(shot.raw)
+        if len(snapshot.shots) > 1:
+            stem += f"_{_word(shot.raw.header.channel or '')}"
+        paths += [
+            _write_image(image, folder / f"{stem}_{name}.ome.tif") for name, image in _named(shot)
+        ]
+    picture = folder / f"{_stem(snapshot.shots[0].raw)}_view.png"
+    paths.append(_write_picture(snapshot.picture(), picture))
+    return paths
+
+
+def _named(shot: Shot) -> list[tuple[str, Frame | Restored]]:
+    """The images, with what their names end in."""
+    images: list[tuple[str, Frame | Restored]] = [("raw", shot.raw)]
+    for letter, made in (("", shot.restored), ("B_", shot.rival)):
         if made is not None:
             # The engine may be late: its result carries the number of its own frame.
-            late = made.source.header.number != snapshot.raw.header.number
+            late = made.source.header.number != shot.raw.header.number
             of = f"_of_frame{made.source.header.number:06d}" if late else ""
             images.append((f"{letter}{_word(made.provenance.engine)}{of}", made))
-    paths = [_write_image(image, folder / f"{stem}_{name}.ome.tif") for name, image in images]
-    paths.append(_write_picture(snapshot.picture(), folder / f"{stem}_view.png"))
-    return paths
+    return images
 
 
 def _write_image(image: Frame | Restored, path: Path) -> Path:
@@ -107,7 +128,16 @@ def _stem(raw: Frame) -> str:
 
 def _word(name: str) -> str:
     """`name` as a part of a file name on every system."""
-    return re.sub(r"[^\w.-]+", "-", name) or "engine"
+    return re.sub(r"[^\w.-]+", "-", name) or "unnamed"
+
+
+def _kinds(snapshot: Snapshot) -> str:
+    shots = snapshot.shots
+    kinds = "raw, restored and B" if any(shot.rival for shot in shots) else "raw and restored"
+    if not any(shot.restored for shot in shots):
+        kinds = "raw"
+    of = f" of {len(shots)} channels" if len(shots) > 1 else ""
+    return f"{kinds}{of}, and the picture"
 
 
 class SnapshotWriter:
@@ -145,10 +175,7 @@ class SnapshotWriter:
         with self._turn:
             try:
                 paths = write_snapshot(snapshot, folder)
-                kinds = "raw, restored and B" if snapshot.rival else "raw and restored"
-                if snapshot.restored is None:
-                    kinds = "raw"
-                said = (True, f"snapshot of {kinds}, and the picture, in {paths[0].parent}")
+                said = (True, f"snapshot of {_kinds(snapshot)}, in {paths[0].parent}")
             except LiverestoreError as error:
                 said = (False, f"no snapshot: {error}")
         with self._lock:

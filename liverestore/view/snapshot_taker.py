@@ -9,7 +9,7 @@ from PySide6.QtGui import QImageWriter
 
 from liverestore.errors import Failure
 from liverestore.frame import Restored
-from liverestore.view.snapshot import Snapshot, SnapshotWriter, snapshot_folder
+from liverestore.view.snapshot import Shot, Snapshot, SnapshotWriter, snapshot_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QImage
     from PySide6.QtWidgets import QWidget
 
+    from liverestore.frame import Frame
     from liverestore.status import RunStatus
     from liverestore.view.display import DisplayState
 
@@ -50,18 +51,12 @@ class SnapshotTaker:
 
     def take(self, state: DisplayState | None, status: RunStatus | None) -> None:
         """Take what `state` shows."""
-        raw = None if state is None else state.raw_frame
-        if state is None or raw is None:
+        shots = () if state is None else _shots(state)
+        if not shots:
             self._warn("no snapshot: there is no image on the screen yet")
             return
-        restored, left = state.restored.image, state.left.image
         image = self._deck.grab().toImage()
-        snapshot = Snapshot(
-            raw,
-            restored if isinstance(restored, Restored) else None,
-            left if isinstance(left, Restored) else None,
-            lambda: _png(image),
-        )
+        snapshot = Snapshot(shots, lambda: _png(image))
         folder = snapshot_folder(status) if self._folder is None else self._folder
         self._writer.take(snapshot, folder)
 
@@ -73,6 +68,30 @@ class SnapshotTaker:
     def close(self) -> None:
         """Wait for what is being written."""
         self._writer.close()
+
+
+def _shots(state: DisplayState) -> tuple[Shot, ...]:
+    """The images that `state` shows; of a composite those of every channel in it."""
+    composite = state.composite
+    if composite is None:
+        raw = state.raw_frame
+        return () if raw is None else (_shot(state.left.image, state.restored.image, raw),)
+    return tuple(
+        _shot(left, composite.restored_images.get(name), _raw_of(left))
+        for name, left in composite.left_images.items()
+    )
+
+
+def _raw_of(left: Frame | Restored) -> Frame:
+    return left.source if isinstance(left, Restored) else left
+
+
+def _shot(left: Frame | Restored | None, restored: Frame | Restored | None, raw: Frame) -> Shot:
+    return Shot(
+        raw,
+        restored if isinstance(restored, Restored) else None,
+        left if isinstance(left, Restored) else None,
+    )
 
 
 def _png(image: QImage) -> bytes:

@@ -208,7 +208,7 @@ def _written_cell(status: RunStatus | None) -> Cell:
             "WRITTEN",
             "not saved",
             Tone.WARN,
-            "raw frames are not being saved; Record (Ctrl+R) keeps them",
+            "raw frames are not being saved; Record keeps them",
         )
     # Either separator: the run may be on another system than the view.
     name = PurePath(status.recording.replace("\\", "/")).name or status.recording

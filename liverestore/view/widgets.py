@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from liverestore.view.key_tips import set_key_tip, without_keys
 from liverestore.view.themed import colours_of
 
 if TYPE_CHECKING:
@@ -169,15 +170,16 @@ class NumberBox(QDoubleSpinBox):
 
 
 class ChoiceBox(QComboBox):
-    """A chooser that the wheel does not change."""
+    """A chooser that the wheel does not change; `tip` as `set_key_tip` takes it."""
 
     def __init__(
         self, name: str, choices: tuple[str, ...], tip: str, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self.setObjectName(name)
-        self.setAccessibleName(tip)
-        self.setToolTip(tip)
+        self.setAccessibleName(without_keys(tip))
+        self._tip = tip
+        set_key_tip(self, tip)
         self.addItems(list(choices))
         self._busy = ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -226,7 +228,7 @@ class ChoiceBox(QComboBox):
         """Say in the tool tip what is being done about the choice, with dots for the arrow."""
         if text != self._busy:
             self._busy = text
-            self.setToolTip("\n".join(t for t in (text, self.accessibleName()) if t))
+            set_key_tip(self, "\n".join(t for t in (text, self._tip) if t))
             self.update()
 
     def show_choice(self, choice: str) -> None:

@@ -18,7 +18,9 @@ from liverestore.view.display import DisplayState
 from liverestore.view.display_bar import DisplayBar
 from liverestore.view.drawer import ToolDrawer
 from liverestore.view.histogram_tool import HistogramTool
+from liverestore.view.key_actions import actions_of
 from liverestore.view.key_list import KeyList
+from liverestore.view.key_tips import show_keys_in_tips
 from liverestore.view.look import Look
 from liverestore.view.look_bar import LookBar
 from liverestore.view.measuring import Measuring
@@ -28,7 +30,6 @@ from liverestore.view.remember import EngineChoice, bring_back, settings_of
 from liverestore.view.shortcuts import KeyBindings
 from liverestore.view.snapshot_taker import SnapshotTaker
 from liverestore.view.statusbar import NoticeBar, StatusBar
-from liverestore.view.theme import THEMES
 from liverestore.view.toast import Toast
 from liverestore.view.undo import Change
 from liverestore.view.undo_keeper import UndoKeeper
@@ -90,6 +91,7 @@ class LiveWindow(QWidget):
         self._feed_trouble: tuple[str, ...] = ()
         self._warnings: tuple[str, ...] = ()
         self._status: RunStatus | None = None
+        self._events: tuple[str, ...] | None = None
         self.state: DisplayState | None = None
         """What was painted last."""
 
@@ -166,6 +168,8 @@ class LiveWindow(QWidget):
             self._feed_trouble = (str(error),)
         self.snapshots.step()
         self._status = status
+        if status is not None:
+            self._tell(status.events)
         self._presenter.rival = self.acquisition.follow_engines(status, now_ns / 1e9)
         before = self.state
         notices = (*self._own_notices(), *self._warnings, *self._feed_trouble)
@@ -195,6 +199,11 @@ class LiveWindow(QWidget):
     def set_mode(self, mode: Mode) -> None:
         """Compare raw and restored in another way."""
         self.display.compare.choose(mode)
+
+    def look_at_raw(self) -> None:
+        """Compare with raw although a second engine is there, or with that again."""
+        self._presenter.look_at_raw = not self._presenter.look_at_raw
+        self.tick()
 
     def take_snapshot(self) -> None:
         """Keep the images on the screen as files; see `snapshot`."""
@@ -231,12 +240,15 @@ class LiveWindow(QWidget):
         self.deck.set_mode(mode)
         self.undo.add(Change("mode", before, mode, self.set_mode, lambda mode: mode.value))
 
-    def _look_at_raw(self) -> None:
-        self._presenter.look_at_raw = not self._presenter.look_at_raw
-        self.tick()
-
     def _say(self, text: str) -> None:
         self.toast.say(text, self._clock_ns() / 1e9)
+
+    def _tell(self, events: tuple[str, ...]) -> None:
+        """Say what is new; what happened before the window was there is no news."""
+        new = [] if self._events is None else [e for e in events if e not in self._events]
+        self._events = events
+        if new:
+            self._say("\n".join(new))
 
     def _warn(self, text: str) -> None:
         self._warnings = (text,)
@@ -285,63 +297,12 @@ class LiveWindow(QWidget):
         self.display.compare.mode_chosen.connect(self._set_mode)
         self.display.compare.mode_chosen.connect(lambda _: self.look.recheck())
         self.display.compare.changed.connect(self.deck.repaint_now)
-        self.look_bar.theme.clicked.connect(self._next_theme)
+        self.look_bar.theme.clicked.connect(self.look.next_theme)
         self.look_bar.large_text.toggled.connect(self.look.set_large_text)
         self.look_bar.keys.clicked.connect(self.keys.toggle)
         self.deck.view_changed.connect(self._show_zoom)
-        actions: dict[str, Callable[[], object]] = {
-            "side_by_side": lambda: self.set_mode(Mode.SIDE_BY_SIDE),
-            "curtain": lambda: self.set_mode(Mode.CURTAIN),
-            "blink": lambda: self.set_mode(Mode.BLINK),
-            "difference": lambda: self.set_mode(Mode.DIFFERENCE),
-            "next_mode": self.display.compare.next_mode,
-            "edge_left": lambda: self.deck.step_edge(-1),
-            "edge_right": lambda: self.deck.step_edge(1),
-            "pause": self.display.compare.toggle_pause,
-            "swap": self.display.compare.swap,
-            "fit": self.fit,
-            "one_to_one": self.one_to_one,
-            "zoom_in": lambda: self.zoom(1.25),
-            "zoom_out": lambda: self.zoom(0.8),
-            "autostretch": self.display.auto.toggle,
-            "next_lut": self.display.next_lut,
-            "link_levels": self.display.link.toggle,
-            "mark_saturated": self.histogram.mark.toggle,
-            "focus_up": lambda: self.acquisition.step_z(1),
-            "focus_down": lambda: self.acquisition.step_z(-1),
-            "snap": self.acquisition.snap.click,
-            "live": self.acquisition.live.click,
-            "record": self.acquisition.record.click,
-            "stop": self.acquisition.stop.click,
-            "snapshot": self.take_snapshot,
-            "undo": self.undo.undo,
-            "redo": self.undo.redo,
-            "look_at_raw": self._look_at_raw,
-            "use_rival": self.acquisition.use_rival.click,
-            "close": self.close,
-            "full_screen": self._toggle_full_screen,
-            "theme": self._next_theme,
-            "large_text": self.look_bar.large_text.toggle,
-            "keys": self.keys.toggle,
-            "put_away": self._put_away,
-            "composite": self.channels.bar.toggle_composite,
-            **self.drawer.actions_by_key,
-            **self.measuring.actions,
-        }
-        self.bindings.renewed.connect(lambda: self.look_bar.show_keys(self.bindings))
-        self.bindings.bind(actions)
-
-    def _put_away(self) -> None:
-        if self.keys.isHidden():
-            self.measuring.disarm()
-        self.keys.put_away()
-
-    def _toggle_full_screen(self) -> None:
-        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
-
-    def _next_theme(self) -> None:
-        names = tuple(THEMES)
-        self.look.set_theme(names[(names.index(self.look.theme) + 1) % len(names)])
+        self.bindings.renewed.connect(lambda: show_keys_in_tips(self, self.bindings))
+        self.bindings.bind(actions_of(self))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """Keep the text readable."""

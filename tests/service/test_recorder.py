@@ -111,7 +111,8 @@ def test_on_and_off_three_times_are_three_files_with_exactly_their_frames(record
     assert {r.state for r in reports} == {"closed"}
     assert reports[1].restored == str(tmp_path / "restored_002.ome.tif")
     assert recorder.recorded == recorder.written == 12
-    assert list(recorder.notices) == [f"recordings of this run go to {tmp_path}"]
+    assert not recorder.notices
+    assert list(recorder.events) == [f"recordings of this run go to {tmp_path}"]
 
 
 def test_closing_waits_for_a_slow_disk_in_the_background(recorder, tmp_path):

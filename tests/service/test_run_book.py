@@ -10,6 +10,7 @@ from liverestore.service.run_book import RunBook
 from liverestore.status import (
     CaptureReport,
     EngineReport,
+    Notice,
     RecordingReport,
     RestoredReport,
     SaveRestored,
@@ -144,3 +145,13 @@ def test_frames_that_never_reached_the_disk_are_given_up_out_loud(plan):
     result = book.result(interrupted=True)
     assert result.exit_code == 1
     assert "9 captured frames were given up" in result.failure
+
+
+def test_what_is_ordinary_is_told_apart_from_what_needs_attention(plan):
+    book = RunBook(plan)
+    book.hear("capture", Notice(text="recordings of this run go to /data", ordinary=True))
+    book.hear("capture", Notice(text="recording stopped: disk full"))
+    status = book.status("running")
+    assert status.events == ("recordings of this run go to /data",)
+    assert status.notices == ("recording stopped: disk full",)
+    assert book.result(interrupted=False).notices == ("recording stopped: disk full",)

@@ -426,3 +426,21 @@ def test_the_smallest_window_holds_all_controls(running, settle, mode):
     settle()
     for bar in (window.acquisition, window.display, window.status):
         assert bar.minimumSizeHint().width() <= window.width()
+
+
+def test_an_ordinary_event_is_said_once_and_needs_no_attention(open_window, make_status, clock):
+    window, feed = open_window()
+    feed.report(make_status(events=("recordings of this run go to /old",)))
+    window.tick()
+    assert window.toast.isHidden(), "it happened before the window was there"
+    events = ("recordings of this run go to /old", "recordings of this run go to /data")
+    feed.report(make_status(events=events))
+    window.tick()
+    assert window.toast.text() == "recordings of this run go to /data"
+    assert window.toast.isVisible()
+    assert window.notices.isHidden()
+    clock.step(7.0)
+    window.tick()
+    feed.report(make_status(events=events, written=3))
+    window.tick()
+    assert window.toast.isHidden()

@@ -10,8 +10,16 @@ from PySide6.QtTest import QTest
 from liverestore.errors import Failure, UserError
 from liverestore.frame import Restored
 from liverestore.movie import open_movie
+from liverestore.rig_channels import ChannelConfig
+from liverestore.view.channels import looks_of
 from liverestore.view.feed import ShownPair
-from liverestore.view.snapshot import Snapshot, SnapshotWriter, snapshot_folder, write_snapshot
+from liverestore.view.snapshot import (
+    Shot,
+    Snapshot,
+    SnapshotWriter,
+    snapshot_folder,
+    write_snapshot,
+)
 
 STEM = "snapshot_2026-11-22T20-00-00_frame000007"
 
@@ -38,6 +46,10 @@ def _wait(window):
     """Until the files are written and the window has been told."""
     window.snapshots._writer.close()
     window.tick()
+
+
+def one(raw, restored, picture):
+    return Snapshot((Shot(raw, restored, None),), picture)
 
 
 def _files(folder):
@@ -132,14 +144,14 @@ def test_closing_waits_for_the_files(running, tmp_path):
 
 def test_a_late_result_carries_the_number_of_its_own_frame(make_frame, make_restored, tmp_path):
     older, newest = make_frame(number=5), make_frame(number=7)
-    snapshot = Snapshot(newest, make_restored(older), None, lambda: b"png")
+    snapshot = one(newest, make_restored(older), lambda: b"png")
     names = [path.name for path in write_snapshot(snapshot, tmp_path)]
     assert names[1] == f"{STEM}_denoise_of_frame000005.ome.tif"
 
 
 def test_a_strange_engine_name_makes_no_strange_path(make_frame, make_restored, tmp_path):
     raw = make_frame(number=7)
-    snapshot = Snapshot(raw, make_restored(raw, engine="../a b"), None, lambda: b"png")
+    snapshot = one(raw, make_restored(raw, engine="../a b"), lambda: b"png")
     assert {path.parent for path in write_snapshot(snapshot, tmp_path)} == {tmp_path}
 
 
@@ -148,7 +160,7 @@ def test_a_picture_that_fails_leaves_the_images(make_frame, tmp_path):
         raise Failure("no memory")
 
     with pytest.raises(Failure, match="no memory"):
-        write_snapshot(Snapshot(make_frame(number=7), None, None, no_picture), tmp_path)
+        write_snapshot(one(make_frame(number=7), None, no_picture), tmp_path)
     assert _files(tmp_path) == [f"{STEM}_raw.ome.tif"]
 
 
@@ -158,7 +170,7 @@ def test_the_writer_tells_what_went_wrong(make_frame, tmp_path):
     def no_picture():
         raise UserError("refused")
 
-    writer.take(Snapshot(make_frame(), None, None, no_picture), tmp_path)
+    writer.take(one(make_frame(), None, no_picture), tmp_path)
     writer.close()
     assert writer.done() == [(False, "no snapshot: refused")]
     assert writer.done() == []
@@ -172,3 +184,46 @@ def test_the_folder_is_that_of_the_recording(make_status, tmp_path, monkeypatch)
     assert snapshot_folder(make_status(recording=None)) == documents
     assert snapshot_folder(make_status(recording="/elsewhere/on/another/machine.tif")) == documents
     assert snapshot_folder(None) == documents
+
+
+def test_a_snapshot_of_a_composite_keeps_every_ticked_channel(
+    open_window, make_frame, make_restored, tmp_path
+):
+    rig = [ChannelConfig(name=name) for name in ("DAPI", "GFP/low", "Cy5")]
+    window, feed = open_window(
+        channels=looks_of(rig), engines=("denoise",), snapshot_folder=tmp_path
+    )
+    pairs = {}
+    rng = np.random.default_rng(5)
+    for number, channel in enumerate(("DAPI", "GFP/low", "Cy5"), start=7):
+        raw = make_frame(rng.integers(90, 900, (48, 64)).astype(np.uint16), number, channel=channel)
+        made = None if channel == "Cy5" else make_restored(raw, raw.pixels // 2)
+        pairs[channel] = ShownPair(raw, made)
+        feed.offer(pairs[channel])
+        window.tick()
+    window.channels.bar.composite.click()
+    window.channels.bar.channels["GFP/low"].tick.click()
+    for expected in (("DAPI", "Cy5"), ("DAPI", "GFP/low", "Cy5")):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        QTest.mouseClick(window.acquisition.snapshot, Qt.MouseButton.LeftButton)
+        _wait(window)
+        assert f"raw and restored of {len(expected)} channels" in window.toast.text()
+        found = {}
+        for path in tmp_path.glob("*.ome.tif"):
+            with open_movie(path) as movie:
+                made = movie.record(0).provenance is not None
+                found[movie.header(0).channel, made] = np.array(movie[0])
+        wanted = {
+            (channel, made): image.pixels
+            for channel in expected
+            for made, image in enumerate((pairs[channel].raw, pairs[channel].restored))
+            if image is not None
+        }
+        assert found.keys() == wanted.keys()
+        for key, pixels in wanted.items():
+            np.testing.assert_array_equal(found[key], pixels)
+        picture = QImage(str(tmp_path / f"{STEM}_view.png"))
+        assert picture == window.deck.grab().toImage().convertToFormat(picture.format())
+        window.channels.bar.channels["GFP/low"].tick.click()
+    assert f"{STEM.replace('07', '08')}_GFP-low_raw.ome.tif" in _files(tmp_path)
