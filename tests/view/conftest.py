@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import threading
 
@@ -126,8 +127,18 @@ def settle(qt_app):
     return lambda: _settle(qt_app)
 
 
+@pytest.fixture(scope="session")
+def libraries_at_rest():
+    """Leaves what the libraries made when they were loaded out of every collection to come."""
+    importlib.import_module("liverestore.view.window")
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
-def nothing_left(qt_app):
+def nothing_left(qt_app, libraries_at_rest):
     """Fails a test that leaves a window or a thread behind."""
     threads = set(threading.enumerate())
     yield
