@@ -108,6 +108,12 @@ class Dpm:
         return sum(numbers) if len(numbers) == len(self.terms) else None
 
     @property
+    def map_shape(self) -> tuple[int, int] | None:
+        """(Y, X) of the first of its maps, the only size of frames that it fits; None: any."""
+        shapes = [term.shape for term in self.terms if isinstance(term, Map)]
+        return (shapes[0][0], shapes[0][1]) if shapes else None
+
+    @property
     def sha256(self) -> str:
         """Of the values of its maps (little-endian float32), joined by spaces; or empty."""
         return " ".join(term.sha256 for term in self.terms if isinstance(term, Map))

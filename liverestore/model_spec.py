@@ -101,16 +101,6 @@ class ModelSpec:
         """Planes of its input: the picture and, where it refocuses, the DPM."""
         return 2 if self.refocuses else 1
 
-    def why_not_live(self) -> str | None:
-        """Why it cannot restore a live view, in one line, or None when it can."""
-        if not self.refocuses:
-            return None
-        return (
-            f"engine '{self.name}' refocuses to a distance that a live view does not give; "
-            "use a denoising engine here, and refocus the saved frames with: liverestore restore "
-            f"IN OUT --engine {self.name} --rig RIG --z UM"
-        )
-
     def mismatch(self, header: FrameHeader) -> str | None:
         """Why frames like this cannot be restored by this engine, or None when they can."""
         if header.dtype not in PIXEL_DTYPES:
@@ -269,8 +259,8 @@ def list_engines() -> list[ModelSpec]:
 
 
 def live_engines() -> list[str]:
-    """Names of the installed engines that can restore a live view."""
-    return [spec.name for spec in list_engines() if spec.why_not_live() is None]
+    """Names of the installed engines that a live view offers: all that can be read."""
+    return [spec.name for spec in list_engines()]
 
 
 def engine_problems() -> dict[str, str]:

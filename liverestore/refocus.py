@@ -22,7 +22,7 @@ from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
 from liverestore.sign_of_z import sign_report
 
-__all__ = ["OPTICS_NEEDED", "Aim", "ZStack", "aim", "parse_zstack", "tells_sign"]
+__all__ = ["OPTICS_NEEDED", "Aim", "ZStack", "aim", "check_reach", "parse_zstack", "tells_sign"]
 
 OPTICS_NEEDED = (
     "optics.numerical_aperture, wavelength_nm, immersion_index, sample_index and pixel_size_um "
@@ -115,6 +115,20 @@ def parse_zstack(text: str) -> ZStack:
             "or more; take a smaller step, or --z for one plane"
         )
     return ZStack(start, step, count)
+
+
+def check_reach(dpm: Dpm | float, spec: ModelSpec, asked: str) -> None:
+    """Refuse one distance, in um, beyond the reach of `spec`; surfaces are clipped instead.
+
+    `asked` is how it was asked for, in words. Raises `UserError`.
+    """
+    z_um = dpm.uniform_um if isinstance(dpm, Dpm) else dpm
+    reach = spec.reach_um
+    if reach is not None and z_um is not None and abs(z_um) > reach:
+        raise UserError(
+            f"got {asked}, which asks for {z_um:g} um; the engine {spec.name!r} reaches from "
+            f"-{reach:g} to {reach:g} um; stay within"
+        )
 
 
 def tells_sign(optics: Optics) -> bool:

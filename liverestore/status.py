@@ -20,6 +20,7 @@ __all__ = [
     "RunState",
     "RunStatus",
     "SaveRestored",
+    "SetDpm",
     "SetEngine",
     "SetExposure",
     "SetLive",
@@ -76,6 +77,11 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     loading: str | None = None
     """Engine that is being made ready and takes over then, several with commas; those in use go
     on meanwhile."""
+    dpm: str | None = None
+    """Surface in um that refocusing engines restore to (see `dpm.parse_dpm`); None while no
+    engine in use refocuses."""
+    reach_um: float | None = None
+    """How far, above and below the plane in focus, all of them reach."""
     notices: tuple[str, ...] = ()
     """Things a person should know now, one line each, oldest first."""
     events: tuple[str, ...] = ()
@@ -114,6 +120,13 @@ class SetRival(_Word, frozen=True, kw_only=True):
     name: str | None
 
 
+class SetDpm(_Word, frozen=True, kw_only=True):
+    """Refocus to another surface from the next frame on, the current one included."""
+
+    spec: str | None
+    """As `dpm.parse_dpm` reads it; None: none is asked for, which is 0 um."""
+
+
 class SetLive(_Word, frozen=True, kw_only=True):
     """Let the camera deliver frames, or pause it: the sequence ends, the device stays open."""
 
@@ -137,7 +150,18 @@ class SetRoi(_Word, frozen=True, kw_only=True):
     """(x, y, width, height) on the chip in binned pixels, x and y from 0; None: all of it."""
 
 
-Command = Stop | SetExposure | SetZ | SetEngine | SetRival | SetLive | Snap | SetRecording | SetRoi
+Command = (
+    Stop
+    | SetExposure
+    | SetZ
+    | SetEngine
+    | SetRival
+    | SetDpm
+    | SetLive
+    | Snap
+    | SetRecording
+    | SetRoi
+)
 
 
 class Hello(_Word, frozen=True, kw_only=True):
@@ -245,6 +269,12 @@ class EngineReport(_Word, frozen=True, kw_only=True):
     """Second engine that restores each frame as well."""
     loading: str | None = None
     """Engine that is being made ready; several with commas."""
+    dpm: str | None = None
+    """Surface that refocusing engines restore to; None while no engine in use refocuses."""
+    dpm_asked: str | None = None
+    """The one that was asked for, which may not fit the frames; None: none was."""
+    reach_um: float | None = None
+    """The least reach of the refocusing engines in use."""
     ready: bool = False
     restored: int = 0
     failed: int = 0
@@ -281,6 +311,7 @@ Word = (
     | SetZ
     | SetEngine
     | SetRival
+    | SetDpm
     | SetLive
     | Snap
     | SetRecording

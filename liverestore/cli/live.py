@@ -23,6 +23,20 @@ def live(
             show_default="denoise-live",
         ),
     ] = None,
+    z: Annotated[
+        float | None,
+        typer.Option(
+            metavar="UM",
+            help="Begin refocused by so many um, + is deeper into the sample; for an engine that "
+            "refocuses.",
+        ),
+    ] = None,
+    dpm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC", help="Begin refocused to a surface, as `restore --dpm` takes it."
+        ),
+    ] = None,
     save: Annotated[Path | None, typer.Option(help="Folder for raw and restored frames.")] = None,
     save_format: Annotated[
         Literal["ome-zarr", "ome-tiff"], typer.Option("--format", help="Of the saved files.")
@@ -61,6 +75,8 @@ def live(
         frames=frames,
         save=free_pair(save, save_format) if save else None,
         save_format=save_format,
+        z=z,
+        dpm=dpm,
         console=console,
     )
     summarise(plan, result, console)

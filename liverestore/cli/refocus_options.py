@@ -1,17 +1,22 @@
-"""Where `liverestore restore` is to refocus: --z, --zstack, --dpm and the rig's optics."""
+"""Where `restore` and `live` are to refocus: --z, --zstack, --dpm and the rig's optics."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from liverestore.dpm import Dpm, parse_dpm
 from liverestore.errors import UserError
 from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
-from liverestore.refocus import OPTICS_NEEDED, ZStack, parse_zstack
+from liverestore.refocus import OPTICS_NEEDED, ZStack, check_reach, parse_zstack
 from liverestore.sign_of_z import sign_report
 
-__all__ = ["Refocusing", "refocusing_asked"]
+if TYPE_CHECKING:
+    from liverestore.rig import RigConfig
+
+__all__ = ["Refocusing", "live_dpm_asked", "refocusing_asked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,7 @@ def refocusing_asked(
     asked = [name for name, value in given.items() if value is not None]
     if not spec.refocuses:
         if asked:
-            raise UserError(
-                f"got {' and '.join(asked)}, but the engine {spec.name!r} does not refocus; "
-                "allowed with engines whose task is refocusing (see `liverestore engines`); leave "
-                "it out"
-            )
+            raise _not_refocusing(asked, spec.name)
         return None
     if len(asked) != 1:
         got = " and ".join(asked) if asked else "no distance"
@@ -66,13 +67,46 @@ def refocusing_asked(
     else:
         surface = parse_dpm(dpm) if dpm is not None else Dpm.uniform(z or 0.0)
         farthest = surface.uniform_um or 0.0
-    reach = spec.reach_um
-    if reach is not None and abs(farthest) > reach:
-        raise UserError(
-            f"got {asked[0]} {given[asked[0]]}, which asks for {farthest:g} um; the engine "
-            f"{spec.name!r} reaches from -{reach:g} to {reach:g} um; stay within"
-        )
+    check_reach(farthest, spec, f"{asked[0]} {given[asked[0]]}")
     return Refocusing(surface, stack, _optics(rig, spec.name))
+
+
+def live_dpm_asked(
+    specs: Sequence[ModelSpec], rig: RigConfig, z: float | None, dpm: str | None
+) -> str | None:
+    """What --z or --dpm ask of a live run that begins with the engines `specs`, as a DPM's text.
+
+    None where neither is given: refocusing engines begin at 0 um then. Raises `UserError` as
+    `refocusing_asked` does.
+    """
+    from liverestore.rig_optics import optics_of
+
+    given = {"--z": z, "--dpm": dpm}
+    asked = [name for name, value in given.items() if value is not None]
+    refocusing = [spec for spec in specs if spec.refocuses]
+    if asked and not refocusing:
+        raise _not_refocusing(asked, specs[0].name)
+    if len(asked) > 1:
+        raise UserError(
+            f"got --z and --dpm, but the engine {refocusing[0].name!r} refocuses to one target; "
+            "give one of --z UM and --dpm SPEC, or neither to begin at 0; + is deeper into the "
+            "sample"
+        )
+    if refocusing:
+        optics_of(rig)
+    if not asked:
+        return None
+    surface = parse_dpm(dpm) if dpm is not None else Dpm.uniform(z or 0.0)
+    for spec in refocusing:
+        check_reach(surface, spec, f"{asked[0]} {given[asked[0]]}")
+    return str(surface)
+
+
+def _not_refocusing(asked: Sequence[str], engine: str) -> UserError:
+    return UserError(
+        f"got {' and '.join(asked)}, but the engine {engine!r} does not refocus; allowed with "
+        "engines whose task is refocusing (see `liverestore engines`); leave it out"
+    )
 
 
 def _optics(rig: str | None, engine: str) -> Optics:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from liverestore.errors import UserError
+from liverestore.cli.refocus_options import live_dpm_asked
 from liverestore.model_spec import find_engine
 from liverestore.rig import RigConfig
 from liverestore.service.capture import capture_process
@@ -37,6 +37,8 @@ def run_plan(
     save_format: SaveFormat = "ome-zarr",
     seconds: float | None = None,
     view_outlives_run: bool = False,
+    z: float | None = None,
+    dpm: str | None = None,
     console: Console,
 ) -> tuple[RunPlan, RunResult]:
     """Run to the end, with a line of progress on `console` where there is no window.
@@ -44,14 +46,14 @@ def run_plan(
     `save` names the raw and the restored file that are recorded from the first frame on;
     recordings that begin while live go beside them, else to the user's documents.
 
-    Raises `UserError` for an engine that is not installed or cannot run live, before anything
-    starts.
+    `z` (um) or `dpm` is where refocusing engines begin.
+
+    Raises `UserError` for an engine that is not installed, for one that refocuses with a rig
+    that leaves out its optics, and for a `z` or `dpm` that does not fit, before anything starts.
     """
     engines = {channel.name: channel.engine for channel in rig.channels if channel.engine}
-    for name in (engine, *engines.values()):
-        reason = find_engine(name).why_not_live()
-        if reason is not None:
-            raise UserError(reason)
+    specs = [find_engine(name) for name in (engine, *engines.values())]
+    target = live_dpm_asked(specs, rig, z, dpm)
     with PrivateEndpoints() as endpoint:
         plan = RunPlan(
             rig=rig,
@@ -65,6 +67,7 @@ def run_plan(
             save_format=save_format,
             stop_on_write_error=view is None,
             seconds=seconds,
+            dpm=target,
         )
         targets: dict[str, Target] = {"engine": engine_process, "capture": capture_process}
         if view is not None:

@@ -14,9 +14,19 @@ from liverestore.runtime.table import open_runtime
 from liverestore.service.camera_knowledge import CameraKnowledge
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.engine_loop import EngineLoop
+from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
 from liverestore.service.restored_files import RestoredFiles
-from liverestore.status import Notice, SaveRestored, SetEngine, SetLive, SetRival, Stop, Word
+from liverestore.status import (
+    Notice,
+    SaveRestored,
+    SetDpm,
+    SetEngine,
+    SetLive,
+    SetRival,
+    Stop,
+    Word,
+)
 from liverestore.transport.control import ControlLink
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
@@ -24,6 +34,8 @@ from liverestore.transport.outlet import Outlet
 __all__ = ["CameraKnowledge", "EngineLoop", "engine_process", "open_live"]
 
 _REPORT_EVERY_S = 0.2
+_WAIT_S = 0.1
+_WAIT_REFOCUSING_S = 0.005
 _SWITCH_INTERVAL_S = 0.0005
 
 
@@ -40,7 +52,10 @@ def engine_process(plan: RunPlan) -> None:
 
 
 def open_live(
-    name: str, threads: int | None, tell: Callable[[str], None] = lambda _line: None
+    name: str,
+    threads: int | None,
+    tell: Callable[[str], None] = lambda _line: None,
+    dpm: LiveDpm | None = None,
 ) -> InferenceRuntime:
     """A runtime for a live run, on at most so many cores.
 
@@ -48,12 +63,14 @@ def open_live(
     line when it takes over, cannot, or fails later.
 
     Raises `UserError` for an engine that is not installed, that nothing here can run, or that
-    cannot restore a live view.
+    refocuses where the rig of `dpm` leaves out the optics.
     """
     spec = find_engine(name)
-    reason = spec.why_not_live()
-    if reason is not None:
-        raise UserError(reason)
+    if spec.refocuses and dpm is not None:
+        try:
+            dpm.optics()
+        except UserError as error:
+            raise UserError(f"the engine {name!r} refocuses: {error}") from error
     return open_runtime(spec, threads=threads, precision="fast", ready=False, tell=tell)
 
 
@@ -63,19 +80,20 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     files = RestoredFiles(plan.restored_path, tell=link.send)
 
     def open_engine(name: str) -> InferenceRuntime:
-        return open_live(name, plan.engine_threads, loop.notices.append)
+        return open_live(name, plan.engine_threads, loop.notices.append, dpm)
 
     def tell(line: str) -> None:
         link.send(Notice(text=line))
 
     camera = CameraKnowledge(plan.rig.camera, tell)
-    loop = EngineLoop(inlet, outlet, camera, open_engine, files=files)
+    dpm = LiveDpm(plan.rig, tell)
+    loop = EngineLoop(inlet, outlet, camera, open_engine, files=files, dpm=dpm)
     try:
         _begin(loop, plan)
         told = loop.report()
         link.send(told)
         next_report = 0.0
-        while not stop.is_set() and not orphaned() and loop.step(0.1):
+        while not stop.is_set() and not orphaned() and loop.step(_wait_s(loop)):
             for word in link.receive(0):
                 if isinstance(word, Stop):
                     stop.set()
@@ -101,6 +119,11 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         # take seconds and is not waited for.
 
 
+def _wait_s(loop: EngineLoop) -> float:
+    """For a frame, before looking for words: a turned wheel is to be seen at once."""
+    return _WAIT_S if loop.reach_um is None else _WAIT_REFOCUSING_S
+
+
 def _begin(loop: EngineLoop, plan: RunPlan) -> None:
     """With the engines of the plan, which after a crash are those that were in use.
 
@@ -114,6 +137,8 @@ def _begin(loop: EngineLoop, plan: RunPlan) -> None:
             loop.lineup.use_rival(plan.rival)
         except LiverestoreError as error:
             loop.notices.append(f"no second engine: {error}")
+    if plan.dpm is not None:
+        loop.refocus(plan.dpm)
 
 
 def _obey(loop: EngineLoop, word: Word) -> None:
@@ -122,5 +147,7 @@ def _obey(loop: EngineLoop, word: Word) -> None:
         loop.lineup.ask(word.name, word.channel)
     elif isinstance(word, SetRival):
         loop.lineup.ask_rival(word.name)
+    elif isinstance(word, SetDpm):
+        loop.refocus(word.spec)
     elif isinstance(word, SetLive):
         loop.follow_live(word.on)

@@ -127,6 +127,12 @@ class Lineup:
         """What restores each frame as well."""
         return None if self._rival is None else self._ready[self._rival]
 
+    @property
+    def in_use(self) -> list[Serving]:
+        """What restores frames of any channel, and the rival; each once."""
+        names = [*self._engines.values(), *([] if self._rival is None else [self._rival])]
+        return [self._ready[name] for name in dict.fromkeys(names)]
+
     def warm_up(self, serving: Serving, frames: Frames) -> None:
         """See that `serving` is ready for `frames`; what is loaded from now on will be.
 

@@ -49,3 +49,5 @@ class RunPlan:
     """Channel -> engine, where it is another one than `engine`."""
     rival: str | None = None
     """Second engine that restores the same frames from the beginning."""
+    dpm: str | None = None
+    """Surface that refocusing engines restore to from the beginning; None: 0 um."""

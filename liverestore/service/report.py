@@ -26,6 +26,7 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
         "rig": plan.rig.name,
         "engine": engine.engine if engine else plan.engine,
         "runtime": engine.runtime if engine else None,
+        "dpm": engine.dpm if engine else None,
         "shape": list(capture.shape) if capture.shape else None,
         "dtype": capture.dtype,
         "frames": {

@@ -71,7 +71,11 @@ class RunBook:
         elif isinstance(word, EngineReport):
             self.engine = word
             self.plan = dataclasses.replace(
-                self.plan, engine=word.engine, engines=word.engines, rival=word.rival
+                self.plan,
+                engine=word.engine,
+                engines=word.engines,
+                rival=word.rival,
+                dpm=word.dpm_asked,
             )
         elif isinstance(word, RecordingReport):
             self._recordings[word.index] = word
@@ -115,6 +119,8 @@ class RunBook:
             engines=self.plan.engines,
             rival=self.plan.rival,
             loading=engine.loading if engine else None,
+            dpm=engine.dpm if engine else None,
+            reach_um=engine.reach_um if engine else None,
             captured=capture.captured,
             lost=capture.lost,
             written=self._written(),

@@ -20,6 +20,7 @@ from liverestore.status import (
     Hello,
     RunState,
     RunStatus,
+    SetDpm,
     SetEngine,
     SetExposure,
     SetLive,
@@ -44,7 +45,7 @@ _SILENCE_S = 2.0
 """A capture process that is still writing says so more often than this."""
 _MAX_RESTARTS = 5
 _FOR_CAPTURE = SetExposure | SetZ | SetLive | Snap | SetRecording | SetRoi | Stop
-_FOR_ENGINE = SetEngine | SetRival | SetLive
+_FOR_ENGINE = SetEngine | SetRival | SetDpm | SetLive
 
 
 class Supervisor:
