@@ -195,6 +195,7 @@ def single_pane(
             title=f"{made.title} | {left.title}",
             banner=banner,
             cautions=made.cautions,
+            depth=made.depth,
             dimmed=False,
             note=_both_notes(made, left),
         ),

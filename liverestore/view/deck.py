@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
 
     from liverestore.rig import CameraConfig
+    from liverestore.view.contour_layer import ContourLayer
     from liverestore.view.display import DisplayState
     from liverestore.view.marks import Marks
     from liverestore.view.panes import View
@@ -30,6 +31,8 @@ class ImageDeck(QWidget):
 
     view_changed = Signal()
     """Zoomed, panned, or another size on the screen."""
+    depth_turned = Signal(int)
+    """Steps of the wheel with Shift over an image, while `turn_depth`."""
 
     def __init__(self, camera: CameraConfig | None, parent: QWidget) -> None:
         super().__init__(parent)
@@ -54,6 +57,7 @@ class ImageDeck(QWidget):
             pane.hovered.connect(lambda at, p=pane: self._hovered(p, at))
             pane.moved.connect(lambda p=pane: self._moved(p))
             pane.fit_asked.connect(self.fit)
+            pane.image.depth_turned.connect(self.depth_turned)
         self.compare_pane.image.edge_dragged.connect(self.move_edge)
 
     @property
@@ -94,6 +98,23 @@ class ImageDeck(QWidget):
         """Show `marks` over all areas, for the mouse to take hold of."""
         for pane in (self.raw_pane, self.restored_pane, self.compare_pane):
             pane.image.marks = marks
+
+    @property
+    def turn_depth(self) -> bool:
+        """Whether the wheel with Shift refocuses; else it zooms as without."""
+        return bool(self.raw_pane.image.turn_depth)
+
+    @turn_depth.setter
+    def turn_depth(self, on: bool) -> None:
+        for pane in (self.raw_pane, self.restored_pane, self.compare_pane):
+            pane.image.turn_depth = on
+
+    def set_contours(self, layer: ContourLayer | None) -> None:
+        """Show the lines of a surface where the restored image is; None: none."""
+        for pane in (self.restored_pane, self.compare_pane):
+            if pane.image.contours is not layer:
+                pane.image.contours = layer
+                pane.image.viewport().update()
 
     def repaint_marks(self) -> None:
         """Show the marks as they are now."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from liverestore.frame import Frame
 from liverestore.view.pairing import EngineSign, Shown
+from liverestore.view.refocus_surface import surface_words
 from liverestore.view.saturation_marks import marks_text
 from liverestore.view.status_cells import Cell, Tone, count_text, duration_text
 
@@ -53,6 +54,8 @@ class PaneState:
     """What the image is called where both are named: raw, restored, A or B."""
     badge: str = ""
     """Written into the corner of an image that is not where one would look for it."""
+    depth: str = ""
+    """Written into the image: to where it was refocused."""
     note: str = ""
     """Said under the image: what of its display is not as one would take it for."""
 
@@ -208,6 +211,7 @@ def result_pane(restored: Restored, word: str) -> PaneState:
         _frame_label(restored.source.header),
         details=f"made in {duration_text((made.finished_ns - made.started_ns) / 1e6)}",
         cautions=made.warnings,
+        depth=surface_words(made.parameters),
         word=word,
     )
 

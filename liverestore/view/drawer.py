@@ -68,6 +68,8 @@ class _Tool(QFrame):
         super().__init__(parent)
         self.setObjectName("tool")
         self.widget = widget
+        self.wanted = False
+        """Whether the user wants to see it, which takes that it is offered too."""
         title = QLabel(name, self)
         title.setObjectName("toolTitle")
         close = QPushButton("\u00d7", self)
@@ -106,6 +108,7 @@ class ToolDrawer(QWidget):
         self.setObjectName("drawer")
         self._tools: dict[str, _Tool] = {}
         self._buttons: dict[str, QPushButton] = {}
+        self._withheld: set[str] = set()
         self._actions: dict[str, Callable[[], None]] = {}
         self._scale = 1.0
         self._content = content = QWidget(self)
@@ -171,25 +174,43 @@ class ToolDrawer(QWidget):
         tool.rescale(self._scale)
         self.setVisible(True)
 
+    def offer(self, name: str, on: bool) -> None:
+        """Let the tool be there, as it was before, or let it and its button be away.
+
+        Raises `KeyError` for an unknown name.
+        """
+        tool = self._tools[name]
+        if (name not in self._withheld) is on:
+            return
+        (self._withheld.discard if on else self._withheld.add)(name)
+        self._buttons[name].setVisible(on)
+        self._show(name, tool)
+
     def button(self, name: str) -> QPushButton:
         """The button that shows and hides the tool. Raises `KeyError` for an unknown name."""
         return self._buttons[name]
 
     def shown(self, name: str) -> bool:
-        """Whether the tool is shown. Raises `KeyError` for an unknown name."""
-        return not self._tools[name].isHidden()
+        """Whether the tool is shown, or will be when it is offered again.
+
+        Raises `KeyError` for an unknown name.
+        """
+        return self._tools[name].wanted
 
     def toggle(self, name: str) -> None:
         """Show the tool, or put it away. Raises `KeyError` for an unknown name."""
         tool = self._tools[name]
-        show = tool.isHidden()
-        tool.setVisible(show)
+        show = tool.wanted = not tool.wanted
         self._buttons[name].setChecked(show)
-        self._scroll.setVisible(any(not other.isHidden() for other in self._tools.values()))
-        if show:
+        self._show(name, tool)
+        if show and name not in self._withheld:
             # Its place is known only after the layout.
             QTimer.singleShot(0, tool, lambda: self._scroll.ensureWidgetVisible(tool))
         self.toggled.emit(name, show)
+
+    def _show(self, name: str, tool: _Tool) -> None:
+        tool.setVisible(tool.wanted and name not in self._withheld)
+        self._scroll.setVisible(any(not other.isHidden() for other in self._tools.values()))
 
     def rescale(self, scale: float) -> None:
         """Fit to a text that is `scale` times the normal size."""

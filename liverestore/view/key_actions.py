@@ -65,6 +65,7 @@ def actions_of(window: LiveWindow) -> dict[str, Callable[[], object]]:
         **{f"channel_{n}": partial(channels.choose, n) for n in range(1, MOST_CHANNELS + 1)},
         **window.drawer.actions_by_key,
         **window.measuring.actions,
+        **window.refocus.actions,
     }
 
 

@@ -36,6 +36,8 @@ class Overlay:
     """(x, y) in image pixels of the cursor in the other pane."""
     badge: str = ""
     """Names the image that is shown, in the upper left corner."""
+    depth: str = ""
+    """Says to where the image was refocused, beside the badge."""
     edge: float | None = None
     """Of the curtain, as a share of the width."""
     edge_names: tuple[str, str] = ("RESTORED", "RAW")
@@ -67,9 +69,11 @@ def draw_overlay(
         top = _draw_banner(painter, area, overlay) + _MARGIN * overlay.scale
     if overlay.edge is not None:
         _draw_edge(painter, area, overlay, overlay.edge, top)
-    if overlay.badge:
-        left = area.left() + _MARGIN * overlay.scale
-        _draw_badge(painter, QPointF(left, top), overlay.badge, overlay.scale)
+    left = area.left() + _MARGIN * overlay.scale
+    for text in (overlay.badge, overlay.depth):
+        if text:
+            _draw_badge(painter, QPointF(left, top), text, overlay.scale)
+            left += _badge_width(painter, text, overlay.scale) + _PAD * overlay.scale
 
 
 def _draw_waiting(painter: QPainter, area: QRectF, overlay: Overlay) -> None:
@@ -138,7 +142,8 @@ def _draw_badge(painter: QPainter, at: QPointF, text: str, scale: float) -> None
 def _draw_cautions(painter: QPainter, area: QRectF, overlay: Overlay) -> None:
     margin, pad = _MARGIN * overlay.scale, _PAD * overlay.scale
     flags = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft
-    text = "\n".join(overlay.cautions)
+    point = "\u2022 " if len(overlay.cautions) > 1 else ""
+    text = "\n".join(f"{point}{caution}" for caution in overlay.cautions)
     # The scale bar stands to the right of it.
     width = area.width() * (1 - _SCALE_BAR_SHARE) - 3 * margin - 4 * pad
     size = _text_size(painter, width, int(flags), text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QCursor, QMouseEvent, QPainter
+from PySide6.QtGui import QCursor, QMouseEvent, QPainter, QWheelEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from liverestore.view.geometry import visible_part
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from liverestore.frame import Frame
     from liverestore.view.composite import Layers
+    from liverestore.view.contour_layer import ContourLayer
     from liverestore.view.display import DisplayState, PaneState
     from liverestore.view.geometry import VisiblePart
     from liverestore.view.levels import Levels
@@ -37,6 +38,8 @@ View = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in image pixels."""
 
 DIMMED_OPACITY = 0.3
+_NOTCH = 120
+"""Of a wheel, in Qt's eighths of a degree."""
 
 
 def pictures(state: DisplayState) -> tuple[Picture | None, Picture | None]:
@@ -52,6 +55,8 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
 
     hovered = Signal(object)
     fit_asked = Signal()
+    depth_turned = Signal(int)
+    """Steps of the wheel with Shift, away from the user +1, while `turn_depth`."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, background=COLOURS["image"])
@@ -66,6 +71,10 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self.overlay = Overlay()
         self.marks: Marks | None = None
         """Shapes over the image that the mouse can take hold of."""
+        self.contours: ContourLayer | None = None
+        """Lines of the surface that the image was refocused to."""
+        self.turn_depth = False
+        self._wheel_turned = 0
         self._holding = False
         self.scene().sigMouseMoved.connect(self._moved)
 
@@ -148,6 +157,21 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         super().leaveEvent(event)
         self.hovered.emit(None)
 
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+        """Refocus with Shift, zoom without."""
+        if not self.turn_depth or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            super().wheelEvent(event)
+            return
+        # Some systems turn the wheel sideways while Shift is down.
+        turned = event.angleDelta()
+        self._wheel_turned += turned.y() or turned.x()
+        # Fine wheels and touch pads send parts of a notch.
+        steps = int(self._wheel_turned / _NOTCH)
+        self._wheel_turned -= steps * _NOTCH
+        if steps:
+            self.depth_turned.emit(steps)
+        event.accept()
+
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """A double click shows the whole frame."""
         super().mouseDoubleClickEvent(event)
@@ -159,6 +183,8 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         painter.resetTransform()
         marker = self.overlay.marker
         at = None if marker is None else self.box.mapViewToScene(QPointF(*marker))
+        if self.contours is not None:
+            self.contours.paint(painter, self)
         if self.marks is not None:
             self.marks.paint(painter, self)
         area = QRectF(self.viewport().rect())
@@ -224,6 +250,7 @@ class ImagePane(QFrame):
             banner=state.banner,
             cautions=state.cautions,
             badge=state.badge,
+            depth=state.depth,
             pixel_size_um=pixel_size_um,
         )
         self._set_overlay(overlay)

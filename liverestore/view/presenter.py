@@ -67,11 +67,15 @@ class Presenter:
             self._pairing.offer(pair, now_s)
         shown = self._pairing.shown(now_s)
         before, self._before = self._before, shown
-        if shown.raw is not None and (
-            before is None or shown.raw is not before.raw or shown.restored is not before.restored
-        ):
+        made = shown.restored is not None and (
+            before is None or shown.restored is not before.restored
+        )
+        # A frame refocused once more is no new frame, and its age says nothing of the engine.
+        again = _same_frame(before, shown)
+        came = made or before is None or shown.raw is not before.raw
+        if shown.raw is not None and came and not again:
             self._rate.tick(now_s)
-        if shown.restored is not None and (before is None or shown.restored is not before.restored):
+        if shown.restored is not None and made and not again:
             self._note_ages(before.restored if before is not None else None, shown.restored, now_ns)
         old = before.raw if before is not None else None
         if _shape(old) != _shape(shown.raw):
@@ -120,6 +124,15 @@ class Presenter:
 def _engines(restored: Restored) -> tuple[str, str | None]:
     rival = restored.rival
     return restored.provenance.engine, None if rival is None else rival.provenance.engine
+
+
+def _same_frame(before: Shown | None, shown: Shown) -> bool:
+    """Whether another result of the frame on the screen took the place of the one before."""
+    if before is None or before.restored is None or shown.restored is None:
+        return False
+    old, new = before.restored.source.header, shown.restored.source.header
+    same = (old.run_id, old.number, old.channel) == (new.run_id, new.number, new.channel)
+    return same and shown.matched and before.matched and shown.restored is not before.restored
 
 
 def _shape(frame: Frame | None) -> tuple[int, int] | None:

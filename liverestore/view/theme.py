@@ -281,6 +281,12 @@ def stylesheet(
     QPushButton#toolClose:hover {{ color: {c["text"]}; }}
     QPushButton#dismiss {{ background: transparent; border: none; color: {c["notice_text"]};
         padding: {px(1)} {px(6)}; }}
+    QSlider#refocusSlider {{ background: transparent; min-height: {px(20)}; }}
+    QSlider#refocusSlider::groove:horizontal {{ background: {c["field"]};
+        border: 1px solid {c["line"]}; height: {px(4)}; border-radius: {px(2)}; }}
+    QSlider#refocusSlider::handle:horizontal {{ background: {c["accent"]};
+        width: {px(12)}; margin: -{px(5)} 0; border-radius: {px(6)}; }}
+    QSlider#refocusSlider:focus::groove:horizontal {{ border-color: {c["accent"]}; }}
     QComboBox::drop-down {{ border: none; width: {px(18)}; }}
     QComboBox QAbstractItemView {{ background: {c["field"]};
         selection-background-color: {c["accent"]}; selection-color: {c["on_accent"]}; }}

@@ -26,6 +26,7 @@ from liverestore.view.look_bar import LookBar
 from liverestore.view.measuring import Measuring
 from liverestore.view.memory import Memory
 from liverestore.view.presenter import Presenter
+from liverestore.view.refocus_desk import RefocusDesk
 from liverestore.view.remember import EngineChoice, bring_back, settings_of
 from liverestore.view.shortcuts import KeyBindings
 from liverestore.view.snapshot_taker import SnapshotTaker
@@ -101,6 +102,7 @@ class LiveWindow(QWidget):
         self.histogram = HistogramTool(self)
         self.drawer.add_tool("Histogram", self.histogram, key_action="histogram")
         self.measuring = Measuring(self.deck, self.drawer, camera, self)
+        self.refocus = RefocusDesk(self.deck, self.drawer, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.channels = ChannelDesk(
             channels, engines, lambda: Presenter(lut=lut, ignore_percent=ignore_percent), self
@@ -181,6 +183,7 @@ class LiveWindow(QWidget):
         self.acquisition.follow(header, status, now_ns / 1e9, channel)
         self.toast.step(now_ns / 1e9)
         self.measuring.follow(self.state, status, now_ns / 1e9)
+        self.refocus.follow(self.state, status, now_ns / 1e9)
         self.engine_choice.follow(status.engine if status is not None else None)
         self._memory.step(now_ns / 1e9, lambda: settings_of(self))
 
@@ -288,6 +291,8 @@ class LiveWindow(QWidget):
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
         self.status.asked.connect(self._say)
         self.measuring.command.connect(self._send)
+        self.refocus.command.connect(self._send)
+        self.refocus.changed.connect(self.undo.add)
         self.channels.command.connect(self._send)
         self.channels.changed.connect(self.contrast.show_another)
         self.display.lut_chosen.connect(self._set_lut)

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import tifffile
 
 from liverestore.movie import open_movie
 
@@ -40,6 +41,7 @@ def liverestore(home, make_package, monkeypatch, capsys):
         'kind = "simulated"', 'kind = "replay"\npath = "in.tif"'
     )
     (home / "blind.toml").write_text(blind.partition("[specimen]")[0], encoding="utf-8")
+    tifffile.imwrite(home / "in.tif", np.zeros((2, 64, 96), np.uint16))
     np.save(home / "gaps.npy", np.full((64, 96), np.nan))
 
     def run(*arguments):
