@@ -68,7 +68,7 @@ def open_live(
     spec = find_engine(name)
     if spec.refocuses and dpm is not None:
         try:
-            dpm.optics()
+            dpm.prepare()
         except UserError as error:
             raise UserError(f"the engine {name!r} refocuses: {error}") from error
     return open_runtime(spec, threads=threads, precision="fast", ready=False, tell=tell)

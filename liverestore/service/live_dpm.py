@@ -10,9 +10,10 @@ from liverestore.errors import UserError
 from liverestore.frame import FrameHeader
 from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
-from liverestore.refocus import check_reach
+from liverestore.refocus import check_reach, tells_sign
 from liverestore.rig import RigConfig
 from liverestore.rig_optics import optics_of
+from liverestore.sign_of_z import sign_report
 
 __all__ = ["LiveDpm"]
 
@@ -24,7 +25,8 @@ class LiveDpm:
 
     It begins at 0 um. A DPM that fits no frame of the present size (a map of another ROI, a
     ball smaller than the frame) gives way to its mean, one plane, until frames of its size
-    come again; `tell` gets a line at each change. Used from one thread, but for `optics`.
+    come again; `tell` gets a line at each change. Used from one thread, but for `optics` and
+    `prepare`.
     """
 
     def __init__(self, rig: RigConfig, tell: Callable[[str], None] = lambda _line: None) -> None:
@@ -56,6 +58,16 @@ class LiveDpm:
                 named = None if channel is None else self._channels.get(channel)
                 self._optics[channel] = optics_of(self._rig, named)
             return self._optics[channel]
+
+    def prepare(self) -> None:
+        """What takes some tenths of a second, before frames wait for it. Raises as `optics` does.
+
+        May run in another thread.
+        """
+        for channel in (None, *self._channels):
+            optics = self.optics(channel)
+            if tells_sign(optics):
+                sign_report(optics)
 
     def ask(self, text: str | None, engines: Sequence[ModelSpec]) -> bool:
         """Refocus to what `text` names from the next frame on (None: 0 um).

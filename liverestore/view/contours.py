@@ -100,7 +100,8 @@ def _sampled(
         values = whole[np.ix_(rows, columns)]
     else:
         values = dpm.surface_um((counts[0], counts[1]), pixel_size_um * step)
-    return values.astype(np.float64), places[1], places[0]
+    y, x = (np.asarray(place, np.float64) for place in places)
+    return values.astype(np.float64), x, y
 
 
 def _levels(low: float, high: float, reach_um: float) -> list[tuple[float, bool]]:
@@ -137,4 +138,4 @@ def _segments(
     start, end = triangles[crossed], following[crossed]
     share = start[:, 2] / (start[:, 2] - end[:, 2])
     points = start[:, :2] + share[:, None] * (end[:, :2] - start[:, :2])
-    return points.reshape(-1, 2, 2)
+    return np.asarray(points.reshape(-1, 2, 2), np.float64)

@@ -186,8 +186,8 @@ class RefocusTool(QWidget):
         self._column.addWidget(self.slider)
         self._column.addLayout(self._ends)
         self._column.addLayout(self._tilt)
-        for widget in (self.more, self.contours, self.caution, self.hint):
-            self._column.addWidget(widget)
+        for below in (self.more, self.contours, self.caution, self.hint):
+            self._column.addWidget(below)
 
     def _name(self, text: str) -> QLabel:
         label = QLabel(text, self)

@@ -80,7 +80,7 @@ def test_the_tool_is_there_only_while_an_engine_refocuses(scope, settle):
     drawer = scope.window.drawer
     button = drawer.button("Refocus")
     assert button.isVisible()
-    QTest.keyClick(scope.window, Qt.Key.Key_Z)
+    QTest.keyClick(scope.window, Qt.Key.Key_V)
     assert scope.tool.isVisible()
     scope.answer(dpm=None)
     scope.status = msgspec.structs.replace(scope.status, dpm=None, reach_um=None)
@@ -143,7 +143,7 @@ def test_an_engine_that_does_not_answer_is_asked_all_the_same(scope):
 
 
 def test_keys_step_buttons_box_and_slider(scope):
-    QTest.keyClick(scope.window, Qt.Key.Key_Z)
+    QTest.keyClick(scope.window, Qt.Key.Key_V)
     tool = scope.tool
     tool.step_box.setCurrentText("2")
     QTest.keyClick(scope.window.raw_pane.image, Qt.Key.Key_BracketRight)
@@ -168,7 +168,7 @@ def test_keys_step_buttons_box_and_slider(scope):
 
 
 def test_the_reach_ends_the_way_and_says_so(scope):
-    QTest.keyClick(scope.window, Qt.Key.Key_Z)
+    QTest.keyClick(scope.window, Qt.Key.Key_V)
     assert [label.text() for label in scope.tool.limits] == ["\u221210 µm", "in focus", "+10 µm"]
     scope.turn(40)
     assert scope.sent() == ["10"]
@@ -180,7 +180,7 @@ def test_the_reach_ends_the_way_and_says_so(scope):
 
 
 def test_what_the_run_reports_is_shown_and_a_refused_wish_goes_back(scope):
-    QTest.keyClick(scope.window, Qt.Key.Key_Z)
+    QTest.keyClick(scope.window, Qt.Key.Key_V)
     scope.answer("-4")
     assert (scope.tool.z.value(), scope.tool.slider.value()) == (-4, -80)
     scope.turn(1)
@@ -190,7 +190,7 @@ def test_what_the_run_reports_is_shown_and_a_refused_wish_goes_back(scope):
 
 
 def test_tilt_contours_and_level(scope):
-    QTest.keyClick(scope.window, Qt.Key.Key_Z)
+    QTest.keyClick(scope.window, Qt.Key.Key_V)
     images = [pane.image for pane in (scope.window.raw_pane, scope.window.restored_pane)]
     scope.tool.across.setValue(4.0)
     # 96 x 64 pixels of 0.1 um
@@ -213,7 +213,7 @@ def test_tilt_contours_and_level(scope):
 
 
 def test_a_tilt_beyond_the_reach_is_marked(scope):
-    QTest.keyClick(scope.window, Qt.Key.Key_Z)
+    QTest.keyClick(scope.window, Qt.Key.Key_V)
     scope.tool.across.setValue(20.0)
     scope.answer(*scope.sent())
     scope.tool.slider.setValue(160)
