@@ -19,6 +19,8 @@ _RAW_AFTER_S = 0.15
 """So long without a result, and raw frames are asked for as well: while the engine
 keeps up, its results bring the raw frame along and nothing is sent twice."""
 _WAIT_S = 0.02
+_WAIT_REFOCUSING_S = 0.004
+"""While the wheel may refocus: a command leaves between two waits."""
 _REPORT_EVERY_S = 0.5
 
 
@@ -66,12 +68,13 @@ class LiveFeed:
         reported = 0.0
         try:
             while not self._closing.is_set():
-                body = restored.receive(_WAIT_S)
+                wait_s = self._wait_s()
+                body = restored.receive(wait_s)
                 if isinstance(body, Restored):
                     answered = time.monotonic()
                     self._memory.offer(ShownPair(body.source, body))
                 elif time.monotonic() - answered > _RAW_AFTER_S:
-                    newest = raw.receive(_WAIT_S)
+                    newest = raw.receive(wait_s)
                     if isinstance(newest, Frame):
                         self._memory.offer(ShownPair(newest))
                 if body is not None and not isinstance(body, Restored):
@@ -84,6 +87,10 @@ class LiveFeed:
             self._talk()
             raw.close()
             restored.close()
+
+    def _wait_s(self) -> float:
+        status = self._memory.status()
+        return _WAIT_S if status is None or status.dpm is None else _WAIT_REFOCUSING_S
 
     def _talk(self) -> None:
         while not self._commands.empty():
