@@ -126,7 +126,9 @@ class AcquisitionBar(ControlBar):
         """
         self.camera.follow(header, status, now_s, channel)
 
-    def follow_engines(self, status: RunStatus | None, now_s: float) -> str | None:
-        """Show the engines, and return the one that is compared with; None: raw."""
-        self.engines.follow(status, now_s)
+    def follow_engines(
+        self, status: RunStatus | None, now_s: float, channel: str | None = None
+    ) -> str | None:
+        """Show the engines of `channel`, and return the one that is compared with; None: raw."""
+        self.engines.follow(status, now_s, channel)
         return self.engines.compared_with

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from liverestore.status import RunStatus, SetExposure, SetLive, SetRecording, SetZ, Snap
+from liverestore.view.frame_follower import FrameFollower
 from liverestore.view.key_tips import set_key_tip
 from liverestore.view.signs import RecordButton
 from liverestore.view.status_cells import count_text
@@ -86,8 +88,11 @@ class CameraControls(QWidget):
         self._recording_since_s: float | None = None
         self._live_follower: Follower[bool] = Follower()
         self._record_follower: Follower[bool] = Follower()
-        self._exposure_follower: Follower[float] = Follower()
-        self._z_follower: Follower[float] = Follower()
+        self._exposure_followers: defaultdict[str | None, FrameFollower] = defaultdict(
+            FrameFollower
+        )
+        self._z_follower = FrameFollower()
+        self._paused_since_s: float | None = None
         self._channel: str | None = None
         self._exposure_shown: float | None = None
         self._z_shown: float | None = None
@@ -129,14 +134,19 @@ class CameraControls(QWidget):
         `channel` is the one that the frame is of and the exposure is for; None: there is one.
         """
         self._now_s = now_s
-        if channel != self._channel:
-            # What was asked for was asked for the channel before.
-            self._channel, self._exposure_follower = channel, Follower()
+        self._channel = channel
+        if status is None or status.live:
+            self._paused_since_s = None
+        elif self._paused_since_s is None:
+            self._paused_since_s = now_s
         self._exposure_shown = self._follow_number(
-            self.exposure, self._exposure_follower, header.exposure_ms if header else None
+            self.exposure,
+            self._exposure_followers[channel],
+            header.exposure_ms if header else None,
+            header,
         )
         self._z_shown = self._follow_number(
-            self.z, self._z_follower, header.z_um if header else None
+            self.z, self._z_follower, header.z_um if header else None, header
         )
         for button in (self.z_down, self.z_up, self.z_step):
             button.setEnabled(self.z.isEnabled())
@@ -144,9 +154,11 @@ class CameraControls(QWidget):
 
     def step_z(self, direction: int) -> None:
         """Move the focus by `direction` steps from where it was last asked to be."""
-        if self.z.isEnabled():
+        if self.z.isEnabled() and self._z_shown is not None:
             self.z.clearFocus()
-            self.z.setValue(self.z.value() + direction * float(self.z_step.currentText()))
+            # The box may be behind: it keeps still while one types into it.
+            self.z.show_value(self._z_shown)
+            self.z.setValue(self._z_shown + direction * float(self.z_step.currentText()))
 
     def _follow_run(self, status: RunStatus | None) -> None:
         self._watch_recording(status)
@@ -186,12 +198,16 @@ class CameraControls(QWidget):
         return f"{text} ({{record}}: end it)\n{status.recording}"
 
     def _follow_number(
-        self, box: NumberBox, follower: Follower[float], reported: float | None
+        self,
+        box: NumberBox,
+        follower: FrameFollower,
+        reported: float | None,
+        header: FrameHeader | None,
     ) -> float | None:
         if reported is not None:
             # The box rounds, so the report must be rounded alike to be recognised.
             reported = round(reported, box.decimals())
-        value = follower.value(reported, self._now_s)
+        value = follower.value(reported, header, self._paused_since_s)
         if value is None:
             box.show_unknown()
         else:
@@ -245,8 +261,8 @@ class CameraControls(QWidget):
             )
 
     def _put_exposure(self, exposure_ms: float, channel: str | None) -> None:
+        self._exposure_followers[channel].ask(exposure_ms, self._now_s)
         if channel == self._channel:
-            self._exposure_follower.ask(exposure_ms, self._now_s)
             self._exposure_shown = exposure_ms
             self.exposure.show_value(exposure_ms)
         self.command.emit(SetExposure(exposure_ms=exposure_ms, channel=channel))

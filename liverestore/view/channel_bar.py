@@ -9,15 +9,16 @@ from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from liverestore.rig_channels import MOST_CHANNELS
-from liverestore.status import SetEngine
 from liverestore.view.control_bar import ControlBar
 from liverestore.view.key_tips import set_key_tip
-from liverestore.view.widgets import ChoiceBox, Follower, TickBox
+from liverestore.view.widgets import ChoiceBox, TickBox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from liverestore.view.channels import ChannelBook, ChannelLook
+    from liverestore.view.engine_controls import EngineControls
+    from liverestore.view.feed import ShownPair
 
 __all__ = ["ChannelBar", "ChannelControls"]
 
@@ -65,7 +66,6 @@ class ChannelControls(QWidget):
         self._row.addWidget(self.tick)
         self._row.addWidget(self.button)
         self._row.addWidget(self.engine, 1)
-        self.follower: Follower[str] = Follower()
 
     def show_room(self, *, many: bool, chosen: bool) -> None:
         """Leave room for the other channels where there are `many`."""
@@ -88,13 +88,10 @@ class ChannelControls(QWidget):
 
 
 class ChannelBar(ControlBar):
-    """Shown as soon as there are two channels; says what the user chose, and changes nothing.
+    """Shown as soon as there are two channels; says what the user chose, and changes nothing."""
 
-    Engines go out as `SetEngine` commands with the name of their channel.
-    """
-
-    command = Signal(object)
-    """A `Command` that the user asked for."""
+    engine_chosen = Signal(str, object)
+    """Name of an engine, and of the channel that it is to restore."""
     chosen = Signal(object)
     """Name of the channel to be seen alone."""
     composite_set = Signal(bool)
@@ -105,7 +102,6 @@ class ChannelBar(ControlBar):
         super().__init__(parent)
         self._engines = tuple(engines)
         self._scale = 1.0
-        self._now_s = 0.0
         self.composite = QPushButton("Composite", self)
         self.composite.setObjectName("composite")
         self.composite.setCheckable(True)
@@ -118,9 +114,11 @@ class ChannelBar(ControlBar):
         self.row.addStretch(1)
         self.setVisible(False)
 
-    def follow(self, book: ChannelBook, now_s: float) -> None:
-        """Show what `book` says; a chooser shows the engine of its channel's newest result."""
-        self._now_s = now_s
+    def follow(self, book: ChannelBook, engines: EngineControls) -> None:
+        """Show what `book` says; a chooser shows what `engines` says of its channel.
+
+        While the run reports nothing, it is what made the channel's newest result.
+        """
         for look in book.looks:
             if look.name not in self.channels:
                 self._add(look)
@@ -135,11 +133,10 @@ class ChannelBar(ControlBar):
                 controls.button.setProperty("leads", leads)
                 controls.button.style().unpolish(controls.button)
                 controls.button.style().polish(controls.button)
-            pair = book.newest(name)
-            made = None if pair is None or pair.restored is None else pair.restored.provenance
-            engine = controls.follower.value(made.engine if made else None, now_s)
+            engine = engines.engine_of(name) or _made_by(book.newest(name))
             if engine is not None:
                 controls.engine.show_choice(engine)
+                controls.engine.show_busy(engines.busy_with(engine))
 
     def choose(self, number: int) -> None:
         """See the channel at place `number`, from 1, alone; nothing where there is none."""
@@ -167,12 +164,12 @@ class ChannelBar(ControlBar):
         self.row.insertWidget(self.row.count() - 1, controls)
         controls.tick.clicked.connect(lambda on, n=look.name: self.ticked.emit(n, on))
         controls.button.clicked.connect(lambda _on, n=look.name: self.chosen.emit(n))
-        controls.engine.textActivated.connect(lambda e, c=controls: self._ask_engine(c, e))
+        controls.engine.textActivated.connect(lambda e, n=look.name: self.engine_chosen.emit(e, n))
         controls.rescale(self._scale)
 
-    def _ask_engine(self, controls: ChannelControls, engine: str) -> None:
-        controls.follower.ask(engine, self._now_s)
-        self.command.emit(SetEngine(name=engine, channel=controls.name))
+
+def _made_by(pair: ShownPair | None) -> str | None:
+    return None if pair is None or pair.restored is None else pair.restored.provenance.engine
 
 
 def _check(button: QPushButton | TickBox, on: bool) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from liverestore.status import RunStatus
     from liverestore.view.channels import ChannelLook
     from liverestore.view.display import DisplayState
+    from liverestore.view.engine_controls import EngineControls
     from liverestore.view.feed import ShownPair
     from liverestore.view.presenter import Presenter
 
@@ -26,8 +27,6 @@ __all__ = ["ChannelDesk"]
 class ChannelDesk(QObject):
     """Brings the row of channels and their presenters together; of one channel none is seen."""
 
-    command = Signal(object)
-    """A `Command` that the user asked for."""
     changed = Signal()
     """Other channels are to be seen, or the controls speak of another one."""
 
@@ -35,13 +34,15 @@ class ChannelDesk(QObject):
         self,
         looks: Sequence[ChannelLook],
         engines: Sequence[str],
+        controls: EngineControls,
         make: Callable[[], Presenter],
         parent: QWidget,
     ) -> None:
         super().__init__(parent)
         self._presenters = ChannelPresenter(looks, make)
+        self._engines = controls
         self.bar = ChannelBar(engines, parent)
-        self.bar.command.connect(self.command)
+        self.bar.engine_chosen.connect(controls.choose)
         self.bar.chosen.connect(self.show_channel)
         self.bar.composite_set.connect(self.show_composite)
         self.bar.ticked.connect(self._tick)
@@ -80,7 +81,7 @@ class ChannelDesk(QObject):
     ) -> DisplayState:
         """What to paint at `now_ns`, after `pair` arrived (None: nothing did)."""
         state = self._presenters.step(pair, status, now_ns, notices)
-        self.bar.follow(self._presenters.book, now_ns / 1e9)
+        self.bar.follow(self._presenters.book, self._engines)
         return state
 
     def shown_fps(self, now_ns: int) -> float | None:

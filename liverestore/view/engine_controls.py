@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
@@ -28,7 +30,11 @@ _RIVAL_TIP = (
 
 
 class EngineControls(QWidget):
-    """Two choosers and "Use B", which lets the two engines change places."""
+    """Two choosers and "Use B", which lets the two engines change places.
+
+    Of several channels, the first chooser and "Use B" speak of one; `choose` and `engine_of`
+    are there for all of them. The second engine is the same one for all.
+    """
 
     command = Signal(object)
     """A `Command` that the user asked for."""
@@ -53,7 +59,9 @@ class EngineControls(QWidget):
             self._row.addWidget(box)
         self._row.addWidget(self.use_rival)
         self._now_s = 0.0
-        self._engine_follower: Follower[str] = Follower()
+        self._status: RunStatus | None = None
+        self._channel: str | None = None
+        self._engine_followers: defaultdict[str | None, Follower[str]] = defaultdict(Follower)
         self._rival_follower: Follower[str] = Follower()
         self._engine_shown: str | None = None
         self._rival_shown = _RAW
@@ -62,7 +70,7 @@ class EngineControls(QWidget):
         self.engine.setCurrentIndex(-1)
         for box in (self.engine, self.rival):
             box.setEnabled(bool(engines))
-        self.engine.textActivated.connect(self._engine_chosen)
+        self.engine.textActivated.connect(lambda name: self.choose(name, self._channel))
         self.rival.textActivated.connect(self._rival_chosen)
         self.use_rival.clicked.connect(self._swap)
         self._show_swap()
@@ -73,29 +81,52 @@ class EngineControls(QWidget):
         for box in (self.engine, self.rival):
             box.setFixedWidth(round(132 * scale))
 
-    def follow(self, status: RunStatus | None, now_s: float) -> None:
-        """Show the engines that the run reports, unless a request is on its way."""
+    def follow(self, status: RunStatus | None, now_s: float, channel: str | None = None) -> None:
+        """Show the engines that the run reports, unless a request is on its way.
+
+        `channel` is the one that the controls speak of; None: there is one.
+        """
         self._now_s = now_s
-        loading = status.loading.split(", ") if status is not None and status.loading else []
-        engine = self._engine_follower.value(
-            status.engine if status else None,
-            now_s,
-            working=self._engine_follower.asked in loading,
-        )
-        if engine is not None:
-            self._engine_shown = engine
-            self.engine.show_choice(engine)
+        self._status = status
+        if channel != self._channel:
+            self._channel, self._engine_shown = channel, None
+            self.engine.setCurrentIndex(-1)
+            self.engine.set_tip(_ENGINE_TIP if channel is None else f"{_ENGINE_TIP} of {channel}")
+        self._engine_shown = self.engine_of(channel) or self._engine_shown
+        if self._engine_shown is not None:
+            self.engine.show_choice(self._engine_shown)
         rival = self._rival_follower.value(
             (status.rival or _RAW) if status else None,
             now_s,
-            working=self._rival_follower.asked in loading,
+            working=self._rival_follower.asked in self._loading(),
         )
         self._rival_shown = rival or _RAW
         self.rival.show_choice(self._rival_shown)
         for box in (self.engine, self.rival):
-            name = box.currentText()
-            box.show_busy(f"loading {name}; what is in use goes on" if name in loading else "")
+            box.show_busy(self.busy_with(box.currentText()))
         self._show_swap()
+
+    def engine_of(self, channel: str | None) -> str | None:
+        """The engine that was asked for `channel`, or else restores it; None: not known."""
+        reported = None
+        if self._status is not None:
+            reported = self._status.engines.get(channel or "", self._status.engine)
+        follower = self._engine_followers[channel]
+        return follower.value(reported, self._now_s, working=follower.asked in self._loading())
+
+    def busy_with(self, engine: str) -> str:
+        """What is being done about `engine`, as a chooser of it says; empty: nothing."""
+        return f"loading {engine}; what is in use goes on" if engine in self._loading() else ""
+
+    def choose(self, name: str, channel: str | None) -> None:
+        """Restore `channel` with engine `name`; None: there is one channel."""
+        before = self.engine_of(channel)
+        self._put_engine(name, channel)
+        if before is not None:
+            what = "engine" if channel is None else f"engine of {channel}"
+            # Undone, it goes back in the channel that it was changed of, and in no other.
+            put = partial(self._put_engine, channel=channel)
+            self.changed.emit(Change(what, before, name, put))
 
     @property
     def compared_with(self) -> str | None:
@@ -105,17 +136,16 @@ class EngineControls(QWidget):
     def _show_swap(self) -> None:
         self.use_rival.setEnabled(self._rival_shown != _RAW and self._engine_shown is not None)
 
-    def _engine_chosen(self, name: str) -> None:
-        before = self._engine_shown
-        self._put_engine(name)
-        if before is not None:
-            self.changed.emit(Change("engine", before, name, self._put_engine))
+    def _loading(self) -> list[str]:
+        loading = self._status.loading if self._status is not None else None
+        return loading.split(", ") if loading else []
 
-    def _put_engine(self, name: str) -> None:
-        self._engine_follower.ask(name, self._now_s)
-        self._engine_shown = name
-        self.engine.show_choice(name)
-        self.command.emit(SetEngine(name=name))
+    def _put_engine(self, name: str, channel: str | None) -> None:
+        self._engine_followers[channel].ask(name, self._now_s)
+        if channel == self._channel:
+            self._engine_shown = name
+            self.engine.show_choice(name)
+        self.command.emit(SetEngine(name=name, channel=channel))
         self._show_swap()
 
     def _rival_chosen(self, name: str) -> None:
@@ -133,11 +163,13 @@ class EngineControls(QWidget):
     def _swap(self) -> None:
         if self._engine_shown is None:
             return
-        before = (self._engine_shown, self._rival_shown)
-        self._put_both((before[1], before[0]))
-        words = "{0[0]} vs {0[1]}".format
-        self.changed.emit(Change("engines", before, (before[1], before[0]), self._put_both, words))
+        before, channel = (self._engine_shown, self._rival_shown), self._channel
 
-    def _put_both(self, names: tuple[str, str]) -> None:
-        self._put_engine(names[0])
-        self._put_rival(names[1])
+        def put(names: tuple[str, str]) -> None:
+            self._put_engine(names[0], channel)
+            self._put_rival(names[1])
+
+        put((before[1], before[0]))
+        words = "{0[0]} vs {0[1]}".format
+        what = "engines" if channel is None else f"engines of {channel}"
+        self.changed.emit(Change(what, before, (before[1], before[0]), put, words))

@@ -219,6 +219,12 @@ class ChoiceBox(QComboBox):
             painter.drawLine(QPointF(x + side * half, y - half / 2), QPointF(x, y + half / 2))
         painter.end()
 
+    def set_tip(self, tip: str) -> None:
+        """Say in the tool tip, and to a screen reader, what is chosen here."""
+        self._tip = tip
+        self.setAccessibleName(without_keys(tip))
+        self._show_tip()
+
     @property
     def busy(self) -> str:
         """What is being done about the choice; empty when nothing is."""
@@ -228,8 +234,11 @@ class ChoiceBox(QComboBox):
         """Say in the tool tip what is being done about the choice, with dots for the arrow."""
         if text != self._busy:
             self._busy = text
-            set_key_tip(self, "\n".join(t for t in (text, self._tip) if t))
+            self._show_tip()
             self.update()
+
+    def _show_tip(self) -> None:
+        set_key_tip(self, "\n".join(t for t in (self._busy, self._tip) if t))
 
     def show_choice(self, choice: str) -> None:
         """Display `choice` as reported, without telling anyone."""

@@ -105,7 +105,11 @@ class LiveWindow(QWidget):
         self.refocus = RefocusDesk(self.deck, self.drawer, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.channels = ChannelDesk(
-            channels, engines, lambda: Presenter(lut=lut, ignore_percent=ignore_percent), self
+            channels,
+            engines,
+            self.acquisition.engines,
+            lambda: Presenter(lut=lut, ignore_percent=ignore_percent),
+            self,
         )
         self.notices = NoticeBar(self)
         self.raw_pane, self.restored_pane = self.deck.raw_pane, self.deck.restored_pane
@@ -172,7 +176,9 @@ class LiveWindow(QWidget):
         self._status = status
         if status is not None:
             self._tell(status.events)
-        self._presenter.rival = self.acquisition.follow_engines(status, now_ns / 1e9)
+        self._presenter.rival = self.acquisition.follow_engines(
+            status, now_ns / 1e9, self.channels.addressee
+        )
         before = self.state
         notices = (*self._own_notices(), *self._warnings, *self._feed_trouble)
         self.state = self.channels.step(pair, status, now_ns, notices)
@@ -293,7 +299,6 @@ class LiveWindow(QWidget):
         self.measuring.command.connect(self._send)
         self.refocus.command.connect(self._send)
         self.refocus.changed.connect(self.undo.add)
-        self.channels.command.connect(self._send)
         self.channels.changed.connect(self.contrast.show_another)
         self.display.lut_chosen.connect(self._set_lut)
         self.drawer.toggled.connect(self.tick)
