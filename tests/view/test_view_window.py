@@ -262,13 +262,14 @@ def test_focus_steps_add_up_before_the_stage_reports(running):
     assert feed.commands() == [SetZ(z_um=3.5), SetZ(z_um=5.5), SetZ(z_um=3.5)]
 
 
-def test_a_refused_request_does_not_stay_on_the_screen(running, clock):
-    window, _ = running
+def test_a_refused_request_does_not_stay_on_the_screen(running, pair, clock):
+    window, feed = running
     _type(window.acquisition.exposure, "25")
     clock.step(0.5)
     window.tick()
     assert window.acquisition.exposure.value() == 25.0
     clock.step(2.0)
+    feed.offer(pair(1, captured_ns=clock.ns))
     window.tick()
     assert window.acquisition.exposure.value() == 10.0
 
