@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from liverestore.status import SetRoi
 from liverestore.view.roi import Place, Rect, place_of
-from liverestore.view.widgets import Follower, WrappedLabel
+from liverestore.view.widgets import Follower, WrappedLabel, bring_into_view
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
     from liverestore.frame import FrameHeader
     from liverestore.status import RunStatus
 
@@ -21,7 +23,9 @@ _ChipRoi = tuple[int, int, int, int]
 
 
 class CameraRoi(QWidget):
-    """Two buttons, what the camera reads now, and a question before a file is ended."""
+    """Two buttons and what the camera reads now; in their place, before a file is ended, a
+    question.
+    """
 
     command = Signal(object)
     """A `SetRoi` that the user asked for."""
@@ -132,8 +136,26 @@ class CameraRoi(QWidget):
 
     def _show_question(self, text: str) -> None:
         self.question.setText(text)
-        for widget in (self.question, self.go_on, self.cancel):
+        usual, asking = (self.this_roi, self.whole, self.reads), (self.go_on, self.cancel)
+        focused = self.this_roi.hasFocus() or self.whole.hasFocus()
+        for widget in (self.question, *asking):
             widget.setVisible(bool(text))
+        if text and focused:
+            # Qt would hand the keys to a number in another bar.
+            self.cancel.setFocus()
+        for widget in usual:
+            widget.setVisible(not text)
+        self._bring_question()
+
+    def _bring_question(self) -> None:
+        """Scroll the question to where it is seen, once it has its place."""
+        if self.question.text():
+            QTimer.singleShot(0, self, lambda: bring_into_view(self))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Keep the whole question in sight when its lines got their height."""
+        super().resizeEvent(event)
+        self._bring_question()
 
 
 def _size(roi: _ChipRoi) -> str:

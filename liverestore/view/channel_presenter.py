@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from liverestore.view.channels import ChannelBook
 from liverestore.view.composite import Layer, Layers, layers_of
 from liverestore.view.display import Composite, DisplayState, PaneState
+from liverestore.view.moment import moments_together
+from liverestore.view.rival import common_badge
+from liverestore.view.status_cells import cells_of_channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from liverestore.view.feed import ShownPair
     from liverestore.view.levels import Levels
     from liverestore.view.presenter import Presenter
+    from liverestore.view.status_cells import Cell
 
 __all__ = ["ChannelPresenter"]
 
@@ -37,6 +41,9 @@ class ChannelPresenter:
         self._behind: set[str | None] = set()
         """Channels whose newest pair their presenter has not seen."""
         self._composite: Composite | None = None
+        self._cells_of: tuple[tuple[Cell, ...], ...] = ()
+        self._cells: tuple[Cell, ...] = ()
+        """Of all channels of `_composite`, made of `_cells_of`."""
 
     @property
     def chosen(self) -> Presenter:
@@ -75,7 +82,7 @@ class ChannelPresenter:
             self._behind.add(arrived)
         state = states.get(self.book.chosen)
         if self.book.composite or state is None:
-            state = self._together(states)
+            state = self._together(states, now_ns)
         else:
             self._composite = None
         return replace(state, channels=len(self.book.looks)) if self.book.several else state
@@ -101,7 +108,7 @@ class ChannelPresenter:
             if other is not chosen:
                 _take_over(other, chosen)
 
-    def _together(self, states: dict[str | None, DisplayState]) -> DisplayState:
+    def _together(self, states: dict[str | None, DisplayState], now_ns: int) -> DisplayState:
         """The chosen channel's state, with the pictures of all channels in `states`."""
         lead = states[self.book.chosen]
         if lead.raw.image is None:
@@ -125,8 +132,23 @@ class ChannelPresenter:
             lead,
             left=_pane(lead.left, {n: s.left for n, s in fitting.items()}, tuple(cautions)),
             restored=_pane(lead.restored, {n: s.restored for n, s in fitting.items()}, ()),
+            cells=self._numbers(lead, states, now_ns),
             composite=self._composite,
         )
+
+    def _numbers(
+        self, lead: DisplayState, states: dict[str | None, DisplayState], now_ns: int
+    ) -> tuple[Cell, ...]:
+        """The status line of all channels in `states`, new where one of theirs is new."""
+        made_of = (lead.cells, *(state.cells for state in states.values()))
+        before = self._cells_of
+        if len(made_of) != len(before) or any(
+            a is not b for a, b in zip(made_of, before, strict=True)
+        ):
+            self._cells_of = made_of
+            saturated = {str(n): self._of(n).saturated for n, s in states.items() if s.raw.image}
+            self._cells = cells_of_channels(lead.cells, self.shown_fps(now_ns), saturated)
+        return self._cells
 
     def _colours(self) -> dict[str, Rgb]:
         return {str(look.name): look.rgb for look in self.book.looks}
@@ -207,6 +229,8 @@ def _pane(lead: PaneState, parts: dict[str, PaneState], cautions: tuple[str, ...
         banner=_banner({name: part.banner for name, part in shown.items()}),
         cautions=(*cautions, *missing, *cautions_of),
         dimmed=all(part.dimmed for part in shown.values()),
+        badge=common_badge(part.badge for part in shown.values()),
+        moment=moments_together({name: part.moment for name, part in shown.items()}),
     )
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from liverestore.frame import Frame
+from liverestore.view.moment import moment_of
 from liverestore.view.pairing import EngineSign, Shown
 from liverestore.view.refocus_surface import surface_words
 from liverestore.view.saturation_marks import marks_text
-from liverestore.view.status_cells import Cell, Tone, count_text, duration_text
+from liverestore.view.status_cells import Cell, Tone, count_text, duration_text, runtime_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from liverestore.status import RunStatus
     from liverestore.view.composite import Layers
     from liverestore.view.levels import Levels
+    from liverestore.view.moment import Moment
 
 __all__ = [
     "Composite",
@@ -58,6 +60,8 @@ class PaneState:
     """Written into the image: to where it was refocused."""
     note: str = ""
     """Said under the image: what of its display is not as one would take it for."""
+    moment: Moment | None = None
+    """When the frame was captured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +153,7 @@ def _raw_pane(shown: Shown, status: RunStatus | None) -> PaneState:
         details=_size_text(header),
         banner=paused,
         word="raw",
+        moment=moment_of(header),
     )
 
 
@@ -207,12 +212,13 @@ def result_pane(restored: Restored, word: str) -> PaneState:
     return PaneState(
         restored,
         f"{made.engine} {made.version}".strip(),
-        made.runtime,
+        runtime_text(made.runtime),
         _frame_label(restored.source.header),
         details=f"made in {duration_text((made.finished_ns - made.started_ns) / 1e6)}",
         cautions=made.warnings,
         depth=surface_words(made.parameters),
         word=word,
+        moment=moment_of(restored.source.header),
     )
 
 

@@ -129,7 +129,11 @@ def _draw_badge(painter: QPainter, at: QPointF, text: str, scale: float) -> None
     box = QRectF(at.x(), at.y(), _badge_width(painter, text, scale), height)
     # The two engines of a comparison are told apart without reading.
     ground, ink = next(
-        (colours for mark, colours in _MARKED.items() if text.startswith(mark)),
+        (
+            colours
+            for mark, colours in _MARKED.items()
+            if text.startswith(mark) or text == mark.removesuffix(" \u00b7 ")
+        ),
         (QColor(10, 12, 14, 220), QColor("white")),
     )
     painter.setPen(Qt.PenStyle.NoPen)

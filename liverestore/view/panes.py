@@ -9,11 +9,12 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QCursor, QMouseEvent, QPainter, QWheelEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from liverestore.view.geometry import visible_part
 from liverestore.view.overlay import Overlay, draw_overlay
 from liverestore.view.painted_image import PaintedImage
+from liverestore.view.pane_header import PaneHeader
 from liverestore.view.saturation_marks import mark_indices
 from liverestore.view.theme import COLOURS
 from liverestore.view.widgets import ElidedLabel
@@ -204,23 +205,14 @@ class ImagePane(QFrame):
     def __init__(self, parent: QWidget, view: type[ImageView] = ImageView) -> None:
         super().__init__(parent)
         self.setObjectName("pane")
-        self.title = ElidedLabel(self)
-        self.title.setObjectName("paneTitle")
-        self.caption = ElidedLabel(self)
-        self.caption.setObjectName("paneCaption")
-        # It takes what the title and the frame number leave.
-        self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.frame_label = ElidedLabel(self)
-        self.frame_label.setObjectName("paneFrame")
+        self._header = PaneHeader(self)
+        self.title, self.caption = self._header.title, self._header.caption
+        self.time, self.frame_label = self._header.time, self._header.frame_label
         self.readout = ElidedLabel(self)
         self.readout.setObjectName("paneReadout")
         self.image = view(self)
-        self._header = QHBoxLayout()
-        self._header.addWidget(self.title)
-        self._header.addWidget(self.caption, 1)
-        self._header.addWidget(self.frame_label)
         self._layout = QVBoxLayout(self)
-        self._layout.addLayout(self._header)
+        self._layout.addWidget(self._header)
         self._layout.addWidget(self.image, 1)
         self._footer = QHBoxLayout()
         self._footer.addWidget(self.readout, 1)
@@ -240,9 +232,7 @@ class ImagePane(QFrame):
 
     def show_state(self, state: PaneState, pixel_size_um: float | None) -> None:
         """Write what belongs around the image."""
-        self.title.setText(state.title)
-        self.caption.setText(state.caption)
-        self.frame_label.setText(state.frame_label)
+        self._header.show_state(state)
         self.note.setText(state.note)
         overlay = replace(
             self.image.overlay,
@@ -326,7 +316,7 @@ class ImagePane(QFrame):
         edge, gap = round(8 * scale), round(5 * scale)
         self._layout.setContentsMargins(edge, gap, edge, gap)
         self._layout.setSpacing(gap)
-        self._header.setSpacing(round(10 * scale))
+        self._header.rescale(scale)
         self._set_overlay(replace(self.image.overlay, scale=scale))
 
     def view(self) -> View:

@@ -54,6 +54,11 @@ class Presenter:
         self._cells_at_s: float | None = None
         self._saturated: float | None = None
 
+    @property
+    def saturated(self) -> float | None:
+        """Share (0..1) of saturated pixels that the status line tells; None: not known."""
+        return self._saturated
+
     def step(
         self,
         pair: ShownPair | None,

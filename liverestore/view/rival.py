@@ -9,10 +9,12 @@ from liverestore.view.display import result_pane
 from liverestore.view.pairing import EngineSign
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from liverestore.view.display import DisplayState, PaneState
     from liverestore.view.pairing import Shown
 
-__all__ = ["A_MARK", "B_MARK", "with_rival"]
+__all__ = ["A_MARK", "B_MARK", "common_badge", "with_rival"]
 
 A_MARK = "A \u00b7 "
 B_MARK = "B \u00b7 "
@@ -34,6 +36,20 @@ def with_rival(
         made = shown.restored.provenance
         restored = replace(restored, word="A", badge=f"{A_MARK}{made.engine}")
     return replace(state, left=_left(state.raw, shown, rival, look_at_raw), restored=restored)
+
+
+def common_badge(badges: Iterable[str]) -> str:
+    """What is true of all `badges`: the letter alone where their engines differ.
+
+    >>> common_badge(["A · denoise", "A · denoise"]), common_badge(["A · denoise", "A · mean5"])
+    ('A · denoise', 'A')
+    >>> common_badge(["B · mean5", "RAW"])
+    'B / RAW'
+    """
+    said = list(dict.fromkeys(badges))
+    if len(said) == 1:
+        return said[0]
+    return " / ".join(dict.fromkeys(badge.split(" \u00b7 ")[0] for badge in said if badge))
 
 
 def _left(raw: PaneState, shown: Shown, rival: str, look_at_raw: bool) -> PaneState:

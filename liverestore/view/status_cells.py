@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
@@ -9,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from liverestore.frame import Frame, FrameHeader, Restored
     from liverestore.status import RunStatus
@@ -22,8 +23,10 @@ __all__ = [
     "Measured",
     "Tone",
     "cells",
+    "cells_of_channels",
     "count_text",
     "duration_text",
+    "runtime_text",
     "time_left_text",
 ]
 
@@ -141,6 +144,15 @@ def count_text(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
+def runtime_text(runtime: str) -> str:
+    """`runtime` without the versions in it, so that what computes, and how, is on the screen.
+
+    >>> runtime_text("openvino 2026.4.1 CPU bf16")
+    'openvino CPU bf16'
+    """
+    return re.sub(r"(?<=\S)\s+v?\d+(\.\d+)+\S*", "", runtime)
+
+
 def _fps(rate: float | None) -> str:
     if rate is None:
         return NOT_KNOWN
@@ -233,7 +245,35 @@ def _runtime_cell(status: RunStatus | None, shown: Shown) -> Cell:
     if runtime is None:
         return Cell("RUNTIME", NOT_KNOWN, Tone.MUTED)
     reason = status.runtime_reason if status is not None else None
-    return Cell("RUNTIME", runtime, detail=f"{runtime}\n{reason}" if reason else runtime)
+    return Cell(
+        "RUNTIME", runtime_text(runtime), detail=f"{runtime}\n{reason}" if reason else runtime
+    )
+
+
+def _saturated_cell(share: float | None, of: str = "") -> Cell:
+    tone = Tone.ALARM if share is not None and share > 0 else Tone.NORMAL
+    detail = "pixels of the raw frame at the camera's highest count"
+    return Cell("SATURATED", _percent(share), tone, detail + of)
+
+
+def cells_of_channels(
+    lead: tuple[Cell, ...], view_fps: float | None, saturated: Mapping[str, float | None]
+) -> tuple[Cell, ...]:
+    """`lead`, the cells of one channel, where several are on the screen together.
+
+    `view_fps` is the sum of their rates; of `saturated`, shares (0..1) by the names of the
+    channels, the worst one is shown and all of them are told.
+    """
+    known = [share for share in saturated.values() if share is not None]
+    of = "".join(f"\n{name}: {_percent(share)}" for name, share in saturated.items())
+    if known and max(known) > 0:
+        worst = max(saturated, key=lambda name: saturated[name] or 0.0)
+        of = f", most of them in {worst}{of}"
+    changed = {
+        "VIEW": Cell("VIEW", _fps(view_fps), detail="on this screen, all channels together"),
+        "SATURATED": _saturated_cell(max(known, default=None), of),
+    }
+    return tuple(changed.get(cell.name, cell) for cell in lead)
 
 
 def cells(
@@ -251,12 +291,7 @@ def cells(
         _age_cell(shown.raw, measured.ages if matched else None, now_ns, flowing),
         lost,
         dropped,
-        Cell(
-            "SATURATED",
-            _percent(saturated),
-            Tone.ALARM if saturated is not None and saturated > 0 else Tone.NORMAL,
-            "pixels of the raw frame at the camera's highest count",
-        ),
+        _saturated_cell(saturated),
         _written_cell(status),
         _disk_cell(status),
         _runtime_cell(status, shown),

@@ -195,7 +195,8 @@ def stylesheet(
         border-radius: {px(4)}; }}
     #pane QLabel {{ background: transparent; font-size: {rx(13)}; }}
     #pane #paneTitle {{ font-weight: 600; font-size: {rx(14)}; }}
-    #paneCaption, #paneFrame {{ color: {c["muted"]}; }}
+    #paneHeader {{ background: transparent; }}
+    #paneCaption, #paneTime, #paneFrame {{ color: {c["muted"]}; }}
     #colourScale {{ background: transparent; color: {c["muted"]};
         font-size: {rx(13)}; }}
     #compare, #deck, #channel {{ background: transparent; }}

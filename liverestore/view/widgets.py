@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QLabel,
+    QScrollArea,
     QStyle,
     QStyleOptionButton,
     QStyleOptionComboBox,
@@ -31,6 +32,7 @@ __all__ = [
     "NumberBox",
     "TickBox",
     "WrappedLabel",
+    "bring_into_view",
     "set_tone",
 ]
 
@@ -308,6 +310,16 @@ class Follower(Generic[T]):
             self._asked = None
             return reported
         return self._asked
+
+
+def bring_into_view(widget: QWidget) -> None:
+    """Scroll the area that `widget` is in, if any, until all of it is seen."""
+    parent = widget.parentWidget()
+    while parent is not None:
+        if isinstance(parent, QScrollArea):
+            parent.ensureWidgetVisible(widget)
+            return
+        parent = parent.parentWidget()
 
 
 def set_tone(widget: QWidget, tone: str) -> None:

@@ -3,8 +3,9 @@ import io
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QScrollArea
 
 from liverestore.measure.peak_width import FWHM_PER_SIGMA
 from liverestore.rig import CameraConfig
@@ -478,3 +479,33 @@ def test_everything_fits_into_the_drawer(running, settle, clock, pair):
             assert tool.minimumSizeHint().width() <= tool.width(), size
             assert tool.minimumSizeHint().height() <= tool.height(), size
         assert window.size().width() == size[0]
+
+
+def test_the_question_of_a_new_file_is_asked_where_it_is_seen(running, settle, clock, make_status):
+    window, feed = running
+    feed.report(make_status())
+    window.drawer.toggle("Histogram")
+    _draw_roi(window, settle)
+    _step(window, clock)
+    settle()
+    tool = window.measuring.roi_tool.camera_roi
+    area = window.drawer.findChild(QScrollArea)
+    assert area.verticalScrollBar().maximum() > 0, "else there is nothing to be scrolled"
+    # As a user does who sees the button just above the edge.
+    bar = area.verticalScrollBar()
+    bar.setValue(0)
+    below = tool.this_roi.mapTo(area.viewport(), QPoint(0, tool.this_roi.height())).y()
+    bar.setValue(below - area.viewport().height())
+    settle()
+    _click(tool.this_roi)
+    settle()
+    for widget in (tool.question, tool.go_on, tool.cancel):
+        where = QRect(widget.mapTo(area.viewport(), QPoint(0, 0)), widget.size())
+        assert area.viewport().rect().contains(where), widget.objectName()
+    assert tool.this_roi.isHidden()
+    assert window.focusWidget() is tool.cancel
+    assert feed.commands() == []
+    _click(tool.cancel)
+    settle()
+    assert tool.this_roi.isVisible()
+    assert tool.whole.isVisible()

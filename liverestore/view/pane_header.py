@@ -1,0 +1,93 @@
+"""What stands over an image: its name, how it was made, when it was captured, its number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+
+from liverestore.view.widgets import ElidedLabel
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent, QShowEvent
+
+    from liverestore.view.display import PaneState
+    from liverestore.view.moment import Moment
+
+__all__ = ["PaneHeader"]
+
+_NUMBER_SHARE = 0.4
+"""Of the width, at most, that the frame numbers of many channels keep for themselves."""
+
+
+class PaneHeader(QWidget):
+    """One line. Caption and title give way to the time of capture and to the frame number; the
+    date is written where there is room for it.
+    """
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("paneHeader")
+        self.title = self._label("paneTitle")
+        self.caption = self._label("paneCaption")
+        self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.time = self._label("paneTime")
+        self.frame_label = self._label("paneFrame")
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        for label in (self.title, self.caption, self.time, self.frame_label):
+            self._row.addWidget(label, 1 if label is self.caption else 0)
+        self._shown: tuple[str, str, str, Moment | None] | None = None
+
+    def show_state(self, state: PaneState) -> None:
+        """Write what `state` says of the image."""
+        shown = (state.title, state.caption, state.frame_label, state.moment)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self.title.setText(state.title)
+        self.caption.setText(state.caption)
+        self.frame_label.setText(state.frame_label)
+        self._fit()
+
+    def rescale(self, scale: float) -> None:
+        """Fit to a text that is `scale` times the normal size."""
+        self._row.setSpacing(round(10 * scale))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Write the date where there is room for it now."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Fonts are known only now."""
+        super().showEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        moment = self._shown[3] if self._shown is not None else None
+        self.time.setVisible(moment is not None)
+        number = self.frame_label.sizeHint().width()
+        self.frame_label.setMinimumWidth(min(number, round(_NUMBER_SHARE * self.width())))
+        if moment is None:
+            return
+        others = self.title.sizeHint().width() + number + 3 * self._row.spacing()
+        caption = self.caption.sizeHint().width()
+        metrics = self.time.fontMetrics()
+        text = next(
+            (
+                form
+                for form in moment.forms
+                if others + caption + metrics.horizontalAdvance(form) + 2 <= self.width()
+            ),
+            moment.forms[-1],
+        )
+        self.time.setText(text)
+        self.time.setToolTip(moment.detail)
+        self.time.setMinimumWidth(self.time.sizeHint().width())
+
+    def _label(self, name: str) -> ElidedLabel:
+        label = ElidedLabel(self)
+        label.setObjectName(name)
+        return label
