@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,18 @@ REQUIRED = bool(os.environ.get("LIVERESTORE_REQUIRE_VIEW"))
 def reason_without_view() -> str | None:
     """Why tests that paint are left out; None where they run."""
     return None if REQUIRED else why_no_offscreen()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folder_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep this session, and every process that it starts, out of the person's own folders.
+
+    Shipped engines and rigs are found by name as ever.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("home")
+        patch.setenv("LIVERESTORE_HOME", str(home))
+        yield home
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -158,6 +158,7 @@ def _take_over(presenter: Presenter, other: Presenter) -> None:
     """Show images as `other` does, as far as that is not a channel's own affair."""
     presenter.lut, presenter.rival = other.lut, other.rival
     presenter.look_at_raw = other.look_at_raw
+    presenter.not_shown = other.not_shown
     presenter.mark_saturated = other.mark_saturated
     presenter.levels.chosen = other.levels.chosen
     presenter.levels.linked = other.levels.linked

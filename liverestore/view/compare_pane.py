@@ -26,6 +26,7 @@ from liverestore.view.panes import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PySide6.QtGui import QResizeEvent
 
     from liverestore.rig import CameraConfig
     from liverestore.view.compare import Comparison, NoiseScale
@@ -84,6 +85,10 @@ class CurtainView(ImageView):
         return bool(away <= _GRAB_PX * self.overlay.scale)
 
 
+_FULL_PX, _SHORT_PX = 390, 170
+"""Widths of the legend with and without what its colours mean, at normal size."""
+
+
 class ColourScale(QWidget):
     """The legend of the difference: its colours with their numbers."""
 
@@ -94,6 +99,8 @@ class ColourScale(QWidget):
         self._limit = 0.0
         self._unit = ""
         self._left = "raw"
+        self._scale = 1.0
+        self._short = False
         self._bar = _bar_pixmap()
 
     @property
@@ -103,7 +110,7 @@ class ColourScale(QWidget):
         return (
             f"\u2212{number}{self._unit}",
             f"+{number}{self._unit}",
-            f"{self._left} is brighter",
+            "" if self._short else f"{self._left} is brighter",
         )
 
     def show_scale(self, limit: float, unit: str, left: str) -> None:
@@ -114,7 +121,18 @@ class ColourScale(QWidget):
 
     def rescale(self, scale: float) -> None:
         """Fit to a text that is `scale` times the normal size."""
-        self.setFixedSize(round(390 * scale), round(18 * scale))
+        self._scale = scale
+        self.setFixedSize(
+            round((_SHORT_PX if self._short else _FULL_PX) * scale), round(18 * scale)
+        )
+
+    def fit(self, room: int) -> bool:
+        """Leave out what the colours mean where `room` (px) asks for it; whether it fits then."""
+        short = room < round(_FULL_PX * self._scale)
+        if short != self._short:
+            self._short = short
+            self.rescale(self._scale)
+        return room >= self.width()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Draw number, colours, number, meaning."""
@@ -126,6 +144,8 @@ class ColourScale(QWidget):
         width -= sum(metrics.horizontalAdvance(text) for text in (low, high, meaning))
         x = 0
         for text in (low, None, high, meaning):
+            if text == "":
+                continue
             if text is None:
                 bar = QRectF(x, self.height() * 0.25, width, self.height() * 0.5)
                 painter.drawPixmap(bar, self._bar, QRectF(self._bar.rect()))
@@ -162,6 +182,7 @@ class ComparePane(ImagePane):
         self._restored_pixels: Picture | None = None
         self._noise: NoiseScale | None = None
         self._noise_alone = True
+        self._legend = False
         self.in_counts = False
         """Whether the difference shown has no noise to be measured by."""
         self.spread: float | None = None
@@ -204,8 +225,9 @@ class ComparePane(ImagePane):
         if in_counts and state.levels is not None:
             # Without the noise the displayed range of counts is the only scale there is.
             limit = max(1.0, round((state.levels[1] - state.levels[0]) / 2))
-        self.scale_bar.setVisible(difference_mode and made is not None)
+        self._legend = difference_mode and made is not None
         self.scale_bar.show_scale(limit, " counts" if in_counts else " \u03c3", state.left.word)
+        self._fit_legend()
         left, result = pictures(state)
         shown = (comparison.mode, comparison.edge, limit, state.levels)
         if (
@@ -281,6 +303,22 @@ class ComparePane(ImagePane):
         """See `ImagePane.rescale`."""
         super().rescale(scale)
         self.scale_bar.rescale(scale)
+        self._fit_legend()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Show as much of the legend as there is room for."""
+        super().resizeEvent(event)
+        self._fit_legend()
+
+    def show_readout(self, text: str) -> None:
+        """See `ImagePane.show_readout`; the legend gives way to it."""
+        super().show_readout(text)
+        self._fit_legend()
+
+    def _fit_legend(self) -> None:
+        room = self._footer.contentsRect().width() - self._footer.spacing()
+        room -= self.readout.sizeHint().width()
+        self.scale_bar.setVisible(self.scale_bar.fit(room) and self._legend)
 
     def spread_text(self) -> str:
         """What the difference's standard deviation on the screen says; empty in other modes."""

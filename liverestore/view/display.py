@@ -112,6 +112,14 @@ class DisplayState:
         return None if self.raw_frame is None else self.raw_frame.header
 
     @property
+    def measured_words(self) -> tuple[str, str]:
+        """What tools call the raw and the restored image, which they measure also while a second
+        engine's result is seen in the place of raw.
+        """
+        seen = self.left.image is None or isinstance(self.left.image, Frame)
+        return "raw" if seen else f"raw, not {self.left.word}", self.restored.word or "restored"
+
+    @property
     def raw_frame(self) -> Frame | None:
         """The camera's frame, also where a second engine's result is seen in its place."""
         return self.raw.image if isinstance(self.raw.image, Frame) else None
@@ -305,10 +313,9 @@ def both_readouts(
     if not (first and second):
         return first or second
     place = f"x {x}  y {y}    "
-    return (
-        f"{place}{left.word} {first.removeprefix(place)}    "
-        f"{restored.word} {second.removeprefix(place)}"
-    )
+    # Closer together than where an image has a line of its own: it has to fit into one.
+    values = [" ".join(text.removeprefix(place).split()) for text in (first, second)]
+    return f"{place}{left.word} {values[0]}    {restored.word} {values[1]}"
 
 
 def composite_readout(

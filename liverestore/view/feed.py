@@ -32,6 +32,11 @@ class ViewFeed(Protocol):
     shows its text and goes on asking.
     """
 
+    @property
+    def overwritten(self) -> int:
+        """Pairs that a newer one replaced before the view asked."""
+        ...
+
     def newest(self) -> ShownPair | None:
         """The newest pair not handed out yet, or None when there is nothing new.
 

@@ -136,6 +136,8 @@ class HistogramTool(QWidget):
         self.plot.show_picture(picture, log=self.log.isChecked())
         self.plot.show_levels(state.raw_levels, state.levels, self._edited)
         self._show_levels(state)
+        for side, word in zip(Side, state.measured_words, strict=True):
+            self._names[side].setText(word)
         self._colour_names()
         for side, curve in (
             (Side.RAW, picture.raw if picture else None),
@@ -157,10 +159,12 @@ class HistogramTool(QWidget):
             at = min(max(at, 0), picture.bins.number - 1)
             start = picture.bins.low + at * picture.bins.width
             parts = [_bin_text(start, picture.bins.width, picture.whole)]
-            for side, curve in ((Side.RAW, picture.raw), (Side.RESTORED, picture.restored)):
+            for word, curve in zip(
+                state.measured_words, (picture.raw, picture.restored), strict=True
+            ):
                 if curve is not None:
                     share = 100.0 * curve.counts[at] / max(1, curve.read)
-                    parts.append(f"{side.value} {share:.3g} %")
+                    parts.append(f"{word} {share:.3g} %")
             text = "   ".join(parts)
         self.levels_label.setText(text)
 

@@ -40,6 +40,11 @@ class LiveFeed:
         self._thread = threading.Thread(target=self._pump, name="feed", daemon=True)
         self._thread.start()
 
+    @property
+    def overwritten(self) -> int:
+        """See `ViewFeed.overwritten`."""
+        return self._memory.overwritten
+
     def newest(self) -> ShownPair | None:
         """See `ViewFeed.newest`."""
         return self._memory.newest()

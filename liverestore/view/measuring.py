@@ -124,6 +124,8 @@ class Measuring(QObject):
             self.drawing.set_frame(raw.header.shape, place_of(raw.header))
             if before != (self.drawing.roi, self.drawing.line):
                 self._changed()
+        for tool in (self.roi_tool, self.profile_tool):
+            tool.table.show_words(state.measured_words)
         if self.drawing.shown(Shape.ROI):
             self._measure_roi(raw, restored)
         if self.drawing.shown(Shape.LINE):

@@ -20,6 +20,8 @@ class NumberTable(QWidget):
         super().__init__(parent)
         self._units = len(units)
         self._rows = tuple(rows)
+        self._words = ("raw", "restored")
+        self._frames: tuple[int | None, int | None] = (None, None)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self.heads: dict[str, QLabel] = {}
@@ -55,11 +57,18 @@ class NumberTable(QWidget):
         for label, unit in zip(self._unit_labels, (*units, *units), strict=True):
             label.setText(unit)
 
+    def show_words(self, words: tuple[str, str]) -> None:
+        """Call raw and restored by `words` from now on."""
+        if words != self._words:
+            self._words = words
+            self.show_frames(*self._frames)
+
     def show_frames(self, raw: int | None, restored: int | None) -> None:
         """Name the frames of the numbers where they are not the same one."""
+        self._frames = (raw, restored)
         apart = raw is not None and restored is not None and raw != restored
-        self.heads["raw"].setText(f"raw {raw}" if apart else "raw")
-        self.heads["restored"].setText(f"restored {restored}" if apart else "restored")
+        for name, word, number in zip(self.heads, self._words, (raw, restored), strict=True):
+            self.heads[name].setText(f"{word} {number}" if apart else word)
 
     def clear(self) -> None:
         """Show no number."""

@@ -53,6 +53,8 @@ class Presenter:
         self._cells: tuple[Cell, ...] = ()
         self._cells_at_s: float | None = None
         self._saturated: float | None = None
+        self.not_shown = 0
+        """Pairs that the feed replaced by newer ones; the next numbers tell it."""
 
     @property
     def saturated(self) -> float | None:
@@ -91,7 +93,7 @@ class Presenter:
             self._cells_at_s = now_s
             self._saturated = None if shown.raw is None else saturated_fraction(shown.raw)
             ages = Ages.median([ages for _, ages in self._ages])
-            measured = Measured(self._rate.rate(now_s), self._saturated, ages)
+            measured = Measured(self._rate.rate(now_s), self._saturated, ages, self.not_shown)
             self._cells = cells(status, measured, shown, now_ns)
         state = resolve(
             shown,

@@ -39,7 +39,11 @@ _VERSION = 1
 Place = tuple[int, int, int, int]
 """(x, y, width, height) of a window or a screen, in px from the first screen's corner."""
 
-_Levels = tuple[float, float]
+_FLOAT32_MAX = 3.4e38
+"""Pixels are shown as float32 at most; beyond it levels would be infinite."""
+_Level = Annotated[float, Meta(ge=-_FLOAT32_MAX / 2, le=_FLOAT32_MAX / 2)]
+_Levels = tuple[_Level, _Level]
+"""Their distance has to be a float32 too."""
 
 
 class ViewSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

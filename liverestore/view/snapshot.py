@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from liverestore.errors import Failure, LiverestoreError
 from liverestore.frame import Frame, Restored
+from liverestore.paths import user_documents
 from liverestore.writer.layout import Layout
 from liverestore.writer.ome import OmeSink, free_name
+from liverestore.writer.whole import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def snapshot_folder(status: RunStatus | None) -> Path:
         folder = Path(status.recording).parent
         if folder.is_dir():
             return folder
-    return platformdirs.user_documents_path() / "liverestore" / "snapshots"
+    return user_documents() / "snapshots"
 
 
 def write_snapshot(snapshot: Snapshot, folder: Path) -> list[Path]:
@@ -95,29 +95,48 @@ def _named(shot: Shot) -> list[tuple[str, Frame | Restored]]:
 
 
 def _write_image(image: Frame | Restored, path: Path) -> Path:
+    """Write it whole or not at all."""
     sink = OmeSink(path, layout=_ONE_FRAME, expected_frames=1)
+    sink.prepare(image)
     try:
-        sink.append(image)
-    finally:
-        report = sink.close()
-    return report.path
+        try:
+            sink.append(image)
+        finally:
+            sink.close()
+    except (Failure, OSError) as error:
+        # Of one frame there is no part worth keeping.
+        sink.path.unlink(missing_ok=True)
+        raise _not_written(sink.path, error) from error
+    return sink.path
 
 
 def _write_picture(png: bytes, path: Path) -> Path:
     for _ in itertools.count():
         name = free_name(path)
         try:
-            with name.open("xb") as file:
-                file.write(png)
+            file = name.open("xb")
         except FileExistsError:
             continue  # someone took the name in between
         except OSError as error:
-            raise Failure(
-                f"{name}: cannot be written ({error.strerror}); make room or choose a folder "
-                "that you may write to"
-            ) from error
+            raise _not_written(name, error) from error
         break
+    try:
+        with file:
+            file.write(png)
+    except OSError as error:
+        name.unlink(missing_ok=True)
+        raise _not_written(name, error) from error
     return name
+
+
+def _not_written(path: Path, error: Failure | OSError) -> Failure:
+    """What the disk said, and what helps a snapshot; a recording is not concerned."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    why = reason(cause) if isinstance(cause, OSError) else str(error)
+    return Failure(
+        f"{path} cannot be written ({why}); make room or choose a folder that you may write "
+        "to, and take the snapshot again"
+    )
 
 
 def _stem(raw: Frame) -> str:
@@ -178,5 +197,8 @@ class SnapshotWriter:
                 said = (True, f"snapshot of {_kinds(snapshot)}, in {paths[0].parent}")
             except LiverestoreError as error:
                 said = (False, f"no snapshot: {error}")
+            except OSError as error:
+                # Where the folder cannot even be looked into.
+                said = (False, f"no snapshot: {_not_written(folder, error)}")
         with self._lock:
             self._said.append(said)

@@ -110,6 +110,8 @@ class Measured:
     """Share (0..1) of the raw frame's pixels at the camera's highest count."""
     ages: Ages | None = None
     """Medians over the last results that were painted."""
+    not_shown: int = 0
+    """Pairs that a newer one replaced before the screen was ready for them."""
 
 
 def duration_text(ms: float) -> str:
@@ -144,13 +146,24 @@ def count_text(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
+def _short_count(number: int) -> str:
+    """`number` in at most four characters; the tool tip has it whole."""
+    for unit in ("", "k", "M"):
+        if number < 1000:
+            return f"{number}{unit}"
+        number //= 1000
+    return f"{number}G"
+
+
 def runtime_text(runtime: str) -> str:
-    """`runtime` without the versions in it, so that what computes, and how, is on the screen.
+    """`runtime` without versions and makers, so that what computes, and how, is on the screen.
 
     >>> runtime_text("openvino 2026.4.1 CPU bf16")
     'openvino CPU bf16'
+    >>> runtime_text("torch 2.9.1+cu128 NVIDIA GeForce RTX 4090 fp16")
+    'torch RTX 4090 fp16'
     """
-    return re.sub(r"(?<=\S)\s+v?\d+(\.\d+)+\S*", "", runtime)
+    return re.sub(r"(?<=\S)\s+v?\d+(\.\d+)+\S*|\b(NVIDIA|GeForce)\s+", "", runtime)
 
 
 def _fps(rate: float | None) -> str:
@@ -193,7 +206,7 @@ def _age_cell(frame: Frame | None, ages: Ages | None, now_ns: int, flowing: bool
     return Cell("AGE", duration_text(total), tone, detail, aside)
 
 
-def _loss_cells(status: RunStatus | None, view_fps: float | None) -> tuple[Cell, Cell]:
+def _loss_cells(status: RunStatus | None, measured: Measured) -> tuple[Cell, Cell]:
     if status is None:
         return Cell("LOST", NOT_KNOWN, Tone.MUTED), Cell("DROPPED", NOT_KNOWN, Tone.MUTED)
     lost = Cell(
@@ -203,12 +216,15 @@ def _loss_cells(status: RunStatus | None, view_fps: float | None) -> tuple[Cell,
         "frames lost at the camera: they exist nowhere",
     )
     detail = "frames that the engine skipped because a newer one was there"
-    if view_fps is not None and status.restore_fps is not None:
+    if measured.not_shown > 0:
+        detail += f"\n{count_text(measured.not_shown)} more were restored and not shown (display)"
+    if measured.view_fps is not None and status.restore_fps is not None:
         detail += (
-            f"\nthe screen shows {_fps(view_fps)}, restored are {_fps(status.restore_fps)}; "
-            "it shows the newest"
+            f"\nthe screen shows {_fps(measured.view_fps)}, restored are "
+            f"{_fps(status.restore_fps)}; it shows the newest"
         )
-    dropped = Cell("DROPPED", count_text(status.dropped), detail=detail)
+    aside = f"+\u202f{_short_count(measured.not_shown)}" if measured.not_shown > 0 else ""
+    dropped = Cell("DROPPED", count_text(status.dropped), detail=detail, aside=aside)
     return lost, dropped
 
 
@@ -280,7 +296,7 @@ def cells(
     status: RunStatus | None, measured: Measured, shown: Shown, now_ns: int
 ) -> tuple[Cell, ...]:
     """The status line, left to right. `now_ns` is `time.perf_counter_ns()`."""
-    lost, dropped = _loss_cells(status, measured.view_fps)
+    lost, dropped = _loss_cells(status, measured)
     saturated = measured.saturated
     flowing = status is None or (status.state == "running" and status.live)
     matched = shown.matched

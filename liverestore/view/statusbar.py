@@ -25,16 +25,19 @@ if TYPE_CHECKING:
 __all__ = ["NoticeBar", "StatusBar"]
 
 _WIDTHS_PX = {
-    "CAPTURE": 72,
-    "RESTORE": 72,
-    "VIEW": 72,
+    "CAPTURE": 66,
+    "RESTORE": 66,
+    "VIEW": 66,
     "AGE": 162,
     "LOST": 56,
-    "DROPPED": 72,
+    "DROPPED": 84,
     "SATURATED": 78,
     "DISK": 88,
 }
 """Of the cells that must not move while their numbers change, at normal size."""
+
+_MOST_PX = {"RUNTIME": 190}
+"""Of the cells that take what their text needs, at normal size; the others share the rest."""
 
 
 class _CellWidget(QWidget):
@@ -118,12 +121,14 @@ class StatusBar(QFrame):
         widget = _CellWidget(cell, self)
         widget.asked.connect(self.asked)
         self._cells[cell.name] = widget
-        self._layout.addWidget(widget, 0 if cell.name in _WIDTHS_PX else 1)
+        self._layout.addWidget(widget, 0 if cell.name in {*_WIDTHS_PX, *_MOST_PX} else 1)
         self._set_width(cell.name, widget)
 
     def _set_width(self, name: str, widget: _CellWidget) -> None:
         if name in _WIDTHS_PX:
             widget.setFixedWidth(round(_WIDTHS_PX[name] * self._scale))
+        elif name in _MOST_PX:
+            widget.setMaximumWidth(round(_MOST_PX[name] * self._scale))
         else:
             widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
@@ -136,8 +141,7 @@ class NoticeBar(QFrame):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("notices")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 5, 8, 5)
+        self._row = layout = QHBoxLayout(self)
         self.label = QLabel(self)
         self.label.setWordWrap(True)
         self.label.setTextFormat(Qt.TextFormat.PlainText)
@@ -149,7 +153,13 @@ class NoticeBar(QFrame):
         layout.addWidget(dismiss, 0, Qt.AlignmentFlag.AlignTop)
         self._notices: tuple[str, ...] = ()
         self._read: frozenset[str] = frozenset()
+        self.rescale(1.0)
         self.setVisible(False)
+
+    def rescale(self, scale: float) -> None:
+        """Fit gaps to a text that is `scale` times the normal size."""
+        self._row.setContentsMargins(*(round(px * scale) for px in (12, 5, 8, 5)))
+        self._row.setSpacing(round(6 * scale))
 
     def show_notices(self, notices: tuple[str, ...]) -> None:
         """Show those of `notices` that were not dismissed, the newest last."""

@@ -126,7 +126,7 @@ class LiveWindow(QWidget):
         self.look = Look(
             self,
             bars=(self.acquisition, self.display, self.channels.bar),
-            reading=(self.deck,),
+            reading=(self.deck, self.notices),
             status=self.status,
             rest=(self.drawer, self.keys, self.look_bar),
         )
@@ -168,6 +168,7 @@ class LiveWindow(QWidget):
         try:
             pair = self._feed.newest()
             status = self._feed.status()
+            self._presenter.not_shown = self._feed.overwritten
             self._feed_trouble = ()
         except LiverestoreError as error:
             pair, status = None, None

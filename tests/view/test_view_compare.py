@@ -152,7 +152,7 @@ def test_both_read_outs_name_the_place_once(make_frame, make_restored, make_stat
     state = _state(Shown(frame, made, EngineSign.ANSWERING), make_status())
     alone = _state(Shown(frame, None, EngineSign.WAITING), make_status())
     assert both_readouts(state.left, state.restored, 1, 2, camera) == (
-        "x 1  y 2    raw 300 counts    100.0 e⁻    restored 200 counts    50.0 e⁻"
+        "x 1  y 2    raw 300 counts 100.0 e⁻    restored 200 counts 50.0 e⁻"
     )
     assert both_readouts(alone.left, alone.restored, 1, 2, None) == "x 1  y 2    300 counts"
     assert both_readouts(state.left, state.restored, 9, 9, camera) == ""

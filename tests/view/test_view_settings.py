@@ -88,6 +88,8 @@ BROKEN = {
     '{"version": 1, "blink_hz": 0}': "0.1",
     '{"version": 1, "place": [0, 0, 0, 5]}': "place",
     '{"version": 1, "levels": [9, 3]}': "levels",
+    '{"version": 1, "levels": [-1e308, 1e308]}': "levels",
+    '{"version": 1, "raw_levels": [0, 3e38]}': "raw_levels",
     '{"version": 2, "theme": "light"}': "version 2",
     '{"version": 7, "readable_by": 3}': "version 7",
     "[" * 5000: "not JSON",

@@ -20,6 +20,7 @@ from liverestore.view.snapshot import (
     snapshot_folder,
     write_snapshot,
 )
+from liverestore.writer.ome import OmeSink
 
 STEM = "snapshot_2026-11-22T20-00-00_frame000007"
 
@@ -177,6 +178,7 @@ def test_the_writer_tells_what_went_wrong(make_frame, tmp_path):
 
 
 def test_the_folder_is_that_of_the_recording(make_status, tmp_path, monkeypatch):
+    monkeypatch.delenv("LIVERESTORE_HOME")
     monkeypatch.setattr("platformdirs.user_documents_path", lambda: tmp_path / "Documents")
     recording = str(tmp_path / "raw.ome.zarr")
     documents = tmp_path / "Documents" / "liverestore" / "snapshots"
@@ -227,3 +229,39 @@ def test_a_snapshot_of_a_composite_keeps_every_ticked_channel(
         assert picture == window.deck.grab().toImage().convertToFormat(picture.format())
         window.channels.bar.channels["GFP/low"].tick.click()
     assert f"{STEM.replace('07', '08')}_GFP-low_raw.ome.tif" in _files(tmp_path)
+
+
+def _refuse(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+def _refuse_at_the_end(sink, close=OmeSink.close):
+    close(sink)
+    _refuse()
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        "liverestore.writer.tiff_pages.TiffPages.write",
+        "liverestore.view.snapshot.OmeSink.append",
+        "liverestore.view.snapshot.OmeSink.close",
+        "liverestore.view.snapshot.free_name",
+    ],
+)
+def test_a_disk_that_refuses_is_told_and_leaves_no_part_of_a_file(
+    running, tmp_path, monkeypatch, fails
+):
+    window, _ = running
+    with monkeypatch.context() as patch:
+        patch.setattr(fails, _refuse_at_the_end if fails.endswith("close") else _refuse)
+        QTest.mouseClick(window.acquisition.snapshot, Qt.MouseButton.LeftButton)
+        _wait(window)
+    text = window.notices.label.text()
+    assert text.startswith("no snapshot: ")
+    assert "the disk is full" in text
+    assert "take the snapshot again" in text
+    assert "recording" not in text
+    # Where only the picture was refused, the images are whole.
+    images = [f"{STEM}_denoise.ome.tif", f"{STEM}_raw.ome.tif"]
+    assert _files(tmp_path / "snaps") == (images if fails.endswith("free_name") else [])
