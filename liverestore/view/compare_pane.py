@@ -85,7 +85,7 @@ class CurtainView(ImageView):
         return bool(away <= _GRAB_PX * self.overlay.scale)
 
 
-_FULL_PX, _SHORT_PX = 390, 170
+_FULL_PX, _SHORT_PX = 390, 185
 """Widths of the legend with and without what its colours mean, at normal size."""
 
 
@@ -108,7 +108,7 @@ class ColourScale(QWidget):
         """Written left of the bar, right of it, and what a right end means."""
         number = f"{self._limit:g}"
         return (
-            f"\u2212{number}{self._unit}",
+            f"\u2212{number}" + ("" if self._short else self._unit),
             f"+{number}{self._unit}",
             "" if self._short else f"{self._left} is brighter",
         )
