@@ -11,10 +11,11 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from liverestore.status import RunStatus, SetExposure, SetLive, SetRecording, SetZ, Snap
 from liverestore.view.frame_follower import FrameFollower
 from liverestore.view.key_tips import set_key_tip
+from liverestore.view.number_box import NumberBox
 from liverestore.view.signs import RecordButton
 from liverestore.view.status_cells import count_text
 from liverestore.view.undo import Change
-from liverestore.view.widgets import ChoiceBox, Follower, NumberBox
+from liverestore.view.widgets import ChoiceBox, Follower
 
 if TYPE_CHECKING:
     from liverestore.frame import FrameHeader

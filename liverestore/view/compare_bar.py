@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from liverestore.view.compare import Mode
 from liverestore.view.key_tips import set_key_tip
-from liverestore.view.widgets import ChoiceBox, NumberBox
+from liverestore.view.number_box import NumberBox
+from liverestore.view.widgets import ChoiceBox
 
 if TYPE_CHECKING:
     from liverestore.view.compare import Comparison

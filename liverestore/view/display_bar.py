@@ -13,7 +13,8 @@ from liverestore.view.key_tips import set_key_tip
 from liverestore.view.level_keeper import Side
 from liverestore.view.levels import level_decimals
 from liverestore.view.lut_box import LutBox
-from liverestore.view.widgets import ChoiceBox, NumberBox, TickBox
+from liverestore.view.number_box import NumberBox
+from liverestore.view.widgets import ChoiceBox, TickBox
 
 if TYPE_CHECKING:
     from liverestore.view.compare import Comparison

@@ -16,7 +16,8 @@ from PySide6.QtWidgets import (
 )
 
 from liverestore.view.key_tips import set_key_tip
-from liverestore.view.widgets import ChoiceBox, NumberBox, TickBox, WrappedLabel, set_tone
+from liverestore.view.number_box import NumberBox
+from liverestore.view.widgets import ChoiceBox, TickBox, WrappedLabel, set_tone
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QWheelEvent

@@ -115,7 +115,7 @@ MEANINGS: dict[str, str] = {
     "redo": "do it again",
     "look_at_raw": "compare with a second engine: look at raw in its place",
     "use_rival": "compare with a second engine: let the two change places",
-    "close": "close the view; the run goes on",
+    "close": "close the view; ends the run unless it is recording",
     "full_screen": "full screen",
     "theme": "dark or light theme",
     "large_text": "larger text, or normal",
@@ -160,6 +160,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Groups of the list of keys; an action that is in none of them stands under "Tools"."""
 
 _REST = "Tools"
+
+_REPEATED = (
+    *("edge_left", "edge_right", "zoom_in", "zoom_out"),
+    *("focus_up", "focus_down", "refocus_up", "refocus_down"),
+)
+"""Actions that go on while their key is held."""
 
 
 def groups(actions: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -252,6 +258,8 @@ class KeyBindings(QObject):
         for action, run in self._actions.items():
             for key in self.keymap.keys(action):
                 shortcut = QShortcut(QKeySequence(key), self._window)
+                # A second recording, or a row of undone changes, is not what holding a key means.
+                shortcut.setAutoRepeat(action in _REPEATED)
                 shortcut.activated.connect(run)
                 self._shortcuts.append(shortcut)
         self.renewed.emit()

@@ -1,15 +1,14 @@
-"""Small widgets that Qt lacks: a label that shortens its text, boxes safe from the wheel."""
+"""Small widgets that Qt lacks: a label that shortens its text, a chooser safe from the wheel."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from PySide6.QtCore import QLocale, QPointF, QSize, Qt, QTimer
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QLabel,
     QScrollArea,
     QStyle,
@@ -29,7 +28,6 @@ __all__ = [
     "ChoiceBox",
     "ElidedLabel",
     "Follower",
-    "NumberBox",
     "TickBox",
     "WrappedLabel",
     "bring_into_view",
@@ -97,78 +95,6 @@ class WrappedLabel(QLabel):
         # A minimum that is set already would be taken for what the lines need.
         self.setMinimumHeight(0)
         self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
-
-
-class NumberBox(QDoubleSpinBox):
-    """A number that the wheel changes only where one has clicked into it.
-
-    Scrolling across the window must not change the light or move the objective. Typed
-    numbers count when Enter is pressed, which also hands the keys back to the image.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        low: float,
-        high: float,
-        decimals: int,
-        suffix: str = "",
-        tip: str = "",
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self.setObjectName(name)
-        self.setAccessibleName(tip)
-        self.setToolTip(tip)
-        self.setRange(low, high)
-        self.setDecimals(decimals)
-        self.setSuffix(suffix)
-        self.setKeyboardTracking(False)
-        # A point in every country: the numbers are compared with those in files.
-        self.setLocale(QLocale.c())
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.editingFinished.connect(self.clearFocus)
-
-    def textFromValue(self, value: float) -> str:  # noqa: N802 - Qt's name
-        """`value` without zeros that say nothing."""
-        text = f"{value:.{self.decimals()}f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Keep the text off the border, which the style sheet does not."""
-        super().resizeEvent(event)
-        gap = self.height() // 5
-        self.lineEdit().setTextMargins(gap, 0, 0, 0)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
-        """Ignore the wheel without focus."""
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
-    def show_unknown(self) -> None:
-        """Display a dash: there is no value, and none can be set."""
-        self.setEnabled(False)
-        # Qt shows the special text in place of the lowest value.
-        self.setSpecialValueText("\u2013")
-        blocked = self.blockSignals(True)
-        self.setValue(self.minimum())
-        self.blockSignals(blocked)
-
-    def show_value(self, value: float) -> None:
-        """Display `value` as reported, without telling anyone."""
-        if self.hasFocus():
-            return
-        self.setEnabled(True)
-        if self.specialValueText():
-            self.setSpecialValueText("")
-        if value == self.value():
-            return
-        blocked = self.blockSignals(True)
-        self.setValue(value)
-        self.blockSignals(blocked)
 
 
 class ChoiceBox(QComboBox):
