@@ -108,7 +108,7 @@ def window_pictures(plan: RunPlan, *, shots: tuple[Shot, ...], folder: Path) -> 
             if shot.rival is not None:
                 feed.send(SetRival(name=None))
         feed.send(Stop())
-        window.close()
+        window.close_now()
         window.deleteLater()
         app.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
 

@@ -51,7 +51,7 @@ def show_window(
     def look() -> None:
         report_rate(window.shown_fps)
         if ended():
-            window.close()
+            window.close_now()
 
     watch.timeout.connect(look)
     watch.start(_LOOK_MS)

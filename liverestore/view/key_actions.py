@@ -70,6 +70,9 @@ def actions_of(window: LiveWindow) -> dict[str, Callable[[], object]]:
 
 
 def _put_away(window: LiveWindow) -> None:
+    if not window.close_question.isHidden():
+        window.close_question.put_away()
+        return
     if window.keys.isHidden():
         window.measuring.disarm()
     window.keys.put_away()

@@ -97,7 +97,7 @@ def render_png(
         if not picture.save(str(path), "PNG"):
             raise Failure(f"cannot write {path}: is the folder there, writable and not full?")
     finally:
-        window.close()
+        window.close_now()
         window.deleteLater()
         app.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
 

@@ -201,9 +201,10 @@ def stylesheet(
         font-size: {rx(13)}; }}
     #compare, #deck, #channel {{ background: transparent; }}
     QPushButton#channelName[leads="true"] {{ border-color: {c["muted"]}; }}
-    #keys {{ background: {c["panel"]}; border: 1px solid {c["accent"]};
+    #keys, #closeQuestion {{ background: {c["panel"]}; border: 1px solid {c["accent"]};
         border-radius: {px(6)}; }}
-    #keys QLabel, #keyScroll, #keyContent, #keyGroup {{ background: transparent; }}
+    #keys QLabel, #keyScroll, #keyContent, #keyGroup, #closeQuestion QLabel {{
+        background: transparent; }}
     #keyTitle {{ font-weight: 600; font-size: {px(15)}; }}
     #keyHint[tone="muted"] {{ color: {c["muted"]}; }}
     #keyHint[tone="warn"] {{ color: {c["warn"]}; }}

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from liverestore.errors import LiverestoreError
 from liverestore.view.acquisition_bar import AcquisitionBar
 from liverestore.view.channel_desk import ChannelDesk
+from liverestore.view.close_question import CloseQuestion
 from liverestore.view.compare import Mode
 from liverestore.view.contrast import Contrast
 from liverestore.view.deck import ImageDeck
@@ -123,12 +124,14 @@ class LiveWindow(QWidget):
         self.look_bar = LookBar(self)
         self.bindings = KeyBindings(self, own_keys)
         self.keys = KeyList(self.bindings, self)
+        self.close_question = CloseQuestion(self)
+        self._may_close = False
         self.look = Look(
             self,
             bars=(self.acquisition, self.display, self.channels.bar),
             reading=(self.deck, self.notices),
             status=self.status,
-            rest=(self.drawer, self.keys, self.look_bar),
+            rest=(self.drawer, self.keys, self.close_question, self.look_bar),
         )
         self._arrange()
         self._connect()
@@ -193,6 +196,8 @@ class LiveWindow(QWidget):
         self.refocus.follow(self.state, status, now_ns / 1e9)
         self.engine_choice.follow(status.engine if status is not None else None)
         self._memory.step(now_ns / 1e9, lambda: settings_of(self))
+        # Last: it may close the window.
+        self.close_question.follow(status, now_ns / 1e9)
 
     def fit(self) -> None:
         """Show the whole frame, and keep it so when the window changes."""
@@ -214,6 +219,11 @@ class LiveWindow(QWidget):
         """Compare with raw although a second engine is there, or with that again."""
         self._presenter.look_at_raw = not self._presenter.look_at_raw
         self.tick()
+
+    def close_now(self) -> None:
+        """Close without a question: for whoever made the window, and when it was answered."""
+        self._may_close = True
+        self.close()
 
     def take_snapshot(self) -> None:
         """Keep the images on the screen as files; see `snapshot`."""
@@ -298,6 +308,8 @@ class LiveWindow(QWidget):
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
         self.status.asked.connect(self._say)
         self.measuring.command.connect(self._send)
+        self.close_question.command.connect(self._send)
+        self.close_question.confirmed.connect(self.close_now)
         self.refocus.command.connect(self._send)
         self.refocus.changed.connect(self.undo.add)
         self.channels.changed.connect(self.contrast.show_another)
@@ -321,7 +333,13 @@ class LiveWindow(QWidget):
         self.look.fit()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """Remember the window, stop painting and let go of the run, which goes on."""
+        """Remember the window, stop painting and let go of the run.
+
+        While a recording is being written, the window asks first; see `close_now`.
+        """
+        if not self._may_close and self.close_question.asks():
+            event.ignore()
+            return
         self._timer.stop()
         self.snapshots.close()
         self._memory.close(settings_of(self))

@@ -168,5 +168,5 @@ def open_window(qt_app, clock, nothing_left):
 
     yield make
     for window in opened:
-        window.close()
+        window.close_now()
         window.deleteLater()

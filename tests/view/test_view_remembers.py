@@ -49,7 +49,7 @@ def open_again(
 
     yield make
     for window in opened:
-        window.close()
+        window.close_now()
         window.deleteLater()
 
 
@@ -93,7 +93,7 @@ def test_a_window_comes_back_as_it_was_left(open_again, settle):
     assert lut != "grey"
     assert window.look.reading_scale > 1.0
     settle()
-    window.close()
+    window.close_now()
 
     again, _ = open_again()
     comparison = again.deck.comparison
@@ -119,7 +119,7 @@ def test_separate_levels_come_back_each_with_its_image(open_again):
     _pick(window.display.side, "raw")
     _type(window.display.low, "50")
     _type(window.display.high, "1500")
-    window.close()
+    window.close_now()
     again, _ = open_again()
     assert not again.display.link.isChecked()
     assert again.state.levels == (100.0, 900.0)
@@ -131,7 +131,7 @@ def test_the_switches_of_the_histogram_come_back(open_again):
     QTest.keyClicks(window.raw_pane.image, "h")
     for switch in (window.histogram.log, window.histogram.whole_range, window.histogram.mark):
         switch.click()
-    window.close()
+    window.close_now()
     again, _ = open_again()
     assert not again.histogram.log.isChecked()
     assert again.histogram.whole_range.isChecked()
@@ -142,11 +142,11 @@ def test_the_switches_of_the_histogram_come_back(open_again):
 
 def test_nothing_is_written_where_nothing_changed(open_again, file):
     window, _ = open_again()
-    window.close()
+    window.close_now()
     first = file.path.read_bytes()
     stamp = file.path.stat().st_mtime_ns
     again, _ = open_again()
-    again.close()
+    again.close_now()
     assert (file.path.read_bytes(), file.path.stat().st_mtime_ns) == (first, stamp)
 
 
@@ -173,7 +173,7 @@ def test_full_screen_and_maximised_keep_the_size_of_the_window(open_again, file,
     settle()
     window.showMaximized()
     settle()
-    window.close()
+    window.close_now()
     settings = file.load()[0]
     assert settings.maximised
     assert settings.place[2:] == (1300, 680)
@@ -191,7 +191,7 @@ def test_a_broken_file_is_one_notice_and_a_normal_window(open_again, file):
     assert "\n" not in text
     assert window.look.theme == "dark"
     QTest.mouseClick(window.look_bar.theme, LEFT)
-    window.close()
+    window.close_now()
     kept = file.path.with_name("demo.json.kept-1")
     assert "pink" in kept.read_text(encoding="utf-8")
     again, _ = open_again()
@@ -203,21 +203,21 @@ def test_an_engine_is_remembered_when_it_was_chosen_and_not_when_it_was_given(
     open_again, file, make_status
 ):
     window, _ = open_again()
-    window.close()
+    window.close_now()
     assert file.load()[0].engine is None, "the run began with it"
     window, feed = open_again()
     feed.report(make_status(engine="mean5"))
     window.tick()
-    window.close()
+    window.close_now()
     assert file.load()[0].engine == "mean5"
     window, _ = open_again()
-    window.close()
+    window.close_now()
     assert file.load()[0].engine == "mean5", "a run with --engine changes nothing"
     window, feed = open_again()
     for engine in ("mean5", "denoise"):
         feed.report(make_status(engine=engine))
         window.tick()
-    window.close()
+    window.close_now()
     assert file.load()[0].engine == "denoise", "changed and changed back"
 
 
@@ -234,7 +234,7 @@ def test_the_last_of_two_windows_wins_with_a_whole_file(open_again, file):
     QTest.keyClicks(one.raw_pane.image, "d")
     two, _ = open_again()
     QTest.keyClicks(two.raw_pane.image, "b")
-    two.close()
-    one.close()
+    two.close_now()
+    one.close_now()
     assert json.loads(file.path.read_bytes())["compare"] == "difference"
     assert [path.name for path in file.path.parent.iterdir()] == ["demo.json"]

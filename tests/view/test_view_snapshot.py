@@ -138,7 +138,7 @@ def test_without_an_image_there_is_none(open_window, tmp_path):
 def test_closing_waits_for_the_files(running, tmp_path):
     window, _ = running
     QTest.mouseClick(window.acquisition.snapshot, Qt.MouseButton.LeftButton)
-    window.close()
+    window.close_now()
     assert len(_files(tmp_path / "snaps")) == 3
     assert [t for t in threading.enumerate() if t.name == "snapshot"] == []
 

@@ -483,7 +483,7 @@ def test_windows_leave_no_widgets_behind(qt_app, settle, clock, pair, nothing_le
         feed.offer(pair(number))
         window.tick()
         gone += [weakref.ref(window), weakref.ref(window.raw_pane)]
-        window.close()
+        window.close_now()
         window.deleteLater()
         del window
         settle()
