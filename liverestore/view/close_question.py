@@ -8,7 +8,6 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from liverestore.status import SetRecording
-from liverestore.view.widgets import WrappedLabel
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent, QMouseEvent
@@ -48,7 +47,9 @@ class CloseQuestion(QFrame):
         self.setObjectName("closeQuestion")
         self._title = QLabel("Close while recording?", self)
         self._title.setObjectName("keyTitle")
-        self.text = WrappedLabel("", self)
+        self.text = QLabel("", self)
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
+        self.text.setWordWrap(True)
         self.go_on = QPushButton("Recording goes on", self)
         self.stop = QPushButton("Stop recording and close", self)
         self.cancel = QPushButton("Cancel", self)
@@ -71,9 +72,8 @@ class CloseQuestion(QFrame):
         if self._recording is None:
             return False
         if self.isHidden():
-            self._show_words()
             self.setVisible(True)
-            self._place()
+            self._show_words()
             (self.go_on if self._live else self.stop).setFocus()
         return True
 
@@ -128,6 +128,7 @@ class CloseQuestion(QFrame):
         words = _GOES_ON if self._live else _PAUSED
         self.text.setText(words.format(file=self._recording))
         self.go_on.setVisible(self._live)
+        self._place()
 
     def _stop(self) -> None:
         # The window waits, so that the last line in the terminal speaks of a closed file.
@@ -135,6 +136,7 @@ class CloseQuestion(QFrame):
         self.text.setText("The recording is being closed; then the window closes.")
         for button in (self.go_on, self.stop, self.cancel):
             button.setEnabled(False)
+        self._place()
         self.command.emit(SetRecording(on=False))
 
     def _place(self) -> None:
@@ -144,8 +146,10 @@ class CloseQuestion(QFrame):
         self._column.setSpacing(round(12 * scale))
         self._row.setSpacing(round(8 * scale))
         width = min(round(560 * scale), area.width() - 2 * edge)
-        self.text.setFixedWidth(width - 2 * edge)
-        self.text.setMinimumHeight(self.text.heightForWidth(width - 2 * edge))
-        self.resize(width, self._column.totalHeightForWidth(width))
+        room = width - 2 * edge
+        # A label that wraps asks for more height than its lines need at this width.
+        self.text.setFixedSize(room, self.text.heightForWidth(room))
+        self._column.invalidate()
+        self.resize(width, self._column.sizeHint().height())
         self.move(area.center() - self.rect().center())
         self.raise_()

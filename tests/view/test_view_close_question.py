@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 
 from liverestore.status import SetRecording
-from liverestore.view.feed import ShownPair
+from liverestore.view.app import show_window
+from liverestore.view.feed import MemoryFeed, ShownPair
 from liverestore.view.shortcuts import MEANINGS
 
 FILE = "/data/2026-11-22/run_0001.ome.zarr"
@@ -45,6 +46,8 @@ def test_closing_asks_and_cancel_keeps_the_window(recording, settle, way):
     assert question.isVisible()
     assert FILE in question.text.text()
     assert "Ctrl-C in the terminal" in question.text.text()
+    lines = question.text.height() / question.text.fontMetrics().height()
+    assert question.height() < (lines + 7) * question.text.fontMetrics().height(), "no gaps"
     for button in (question.go_on, question.stop, question.cancel):
         place = button.mapTo(window, QPoint(0, 0))
         assert window.rect().contains(place)
@@ -128,6 +131,29 @@ def test_there_is_no_question_where_nobody_can_answer_it(recording, make_status,
         window.tick()
         _ctrl_w(window)
     assert told == [1]
+    assert feed.closed
+
+
+def test_a_run_that_ends_takes_its_window_along(
+    qt_app, nothing_left, make_status, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("LIVERESTORE_HOME", str(tmp_path))
+    feed, looks = MemoryFeed(), iter([False, False, True])
+    feed.report(make_status(recording=FILE))
+    # A question would wait for an answer; then the test ends without a closed feed.
+    guard = QTimer()
+    guard.timeout.connect(qt_app.quit)
+    guard.start(20_000)
+    show_window(
+        feed,
+        rig="demo",
+        title="live",
+        engines=(),
+        camera=None,
+        ended=lambda: next(looks, True),
+        report_rate=lambda _fps: None,
+    )
+    guard.stop()
     assert feed.closed
 
 

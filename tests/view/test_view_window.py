@@ -463,8 +463,10 @@ def test_the_timer_paints_by_itself(open_window, pair):
     assert window.raw_pane.frame_label.text() == "frame 7"
 
 
-def test_closing_lets_go_of_the_feed_and_stops_painting(running):
+def test_closing_lets_go_of_the_feed_and_stops_painting(running, make_status):
     window, feed = running
+    feed.report(make_status(recording=None))
+    window.tick()
     told = []
     window.closed.connect(lambda: told.append(1))
     QTest.keyClick(window.raw_pane.image, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
