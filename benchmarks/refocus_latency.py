@@ -130,7 +130,7 @@ def turning_view(plan: RunPlan, *, out: Path, notches: int, paused: bool) -> Non
         fps = None if status is None else status.capture_fps
         out.write_text(json.dumps([times_ms, restoring_ms, fps]), encoding="utf-8")
         feed.send(Stop())
-        window.close()
+        window.close_now()
         window.deleteLater()
         app.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
 

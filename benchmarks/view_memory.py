@@ -113,7 +113,7 @@ def measure(frames: int, size: int, *, tools: bool) -> dict[str, Any]:
             numbers.append(number)
             memory.append(resident_mb())
     spent_s = time.perf_counter() - started
-    window.close()
+    window.close_now()
     kept = slice(len(numbers) // 4, None)
     line = stats.linregress(numbers[kept], memory[kept])
     margin = stats.t.ppf(0.975, len(numbers[kept]) - 2) * line.stderr
