@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from liverestore.frame import Frame
+from liverestore.view.cautions import gathered
 from liverestore.view.moment import moment_of
 from liverestore.view.pairing import EngineSign, Shown
 from liverestore.view.refocus_surface import surface_words
@@ -223,7 +224,7 @@ def result_pane(restored: Restored, word: str) -> PaneState:
         runtime_text(made.runtime),
         _frame_label(restored.source.header),
         details=f"made in {duration_text((made.finished_ns - made.started_ns) / 1e6)}",
-        cautions=made.warnings,
+        cautions=gathered(made.warnings),
         depth=surface_words(made.parameters),
         word=word,
         moment=moment_of(restored.source.header),

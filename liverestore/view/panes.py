@@ -17,6 +17,7 @@ from liverestore.view.painted_image import PaintedImage
 from liverestore.view.pane_header import PaneHeader
 from liverestore.view.saturation_marks import mark_indices
 from liverestore.view.theme import COLOURS
+from liverestore.view.wheel_steps import WheelSteps
 from liverestore.view.widgets import ElidedLabel
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ View = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in image pixels."""
 
 DIMMED_OPACITY = 0.3
-_NOTCH = 120
-"""Of a wheel, in Qt's eighths of a degree."""
 
 
 def pictures(state: DisplayState) -> tuple[Picture | None, Picture | None]:
@@ -75,7 +74,7 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self.contours: ContourLayer | None = None
         """Lines of the surface that the image was refocused to."""
         self.turn_depth = False
-        self._wheel_turned = 0
+        self._wheel = WheelSteps()
         self._holding = False
         self.scene().sigMouseMoved.connect(self._moved)
 
@@ -163,12 +162,7 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         if not self.turn_depth or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             super().wheelEvent(event)
             return
-        # Some systems turn the wheel sideways while Shift is down.
-        turned = event.angleDelta()
-        self._wheel_turned += turned.y() or turned.x()
-        # Fine wheels and touch pads send parts of a notch.
-        steps = int(self._wheel_turned / _NOTCH)
-        self._wheel_turned -= steps * _NOTCH
+        steps = self._wheel.add(event)
         if steps:
             self.depth_turned.emit(steps)
         event.accept()

@@ -85,6 +85,8 @@ class RefocusTool(QWidget):
         self._arrange()
         self.slider.valueChanged.connect(lambda value: self.z_chosen.emit(value * _SLIDER_UM))
         self.z.valueChanged.connect(self.z_chosen)
+        self.step_box.currentTextChanged.connect(lambda _: self.z.setSingleStep(self.step_um))
+        self.z.setSingleStep(self.step_um)
         self.zero.clicked.connect(lambda: self.z_chosen.emit(0.0))
         self.up.clicked.connect(lambda: self.stepped.emit(1))
         self.down.clicked.connect(lambda: self.stepped.emit(-1))

@@ -287,7 +287,7 @@ def stylesheet(
     QSlider#refocusSlider::groove:horizontal {{ background: {c["field"]};
         border: 1px solid {c["line"]}; height: {px(4)}; border-radius: {px(2)}; }}
     QSlider#refocusSlider::handle:horizontal {{ background: {c["accent"]};
-        width: {px(12)}; margin: -{px(5)} 0; border-radius: {px(6)}; }}
+        width: {px(12)}; margin: -{px(5)} 0; border-radius: {px(5)}; }}
     QSlider#refocusSlider:focus::groove:horizontal {{ border-color: {c["accent"]}; }}
     QComboBox::drop-down {{ border: none; width: {px(18)}; }}
     QComboBox QAbstractItemView {{ background: {c["field"]};

@@ -16,7 +16,9 @@ from liverestore.service.engine import _begin, _obey, open_live
 from liverestore.service.engine_loop import EngineLoop
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
-from liverestore.status import SetDpm
+from liverestore.service.run_book import RunBook
+from liverestore.service.supervisor import _FOR_CAPTURE, _FOR_ENGINE
+from liverestore.status import EngineReport, SetDpm, Word
 
 CAMERA = CameraConfig(offset_counts=100.0, gain_e_per_count=0.5, read_noise_e=1.4)
 AIR = OpticsConfig(
@@ -308,3 +310,22 @@ def test_a_restarted_engine_begins_where_the_last_one_was(start):
     run = start(engine="denoise")
     _begin(run.loop, RunPlan(rig=RIG, engine="refocus", endpoints=None, dpm="-1.5"))
     np.testing.assert_allclose(run.restore(), -1.5, rtol=1e-5)
+
+
+def test_a_run_hands_the_dpm_on_and_remembers_what_was_asked():
+    word = msgspec.json.decode(msgspec.json.encode(SetDpm(spec="2+map.npy")), type=Word)
+    assert word == SetDpm(spec="2+map.npy")
+    assert isinstance(word, _FOR_ENGINE)
+    assert not isinstance(word, _FOR_CAPTURE)
+    book = RunBook(RunPlan(rig=RIG, engine="refocus", endpoints=None))
+    assert book.status("running").dpm is None
+    book.hear(
+        "engine",
+        EngineReport(
+            engine="refocus", runtime="fake", dpm="2.5", dpm_asked="2+map.npy", reach_um=10.0
+        ),
+    )
+    status = book.status("running")
+    assert (status.dpm, status.reach_um) == ("2.5", 10.0)
+    # an engine that is started again tries the map, not the plane that stood in for it
+    assert book.plan.dpm == "2+map.npy"

@@ -5,6 +5,7 @@ import pytest
 
 from liverestore.dpm import parse_dpm
 from liverestore.errors import UserError
+from liverestore.view.cautions import gathered
 from liverestore.view.contours import find_contours
 from liverestore.view.refocus_surface import Surface, extent_um, surface_words
 
@@ -117,3 +118,19 @@ def test_a_map_is_read_at_its_own_pixels_and_must_fit(tmp_path):
 def test_frames_of_any_size(shape):
     found = find_contours(parse_dpm("plane:0,1,1"), shape, PIXEL_UM, 1.0)
     assert found.shape == shape
+
+
+def test_warnings_about_the_training_are_gathered_and_no_other():
+    about = "{}: engine 'refocus' was trained for {}"
+    first, second = (
+        about.format("a depth of 2 um", "5 to 40 um"),
+        about.format("pixels of 1 um", "0.3"),
+    )
+    other = "pixels of 1 um: engine 'sharpen' was trained for 0.1 um"
+    assert gathered((first,)) == (first,)
+    assert gathered((first, other, "saturated")) == (first, other, "saturated")
+    assert gathered(("dark", first, other, second)) == (
+        "dark",
+        "outside of the training of 'refocus': a depth of 2 um (5 to 40 um), pixels of 1 um (0.3)",
+        other,
+    )

@@ -1,0 +1,31 @@
+"""What an engine warns of, in few enough words to stand over an image; no Qt."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["gathered"]
+
+_TRAINED = re.compile(r"(.+): engine '(.+)' was trained for (.+)")
+
+
+def gathered(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """`warnings`, with those about an engine's training in one where there are several.
+
+    >>> gathered(("a depth of 2 um: engine 'e' was trained for 5 to 40 um", "dark",
+    ...           "an aperture of 1.2: engine 'e' was trained for 0.8"))[0]
+    "outside of the training of 'e': a depth of 2 um (5 to 40 um), an aperture of 1.2 (0.8)"
+    """
+    found = [_TRAINED.fullmatch(text) for text in warnings]
+    parts: dict[str, list[str]] = {}
+    for match in found:
+        if match is not None:
+            parts.setdefault(match[2], []).append(f"{match[1]} ({match[3]})")
+    said = []
+    for text, match in zip(warnings, found, strict=True):
+        of_engine = [] if match is None else parts[match[2]]
+        if match is None or len(of_engine) == 1:
+            said.append(text)
+        else:
+            said.append(f"outside of the training of '{match[2]}': {', '.join(of_engine)}")
+    return tuple(dict.fromkeys(said))
