@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
 from liverestore.view.theme import COLOURS
 
@@ -92,9 +92,8 @@ def _colour(line: Contour) -> QColor:
 
 def _path(line: Contour) -> QPainterPath:
     path = QPainterPath()
-    for (x0, y0), (x1, y1) in line.segments.tolist():
-        path.moveTo(x0, y0)
-        path.lineTo(x1, y1)
+    for run in line.runs():
+        path.addPolygon(QPolygonF([QPointF(x, y) for x, y in run]))
     return path
 
 

@@ -21,6 +21,9 @@ __all__ = ["Contour", "Contours", "find_contours"]
 _NODES = 65
 """Along the longer side of the frame."""
 _MOST_LINES = 8
+_PLACES_PER_PX = 4096
+_NO_EDGE = 0.3137
+"""Crossings lie at even parts of a pixel, which must not be where places are parted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +35,36 @@ class Contour:
     """(N, 2, 2): the ends (x, y) of pieces of the line, in image pixels."""
     limit: bool
     """Whether it is where the engine's reach ends."""
+
+    def runs(self) -> list[list[tuple[float, float]]]:
+        """The same pieces joined end to end, so that they are painted as lines without seams."""
+        # Two pieces compute the place where they meet each by its own way.
+        places = np.floor(self.segments * _PLACES_PER_PX + _NO_EDGE).astype(np.int64)
+        keys = [((a[0], a[1]), (b[0], b[1])) for a, b in places.tolist()]
+        points = [((a[0], a[1]), (b[0], b[1])) for a, b in self.segments.tolist()]
+        meeting: dict[tuple[int, int], list[int]] = {}
+        for n, pair in enumerate(keys):
+            for key in pair:
+                meeting.setdefault(key, []).append(n)
+        # Where a line passes through a corner, some pieces are a mere point.
+        left = {n for n, (one, other) in enumerate(keys) if one != other}
+        runs = []
+        for first in range(len(keys)):
+            if first not in left:
+                continue
+            left.remove(first)
+            run, ends = list(points[first]), list(keys[first])
+            # Once to either end; a closed line comes back by itself.
+            for _ in range(2):
+                run.reverse()
+                ends.reverse()
+                while (n := next((n for n in meeting[ends[1]] if n in left), None)) is not None:
+                    left.remove(n)
+                    far = 1 if keys[n][0] == ends[1] else 0
+                    run.append(points[n][far])
+                    ends[1] = keys[n][far]
+            runs.append(run)
+        return runs
 
     @property
     def text(self) -> str:

@@ -73,6 +73,7 @@ def test_lines_lie_where_the_surface_has_their_level():
         ys = line.segments[:, :, 1]
         assert ys.min() < 5
         assert ys.max() > 195
+        assert len(line.runs()) == 1
         assert line.label_at((0, 100))[1] == pytest.approx(100, abs=5)
     assert [line.text for line in found.lines[:3]] == ["\u22122 µm", "\u22121 µm", "0 µm"]
 
@@ -80,10 +81,17 @@ def test_lines_lie_where_the_surface_has_their_level():
 def test_a_ball_has_circles():
     found = find_contours(parse_dpm("sphere:0,2000"), SHAPE, PIXEL_UM, 10.0)
     assert len(found.lines) >= 2
+    whole = 0
     for line in found.lines:
+        runs = line.runs()
+        pieces = np.hypot(*np.diff(line.segments, axis=1)[:, 0].T).sum()
+        assert sum(np.hypot(*np.diff(run, axis=0).T).sum() for run in runs) == pytest.approx(pieces)
+        whole += len(runs) == 1 and runs[0][0] == pytest.approx(runs[0][-1])
         radius_um = np.sqrt(2000**2 - (2000 - line.level_um) ** 2)
         away = np.hypot(*(line.segments - [SHAPE[1] / 2, SHAPE[0] / 2]).reshape(-1, 2).T)
         np.testing.assert_allclose(away * PIXEL_UM, radius_um, atol=1.5)
+    # the one within the frame is a closed line
+    assert whole == 1
 
 
 def test_where_the_reach_ends_there_is_a_line_and_what_is_beyond_is_marked():
