@@ -58,11 +58,11 @@ class Contour:
             for _ in range(2):
                 run.reverse()
                 ends.reverse()
-                while (n := next((n for n in meeting[ends[1]] if n in left), None)) is not None:
-                    left.remove(n)
-                    far = 1 if keys[n][0] == ends[1] else 0
-                    run.append(points[n][far])
-                    ends[1] = keys[n][far]
+                while (after := next((n for n in meeting[ends[1]] if n in left), None)) is not None:
+                    left.remove(after)
+                    far = 1 if keys[after][0] == ends[1] else 0
+                    run.append(points[after][far])
+                    ends[1] = keys[after][far]
             runs.append(run)
         return runs
 
