@@ -75,12 +75,17 @@ def test_levels_that_were_only_begun_to_be_typed_change_nothing(running):
     assert window.display.auto.isChecked()
 
 
-def test_a_ctrl_key_starts_its_action_while_one_types(running):
+@pytest.mark.parametrize("key", [Qt.Key.Key_K, Qt.Key.Key_Backspace])
+def test_a_ctrl_key_starts_its_action_while_one_types(running, key):
     window, feed = running
+    # Some systems delete text with Ctrl+K, all with Ctrl+Backspace.
+    if key == Qt.Key.Key_Backspace:
+        window.bindings.keymap.give("snap", ("Ctrl+Backspace",))
+        window.bindings.renew()
     box = window.acquisition.exposure
     _begin(box, "77")
     box.lineEdit().setCursorPosition(1)
-    QTest.keyClick(box, Qt.Key.Key_K, CTRL)
+    QTest.keyClick(box, key, CTRL)
     assert feed.commands() == [Snap()]
     assert box.text() == "77 ms", "nothing of what was typed is deleted"
 
