@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
 
-__all__ = ["engine_folders", "rig_folders", "shipped", "user_cache", "user_data", "user_documents"]
+__all__ = [
+    "engine_folders",
+    "replace_file",
+    "rig_folders",
+    "shipped",
+    "user_cache",
+    "user_data",
+    "user_documents",
+]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -51,3 +61,22 @@ def engine_folders() -> list[Path]:
 def rig_folders() -> list[Path]:
     """Where rigs given by name are looked for; the user's come first."""
     return [user_data() / "hardware_configs", shipped("hardware_configs")]
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file of `content` in the place of `path` in one step; nobody ever reads half of it.
+
+    Its mode is 0600. Raises `OSError`, and leaves `path` as it was then.
+    """
+    # In the same folder, so that the rename is one step.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink(missing_ok=True)
+        raise

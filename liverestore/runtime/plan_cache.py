@@ -12,7 +12,6 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from liverestore.errors import Failure
-from liverestore.paths import user_cache
+from liverestore.paths import replace_file, user_cache
 
 __all__ = [
     "PlanIdentity",
@@ -195,25 +194,11 @@ def write_plan(
     try:
         # An older plan goes first, so that no moment pairs one with the other's record.
         (folder / f"{key}.plan").unlink(missing_ok=True)
-        _replace(folder / f"{key}.json", text)
-        _replace(folder / f"{key}.plan", plan)
+        replace_file(folder / f"{key}.json", text)
+        replace_file(folder / f"{key}.plan", plan)
     except OSError as error:
         raise Failure(f"{folder}: the plan cannot be written ({error.strerror})") from error
     return record
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # mkstemp makes it 0600, in the same folder so that the rename is one step.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

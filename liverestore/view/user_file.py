@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from liverestore.errors import Failure, UserError
+from liverestore.paths import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,17 +54,7 @@ def write_user_file(path: Path, content: bytes, readable: Callable[[bytes], obje
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = _keep_strange(path, readable)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(handle)
-            Path(name).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink(missing_ok=True)
-            raise
+        replace_file(path, content)
     except OSError as error:
         raise Failure(
             f"cannot write {path} ({error.strerror}): the view forgets its settings when it is "
