@@ -306,14 +306,5 @@ Word = (
     | RestoredReport
     | EngineReport
     | ViewReport
-    | Stop
-    | SetExposure
-    | SetZ
-    | SetEngine
-    | SetRival
-    | SetDpm
-    | SetLive
-    | Snap
-    | SetRecording
-    | SetRoi
+    | Command
 )

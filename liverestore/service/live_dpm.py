@@ -12,6 +12,7 @@ from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
 from liverestore.refocus import check_reach, tells_sign
 from liverestore.rig import RigConfig
+from liverestore.rig_channels import named_channel
 from liverestore.rig_optics import optics_of
 from liverestore.sign_of_z import sign_report
 
@@ -32,7 +33,6 @@ class LiveDpm:
     def __init__(self, rig: RigConfig, tell: Callable[[str], None] = lambda _line: None) -> None:
         self._rig = rig
         self._tell = tell
-        self._channels = {channel.name: channel for channel in rig.channels}
         self._optics: dict[str | None, Optics] = {}
         self._lock = threading.Lock()
         self._asked = self._used = _IN_FOCUS
@@ -55,7 +55,7 @@ class LiveDpm:
         """The detection path of `channel`. Raises `UserError` where the rig leaves out a field."""
         with self._lock:
             if channel not in self._optics:
-                named = None if channel is None else self._channels.get(channel)
+                named = named_channel(self._rig.channels, channel)
                 self._optics[channel] = optics_of(self._rig, named)
             return self._optics[channel]
 
@@ -64,7 +64,7 @@ class LiveDpm:
 
         May run in another thread.
         """
-        for channel in (None, *self._channels):
+        for channel in (None, *(channel.name for channel in self._rig.channels)):
             optics = self.optics(channel)
             if tells_sign(optics):
                 sign_report(optics)
