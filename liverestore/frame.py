@@ -95,13 +95,26 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Restored:
-    """What an engine made of `source`: pixels (Y, X) in counts, same shape and dtype."""
+    """What an engine made of `source`: pixels (Y, X) in counts, same shape and dtype.
+
+    Raises `Failure` for planes of another shape or dtype.
+    """
 
     pixels: NDArray[np.generic]
     source: Frame
     provenance: Provenance
     rival: Restored | None = None
     """The same frame restored by a second engine, to compare the two on the screen."""
+    planes: tuple[Restored, ...] = ()
+    """A virtual stack of `source` by the same engine, shallowest first: (Y, X) planes, computed
+    and not recorded, at the distance `virtual_z_um` in the parameters of each."""
 
     def __post_init__(self) -> None:
         self.pixels.setflags(write=False)
+        for plane in self.planes:
+            if plane.pixels.shape != self.pixels.shape or plane.pixels.dtype != self.pixels.dtype:
+                raise Failure(
+                    f"frame {self.source.header.number}: got a virtual plane "
+                    f"{plane.pixels.shape} {plane.pixels.dtype} of a result "
+                    f"{self.pixels.shape} {self.pixels.dtype}; a stack has one size and dtype"
+                )

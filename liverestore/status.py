@@ -28,6 +28,7 @@ __all__ = [
     "SetRival",
     "SetRoi",
     "SetZ",
+    "SetZStack",
     "Snap",
     "Stop",
     "ViewReport",
@@ -82,6 +83,8 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     engine in use refocuses."""
     reach_um: float | None = None
     """How far, above and below the plane in focus, all of them reach."""
+    zstack: str | None = None
+    """As in `EngineReport`."""
     notices: tuple[str, ...] = ()
     """Things a person should know now, one line each, oldest first."""
     events: tuple[str, ...] = ()
@@ -127,6 +130,14 @@ class SetDpm(_Word, frozen=True, kw_only=True):
     """As `dpm.parse_dpm` reads it; None: none is asked for, which is 0 um."""
 
 
+class SetZStack(_Word, frozen=True, kw_only=True):
+    """Make a virtual stack of each frame too from the next one on, the current one included."""
+
+    text: str | None
+    """START:STOP:STEP in um from the plane in focus, as `refocus.parse_zstack` reads it; None:
+    no stack."""
+
+
 class SetLive(_Word, frozen=True, kw_only=True):
     """Let the camera deliver frames, or pause it: the sequence ends, the device stays open."""
 
@@ -157,6 +168,7 @@ Command = (
     | SetEngine
     | SetRival
     | SetDpm
+    | SetZStack
     | SetLive
     | Snap
     | SetRecording
@@ -275,6 +287,11 @@ class EngineReport(_Word, frozen=True, kw_only=True):
     """The one that was asked for, which may not fit the frames; None: none was."""
     reach_um: float | None = None
     """The least reach of the refocusing engines in use."""
+    zstack: str | None = None
+    """Virtual stack that refocusing engines make of each frame, START:STOP:STEP in um; None:
+    none, or no engine in use refocuses."""
+    zstack_asked: str | None = None
+    """The one that was asked for, in effect as soon as an engine refocuses; None: none was."""
     ready: bool = False
     restored: int = 0
     failed: int = 0

@@ -8,10 +8,11 @@ ever unpickled. `docs/wire-format.md` describes it for other programs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from liverestore.errors import Failure
@@ -20,6 +21,7 @@ from liverestore.frame import Frame, FrameHeader, PixelDtype, Provenance, Restor
 __all__ = [
     "MAX_HEADER_BYTES",
     "MAX_IMAGE_BYTES",
+    "MAX_PLANES",
     "VERSION",
     "Buffer",
     "End",
@@ -30,9 +32,12 @@ __all__ = [
     "encode",
 ]
 
-VERSION = 2
+VERSION = 3
 MAX_HEADER_BYTES = 1 << 20
 MAX_IMAGE_BYTES = 1 << 30
+"""Of one image, and of all planes of a virtual stack together."""
+MAX_PLANES = 200
+"""Of a virtual stack; with a record each they fit well into a header."""
 
 _MAGIC = b"LR"
 
@@ -84,6 +89,12 @@ class _BothPart(_RestoredPart, frozen=True, kw_only=True, forbid_unknown_fields=
     rival: _RivalPart
 
 
+class _StackPart(_RestoredPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    rival: _RivalPart | None = None
+    planes: Annotated[tuple[Provenance, ...], Meta(min_length=1, max_length=MAX_PLANES)]
+    """One for each plane, whose pixels have the shape and dtype of the result."""
+
+
 class _EndPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     serial: int
     end: End
@@ -96,8 +107,16 @@ class Message(msgspec.Struct, frozen=True):
     body: Frame | Restored | End
 
 
-_NEXT, _FRAME, _RESTORED, _BOTH, _END = b"N", b"F", b"R", b"B", b"E"
-_PIXEL_PARTS = {_NEXT: 0, _FRAME: 1, _RESTORED: 2, _BOTH: 3, _END: 0}
+_NEXT, _FRAME, _RESTORED, _BOTH, _STACK, _END = b"N", b"F", b"R", b"B", b"S", b"E"
+_PIXEL_PARTS = {
+    _NEXT: (0, 0),
+    _FRAME: (1, 1),
+    _RESTORED: (2, 2),
+    _BOTH: (3, 3),
+    _STACK: (3, 3 + MAX_PLANES),
+    _END: (0, 0),
+}
+"""The least and the most; the header of a stack says how many there are."""
 
 
 def _prefix(kind: bytes) -> bytes:
@@ -128,14 +147,20 @@ def encode(message: Next | Message) -> list[Buffer]:
         "dtype": body.pixels.dtype.name,
         "provenance": body.provenance,
     }
-    if rival is None:
-        return [_prefix(_RESTORED), msgspec.json.encode(part_of), *images]
-    part_of["rival"] = {
-        "shape": rival.pixels.shape,
-        "dtype": rival.pixels.dtype.name,
-        "provenance": rival.provenance,
-    }
-    return [_prefix(_BOTH), msgspec.json.encode(part_of), *images, _bytes_of(rival.pixels)]
+    kind = _RESTORED
+    if rival is not None:
+        kind = _BOTH
+        part_of["rival"] = {
+            "shape": rival.pixels.shape,
+            "dtype": rival.pixels.dtype.name,
+            "provenance": rival.provenance,
+        }
+        images.append(_bytes_of(rival.pixels))
+    if body.planes:
+        kind = _STACK
+        part_of["planes"] = [plane.provenance for plane in body.planes]
+        images += [_bytes_of(plane.pixels) for plane in body.planes]
+    return [_prefix(kind), msgspec.json.encode(part_of), *images]
 
 
 def decode(parts: Sequence[Buffer]) -> Next | Message:
@@ -158,10 +183,11 @@ def decode(parts: Sequence[Buffer]) -> Next | Message:
     if kind not in _PIXEL_PARTS:
         raise WireError(f"got a message of unknown kind {kind!r}")
     images = parts[2:]
-    if len(images) != _PIXEL_PARTS[kind]:
+    least, most = _PIXEL_PARTS[kind]
+    if not least <= len(images) <= most:
+        allowed = f"{least}" if least == most else f"{least} to {most}"
         raise WireError(
-            f"got {len(images)} pixel parts, a message of kind {kind.decode()} "
-            f"has {_PIXEL_PARTS[kind]}"
+            f"got {len(images)} pixel parts, a message of kind {kind.decode()} has {allowed}"
         )
     header = parts[1]
     if len(header) > MAX_HEADER_BYTES:
@@ -181,24 +207,44 @@ def _assemble(kind: bytes, header: Buffer, images: Sequence[Buffer]) -> Next | M
     if kind == _FRAME:
         part = msgspec.json.decode(header, type=_FramePart)
         return Message(part.serial, _frame(part.frame, images[0]))
-    restored = (
-        msgspec.json.decode(header, type=_RestoredPart)
-        if kind == _RESTORED
-        else msgspec.json.decode(header, type=_BothPart)
-    )
-    source = _frame(restored.frame, images[0])
-    pixels = _pixels(images[1], restored.shape, restored.dtype)
+    if kind == _RESTORED:
+        return _result(msgspec.json.decode(header, type=_RestoredPart), images)
+    if kind == _BOTH:
+        both = msgspec.json.decode(header, type=_BothPart)
+        return _result(both, images, both.rival)
+    stack = msgspec.json.decode(header, type=_StackPart)
+    return _result(stack, images, stack.rival, stack.planes)
+
+
+def _result(
+    told: _RestoredPart,
+    images: Sequence[Buffer],
+    second: _RivalPart | None = None,
+    planes: Sequence[Provenance] = (),
+) -> Message:
+    expected = 2 + (second is not None) + len(planes)
+    if len(images) != expected:
+        raise WireError(f"got {len(images)} pixel parts, the header tells of {expected}")
+    source = _frame(told.frame, images[0])
+    pixels = _pixels(images[1], told.shape, told.dtype)
     rival = None
-    if isinstance(restored, _BothPart):
-        second = restored.rival
-        if second.shape != restored.shape:
+    if second is not None:
+        if second.shape != told.shape:
             raise WireError(
-                f"got two results of one frame of {restored.shape} and {second.shape} pixels, "
+                f"got two results of one frame of {told.shape} and {second.shape} pixels, "
                 "expected is the same size"
             )
         again = _pixels(images[2], second.shape, second.dtype)
         rival = Restored(again, source, second.provenance)
-    return Message(restored.serial, Restored(pixels, source, restored.provenance, rival))
+    parts = images[expected - len(planes) :]
+    together = sum(map(len, parts))
+    if together > MAX_IMAGE_BYTES:
+        raise WireError(f"got virtual planes of {together} bytes, at most {MAX_IMAGE_BYTES}")
+    stack = tuple(
+        Restored(_pixels(part, told.shape, told.dtype), source, provenance)
+        for part, provenance in zip(parts, planes, strict=True)
+    )
+    return Message(told.serial, Restored(pixels, source, told.provenance, rival, stack))
 
 
 def _frame(header: FrameHeader, part: Buffer) -> Frame:

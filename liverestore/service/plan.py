@@ -51,3 +51,5 @@ class RunPlan:
     """Second engine that restores the same frames from the beginning."""
     dpm: str | None = None
     """Surface that refocusing engines restore to from the beginning; None: 0 um."""
+    zstack: str | None = None
+    """Virtual stack that they make of each frame from the beginning, START:STOP:STEP in um."""

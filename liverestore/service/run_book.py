@@ -76,6 +76,7 @@ class RunBook:
                 engines=word.engines,
                 rival=word.rival,
                 dpm=word.dpm_asked,
+                zstack=word.zstack_asked,
             )
         elif isinstance(word, RecordingReport):
             self._recordings[word.index] = word
@@ -121,6 +122,7 @@ class RunBook:
             loading=engine.loading if engine else None,
             dpm=engine.dpm if engine else None,
             reach_um=engine.reach_um if engine else None,
+            zstack=engine.zstack if engine else None,
             captured=capture.captured,
             lost=capture.lost,
             written=self._written(),

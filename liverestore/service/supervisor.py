@@ -28,6 +28,7 @@ from liverestore.status import (
     SetRival,
     SetRoi,
     SetZ,
+    SetZStack,
     Snap,
     Stop,
     Word,
@@ -45,7 +46,7 @@ _SILENCE_S = 2.0
 """A capture process that is still writing says so more often than this."""
 _MAX_RESTARTS = 5
 _FOR_CAPTURE = SetExposure | SetZ | SetLive | Snap | SetRecording | SetRoi | Stop
-_FOR_ENGINE = SetEngine | SetRival | SetDpm | SetLive
+_FOR_ENGINE = SetEngine | SetRival | SetDpm | SetZStack | SetLive
 
 
 class Supervisor:

@@ -7,8 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liverestore import wire
+from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader, Provenance, Restored
-from liverestore.wire import MAX_HEADER_BYTES, End, Message, Next, WireError, decode, encode
+from liverestore.wire import (
+    MAX_HEADER_BYTES,
+    MAX_PLANES,
+    End,
+    Message,
+    Next,
+    WireError,
+    decode,
+    encode,
+)
 
 
 def make_frame(number=0, shape=(3, 5), dtype="uint16", **extra):
@@ -31,6 +42,17 @@ def make_both():
     second = msgspec.structs.replace(first.provenance, engine="other", sha256="cd")
     pixels = (first.pixels * np.float32(1.5)).astype(np.float32)
     return dataclasses.replace(first, rival=Restored(pixels, first.source, second))
+
+
+def make_stack(planes=3, rival=False):
+    first = make_both() if rival else make_restored(5)
+    at = [{"virtual_z_um": n - 1.5} for n in range(planes)]
+    told = [msgspec.structs.replace(first.provenance, parameters=numbers) for numbers in at]
+    made = [
+        Restored((first.pixels + n + 1).astype(first.pixels.dtype), first.source, provenance)
+        for n, provenance in enumerate(told)
+    ]
+    return dataclasses.replace(first, planes=tuple(made))
 
 
 def make_restored(number=0):
@@ -85,6 +107,36 @@ def test_two_results_of_one_frame_come_back_as_that():
     assert back.rival.rival is None
 
 
+@pytest.mark.parametrize("rival", [False, True])
+@pytest.mark.parametrize("count", [1, 3, MAX_PLANES])
+def test_a_virtual_stack_comes_back_plane_by_plane(rival, count):
+    stack = make_stack(count, rival)
+    back = decode(encode(Message(1, stack))).body
+    np.testing.assert_array_equal(back.pixels, stack.pixels)
+    np.testing.assert_array_equal(back.source.pixels, stack.source.pixels)
+    assert (back.rival is not None) == rival
+    assert len(back.planes) == count
+    for plane, made in zip(back.planes, stack.planes, strict=True):
+        assert plane.source is back.source
+        assert plane.provenance == made.provenance
+        np.testing.assert_array_equal(plane.pixels, made.pixels)
+        assert not plane.pixels.flags.writeable
+
+
+def test_a_stack_has_one_size_and_dtype():
+    plain = make_restored()
+    other = Restored(plain.pixels.astype(np.float32), plain.source, plain.provenance)
+    with pytest.raises(Failure, match="one size and dtype"):
+        dataclasses.replace(plain, planes=(other,))
+
+
+def test_planes_that_are_too_large_together_are_refused(monkeypatch):
+    parts = encode(Message(1, make_stack()))
+    monkeypatch.setattr(wire, "MAX_IMAGE_BYTES", 89)
+    with pytest.raises(WireError, match="virtual planes of 90 bytes, at most 89"):
+        decode(parts)
+
+
 def test_a_frame_that_is_not_contiguous_is_sent_in_its_own_order():
     whole = make_frame(shape=(6, 8))
     header = make_frame(shape=(6, 4)).header
@@ -112,12 +164,12 @@ def swapped(index, value):
 
 MALFORMED = {
     "nothing": [],
-    "one part": [b"LR\x02F"],
+    "one part": [b"LR\x03F"],
     "another program": swapped(0, b"GET "),
-    "an older version": swapped(0, b"LR\x01F"),
-    "a newer version": swapped(0, b"LR\x03F"),
-    "an unknown kind": swapped(0, b"LR\x02Q"),
-    "a long prefix": swapped(0, b"LR\x02FF"),
+    "an older version": swapped(0, b"LR\x02F"),
+    "a newer version": swapped(0, b"LR\x04F"),
+    "an unknown kind": swapped(0, b"LR\x03Q"),
+    "a long prefix": swapped(0, b"LR\x03FF"),
     "a missing pixel part": parts_of(make_frame())[:2],
     "a pixel part too many": [*parts_of(make_frame()), b"x"],
     "truncated pixels": swapped(2, b"\0" * 29),
@@ -155,8 +207,8 @@ def without_rival(value):
 
 MALFORMED |= {
     "no rival's pixels": both()[:4],
-    "a rival's pixels in a message of one result": both(_0=b"LR\x02R"),
-    "one result that claims to be two": [b"LR\x02B", *parts_of(make_restored())[1:], b"x" * 60],
+    "a rival's pixels in a message of one result": both(_0=b"LR\x03R"),
+    "one result that claims to be two": [b"LR\x03B", *parts_of(make_restored())[1:], b"x" * 60],
     "a rival without provenance": rival_saying(provenance=None),
     "a rival with more to say": rival_saying(pixels="here"),
     "a rival cut short": both(_4=b"\0" * 59),
@@ -171,8 +223,51 @@ MALFORMED |= {
 }
 
 
+def stack(rival=False, **changes):
+    """The parts of a stack, with some replaced."""
+    parts = [bytes(part) for part in encode(Message(0, make_stack(rival=rival)))]
+    for place, value in changes.items():
+        parts[int(place[1:])] = value
+    return parts
+
+
+def stack_saying(rival=False, **changes):
+    """A stack whose header says something else."""
+    header = json.loads(stack(rival)[1]) | changes
+    return stack(rival, _1=json.dumps(header).encode())
+
+
+PLANES = json.loads(stack()[1])["planes"]
+
+MALFORMED |= {
+    "a stack without planes": stack()[:4],
+    "a stack without a plane": stack()[:-1],
+    "a stack with a plane too many": [*stack(), stack()[-1]],
+    "a stack with far too many planes": [*stack(), *[stack()[-1]] * MAX_PLANES],
+    "a stack that tells of no plane": stack_saying(planes=[]),
+    "a stack that tells of two planes": stack_saying(planes=PLANES[:2]),
+    "a stack that tells of far too many": stack_saying(planes=PLANES * MAX_PLANES),
+    "a stack whose planes are null": stack_saying(planes=None),
+    "a stack whose planes are a number": stack_saying(planes=3),
+    "a stack of planes without records": stack_saying(planes=[{}, {}, {}]),
+    "a stack of planes with more to say": stack_saying(planes=[{**p, "x": 1} for p in PLANES]),
+    "a stack with a plane cut short": stack(_4=b"\0" * 29),
+    "a stack with a plane that is longer": stack(_4=b"\0" * 31),
+    "a stack of a huge size": stack_saying(shape=[99999999, 99999999]),
+    "a stack of no size": stack_saying(shape=[0, 0]),
+    "a stack of objects": stack_saying(dtype="object"),
+    "planes in a message of one result": stack(_0=b"LR\x03R"),
+    "planes in a message of two results": stack(rival=True, _0=b"LR\x03B"),
+    "a stack that lost its rival's pixels": [*stack(rival=True)[:4], *stack(rival=True)[5:]],
+    "a stack that does not tell of its rival": [*stack()[:4], b"\0" * 60, *stack()[4:]],
+    "two results in a message of a stack": both(_0=b"LR\x03S"),
+}
+
+
 def test_what_these_messages_are_made_of_is_understood():
     assert decode(rival_saying(dtype="float32")).body.rival is not None
+    assert len(decode(stack_saying(planes=PLANES)).body.planes) == 3
+    assert decode(stack_saying(rival=True)).body.rival is not None
 
 
 def test_a_huge_picture_is_refused_before_anything_is_allocated():
@@ -194,8 +289,10 @@ def test_random_bytes_are_refused(parts):
         decode(parts)
 
 
-@given(st.binary(max_size=200), st.sampled_from(b"NFRBE"))
+@given(st.binary(max_size=200), st.sampled_from(b"NFRBSE"))
 def test_random_headers_under_a_good_prefix_are_refused(header, kind):
-    pixels = {ord("F"): [b""], ord("R"): [b""] * 2, ord("B"): [b""] * 3}.get(kind, [])
+    pixels = {ord("F"): [b""], ord("R"): [b""] * 2, ord("B"): [b""] * 3, ord("S"): [b""] * 4}.get(
+        kind, []
+    )
     with pytest.raises(WireError):
-        decode([b"LR\x02" + bytes([kind]), header, *pixels])
+        decode([b"LR\x03" + bytes([kind]), header, *pixels])
