@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,9 +67,9 @@ class ZarrMovie(Movie):
         self._lines: list[bytes] | None = None
         self._ours = "liverestore" in attributes
         shape = self._recorded_shape(attributes, node.shape)
-        self._turns = node.shape[1] if axes == "TCYX" and len(shape) == 3 else 0
-        """Channels of a recording whose last turn is not complete, else 0."""
-        super().__init__(path, "TYX" if self._turns else axes, shape, node.dtype)
+        self._turn: tuple[int, ...] = node.shape[1:-2] if len(shape) == 3 else ()
+        """Sizes of the axes after T of a recording that opens as a plain series, else empty."""
+        super().__init__(path, "TYX" if self._turn else axes, shape, node.dtype)
         self._read_calibration(image)
 
     def _recorded_shape(
@@ -76,18 +77,22 @@ class ZarrMovie(Movie):
     ) -> tuple[int, ...]:
         """Of an image; where its recording was cut off, as many frames as have a record.
 
-        A recording of channels in turn that ends within a turn is a plain series of frames.
+        A recording of channels in turn that ends within a turn is a plain series of frames,
+        virtual stacks are as many as are complete, or a plain series where none is.
         """
         own = attributes.get("liverestore")
-        if not isinstance(own, dict) or len(shape) not in (3, 4):
+        if not isinstance(own, dict) or len(shape) < 3:
             return shape
-        if len(shape) == 3 and own.get("complete") is not False:
+        cut_off = own.get("complete") is False
+        if len(shape) == 3 and not cut_off:
             return shape
-        if len(shape) == 4 and not own.get("channels_in_turn"):
+        count, group = len(self._record_lines()), math.prod(shape[1:-2])
+        in_turn = "channels_in_turn" in own
+        if count == math.prod(shape[:-2]) and not (cut_off and in_turn):
             return shape
-        count = len(self._record_lines())
-        if len(shape) == 4 and own.get("complete") is not False and count % shape[1] == 0:
-            return shape
+        stacks = len(shape) == 5 or (len(shape) == 4 and not in_turn)
+        if stacks and count >= group:
+            return (count // group, *shape[1:])
         return (count, *shape[-2:])
 
     def _read(self, index: int) -> NDArray[Any]:
@@ -95,8 +100,9 @@ class ZarrMovie(Movie):
             raise UserError(f"{self.path}: is closed; open it again to read frame {index}")
         place = tuple(map(int, np.unravel_index(index, self.leading_shape or (1,))))
         place = place if self.leading_shape else ()
-        if self._turns:
-            place = (index // self._turns, index % self._turns)
+        if self._turn:
+            turn, within = divmod(index, math.prod(self._turn))
+            place = (turn, *map(int, np.unravel_index(within, self._turn)))
         chunk = self._records_file.parent.joinpath("c", *map(str, place), "0", "0")
         with _one_line(f"{self.path}, frame {index}"):
             if self._ours and not chunk.is_file():

@@ -51,7 +51,19 @@ class Layout:
     @property
     def turn(self) -> int:
         """Camera frames from one time point to the next, where channels come in turn."""
-        return self.group if self.axes == "TCYX" and self.leading_shape[0] is None else 1
+        return self.channels if self.axes[0] == "T" and self.leading_shape[0] is None else 1
+
+    @property
+    def channels(self) -> int:
+        """Size of the axis C; 1 without one."""
+        place = self.axes.find("C")
+        return 1 if place < 0 else self.leading_shape[place] or 1
+
+    @property
+    def channel_stride(self) -> int:
+        """Frames from one channel to the next."""
+        behind = self.leading_shape[self.axes.find("C") + 1 :] if "C" in self.axes else ()
+        return math.prod(size or 1 for size in behind)
 
     def shape_for(self, frames: int) -> tuple[int, ...]:
         """Sizes of the leading axes when the file ends after `frames` frames.
@@ -68,9 +80,11 @@ RECORDING = Layout("TYX", (None,))
 """One frame after the other, as long as it lasts."""
 
 
-def recording_of(channels: int) -> Layout:
-    """Frames of so many channels in turn, as long as it lasts."""
-    return RECORDING if channels < 2 else Layout("TCYX", (None, channels))
+def recording_of(channels: int, planes: int = 1) -> Layout:
+    """Frames of so many channels in turn, each with so many planes, as long as it lasts."""
+    sizes = [(axis, size) for axis, size in (("C", channels), ("Z", planes)) if size > 1]
+    axes = "".join(axis for axis, _ in sizes)
+    return Layout(f"T{axes}YX", (None, *(size for _, size in sizes)))
 
 
 def file_kind(path: Path) -> FileKind:

@@ -144,6 +144,13 @@ class OmeSink:
             ) from error
         self._summary.add(item)
 
+    def note_interval(self, interval_ms: float) -> None:
+        """Say what was measured from one time point to the next, before `close`.
+
+        For files that get only some of the camera's frames, such as one of several positions.
+        """
+        self._summary.interval_ms = interval_ms / self._layout.turn
+
     def close(self) -> SinkReport:
         """See `FrameSink.close`. Raises `Failure` where the closing itself fails."""
         if not self._closed:
@@ -190,11 +197,11 @@ class OmeSink:
 
     def _check_turn(self, header: FrameHeader) -> None:
         """Refuse a frame that would stand in the place of another channel."""
-        turn, before = self._layout.turn, self._summary.channels
-        if turn > 1 and len(before) >= turn and header.channel != before[-turn]:
+        group, before = self._layout.group, self._summary.channels
+        if self._layout.turn > 1 and len(before) >= group and header.channel != before[-group]:
             raise self._failed(
                 f"frame {header.number}: got the channel {header.channel}, but in {self.path} it "
-                f"is the turn of {before[-turn]}; the {self.written} frames before it are kept; "
+                f"is the turn of {before[-group]}; the {self.written} frames before it are kept; "
                 "start a new recording"
             )
 

@@ -69,9 +69,9 @@ def ome_xml(
         channel = ET.SubElement(
             pixels, "Channel", {"ID": f"Channel:0:{number}", "SamplesPerPixel": "1"}
         )
-        # Channels lie next to the frame: the first frames are one of each.
-        name = summary.channels[number] if number < len(summary.channels) else None
-        if name is not None and (sizes["C"] == 1 or leading[-1:] == "C"):
+        first_of_it = number * layout.channel_stride
+        name = summary.channels[first_of_it] if first_of_it < len(summary.channels) else None
+        if name is not None:
             channel.set("Name", name)
     ET.SubElement(pixels, "TiffData", IFD="0", PlaneCount=str(summary.frames))
     slowest_first = [axis for axis in fastest_first[::-1] if sizes[axis] > 1]

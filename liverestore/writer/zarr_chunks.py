@@ -161,7 +161,8 @@ class ZarrChunks:
         }
         if self._layout.turn > 1:
             own["channels_in_turn"] = self._layout.turn
-            own["channels"] = [name or "" for name in summary.channels[: self._layout.turn]]
+            turn = summary.channels[: self._layout.group : self._layout.channel_stride]
+            own["channels"] = [name or "" for name in turn]
         if summary.first is not None:
             own["run_id"] = summary.first.run_id
         if summary.made_by:

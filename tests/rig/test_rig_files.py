@@ -23,7 +23,9 @@ def load_text(tmp_path: Path, text: str):
     return load_rig(file)
 
 
-@pytest.mark.parametrize("name", ["demo", "demo_refocus", "demo_two_channels", "mmcore_demo", "replay"])
+@pytest.mark.parametrize(
+    "name", ["demo", "demo_refocus", "demo_two_channels", "mmcore_demo", "replay"]
+)
 def test_shipped_rigs_load_by_name(name):
     rig = load_rig(name)
     assert Path(rig.origin) == (shipped("hardware_configs") / f"{name}.toml").resolve()
