@@ -19,10 +19,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from liverestore.dpm_terms import DPM_SPEC, KINDS, Map, Term, is_map_file
+from liverestore.dpm_points import POINTS_SPEC, Points, is_points
+from liverestore.dpm_terms import KINDS, TERMS_SPEC, Map, Term, is_map_file
 from liverestore.errors import UserError
 
-__all__ = ["DPM_SPEC", "Dpm", "parse_dpm"]
+__all__ = ["DPM_SPEC", "AnyTerm", "Dpm", "parse_dpm"]
+
+AnyTerm = Term | Map | Points
+
+DPM_SPEC = f"{TERMS_SPEC}, {POINTS_SPEC}, or sums of them joined by +"
+"""For messages: what `parse_dpm` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Dpm:
     '3.5+plane:0,0.01,-0.02'
     """
 
-    terms: tuple[Term | Map, ...]
+    terms: tuple[AnyTerm, ...]
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -58,38 +64,14 @@ class Dpm:
         return cls((Map(values_um, source),))
 
     @classmethod
-    def through(cls, points_um: ArrayLike) -> Self:
-        """The surface through points in focus, least squares where there are more than needed.
+    def through(cls, points_um: ArrayLike, fit: str = "") -> Self:
+        """The surface through points in focus.
 
-        `points_um` is (N, 3): x and y from the middle of the frame and z, in um. A plane from 3
-        to 5 points, a quadratic surface from 6 on. Raises `UserError` for fewer, for
-        NaN, and for points in a line, through which many surfaces go.
+        `points_um` is (N, 3): x and y from the middle of the frame and z, in um. `fit` is one of
+        `dpm_points.FITS`; empty: a plane from 3 to 5 points, a smooth surface from 6 on. Raises
+        `UserError` for fewer, for NaN, and for points in a line, through which many surfaces go.
         """
-        points = np.atleast_2d(np.asarray(points_um, np.float64))
-        if points.ndim != 2 or points.shape[1:] != (3,) or len(points) < 3:
-            raise UserError(
-                f"DPM: got points of shape {points.shape}; allowed are three or more (x, y, z) in "
-                "um; focus on more places"
-            )
-        if not np.isfinite(points).all():
-            raise UserError("DPM: got points with NaN or infinity; allowed are finite um")
-        x, y, z = points.T
-        # Lengths near 1, so that the rank tells of the places and not of the unit.
-        unit = float(np.hypot(x - x.mean(), y - y.mean()).max()) or 1.0
-        u, v = x / unit, y / unit
-        columns = [np.ones_like(u), u, v]
-        scale = [1.0, unit, unit]
-        if len(points) >= 6:
-            columns += [u**2, u * v, v**2]
-            scale += [unit**2] * 3
-        found, _, rank, _ = np.linalg.lstsq(np.stack(columns, 1), z, rcond=1e-6)
-        if rank < len(columns):
-            raise UserError(
-                f"DPM: got {len(points)} points that lie on a line or a conic; they fix no "
-                "surface; focus on places that are spread over the frame"
-            )
-        numbers = tuple(float(n) for n in found / np.array(scale))
-        return cls((Term("plane" if len(columns) == 3 else "quadratic", numbers),))
+        return cls((Points.of(points_um, fit),))
 
     def __add__(self, other: Dpm) -> Dpm:
         return Dpm(self.terms + other.terms)
@@ -155,15 +137,18 @@ def _surface(dpm: Dpm, shape: tuple[int, int], pixel_size_um: float | None) -> N
 
 
 def _evaluated(
-    term: Term, shape: tuple[int, int], pixel_size_um: float | None
+    term: Term | Points, shape: tuple[int, int], pixel_size_um: float | None
 ) -> NDArray[np.float32]:
-    if term.kind != "uniform" and not (pixel_size_um and math.isfinite(pixel_size_um)):
+    level = isinstance(term, Term) and term.kind == "uniform"
+    if not level and not (pixel_size_um and math.isfinite(pixel_size_um)):
         raise UserError(
             f"DPM {term}: the frames state no pixel size, without which a surface in um has no "
             "place; write optics.pixel_size_um into the rig and name it, or give a map"
         )
     edge = pixel_size_um or 1.0
     y, x = ((np.arange(n) - (n - 1) / 2) * edge for n in shape)
+    if isinstance(term, Points):
+        return term.over(x, y).astype(np.float32)
     surface = KINDS[term.kind].surface(x[None, :], y[:, None], *term.numbers)
     return np.broadcast_to(surface, shape).astype(np.float32)
 
@@ -216,6 +201,8 @@ def _parts(text: str) -> list[str]:
 
 def _is_term(text: str) -> bool:
     """Whether `text` is one surface, number or existing file; its numbers may not fit."""
+    if is_points(text):
+        return True
     name, colon, rest = text.partition(":")
     numbers = rest.split(",") if colon and name in KINDS else [text]
     try:
@@ -226,8 +213,10 @@ def _is_term(text: str) -> bool:
     return True
 
 
-def _term(text: str) -> Term | Map:
+def _term(text: str) -> AnyTerm:
     name, colon, rest = text.partition(":")
+    if colon and name == "points":
+        return Points.parse(text)
     if colon and name in KINDS:
         try:
             numbers = tuple(float(number) for number in rest.split(","))
@@ -240,4 +229,8 @@ def _term(text: str) -> Term | Map:
     try:
         return Term("uniform", (float(text),))
     except ValueError:
+        if not is_map_file(text):
+            raise UserError(
+                f"DPM: got {text!r}, which is no file; allowed are {DPM_SPEC}"
+            ) from None
         return Map.read(text)

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from liverestore.errors import UserError
 from liverestore.movie_tiff import TiffMovie
 
-__all__ = ["DPM_SPEC", "KINDS", "Map", "Term", "is_map_file"]
+__all__ = ["KINDS", "TERMS_SPEC", "Map", "Term", "is_map_file"]
 
 FloatArray = NDArray[np.float64]
 
 _NPY_BEGINS = b"\x93NUMPY"
 
-DPM_SPEC = (
+TERMS_SPEC = (
     "a number in um, plane:z0,dz/dx,dz/dy, quadratic:z0,dz/dx,dz/dy,xx,xy,yy, "
     "sphere:z0,radius[,x0,y0], cylinder:z0,radius[,angle[,offset]], "
-    "sine:z0,amplitude,period[,angle[,phase]], a .npy or .tif of um, or sums of them joined by +"
+    "sine:z0,amplitude,period[,angle[,phase]], a .npy or .tif of um"
 )
-"""For messages: what `parse_dpm` takes."""
+"""For messages: the kinds of parts that are given by a few numbers, or by a file."""
 
 
 def _along(x: FloatArray, y: FloatArray, angle_deg: float) -> FloatArray:
@@ -123,7 +123,7 @@ class Term:
     def __post_init__(self) -> None:
         kind = KINDS.get(self.kind)
         if kind is None:
-            raise UserError(f"DPM: got the surface {self.kind!r}; allowed are {DPM_SPEC}")
+            raise UserError(f"DPM: got the surface {self.kind!r}; allowed are {TERMS_SPEC}")
         given = f"{self.kind} {','.join(f'{number:g}' for number in self.numbers)}"
         wanted = f"{self.kind}:{kind.numbers}" if self.kind != "uniform" else "one number"
         # An apex has two coordinates.
@@ -185,7 +185,7 @@ class Map:
     def read(cls, path: str | Path) -> Self:
         """The map in a `.npy` or a single-image `.tif`. Raises `UserError` when it is none."""
         if not is_map_file(path):
-            raise UserError(f"DPM: got {str(path)!r}, which is no file; allowed are {DPM_SPEC}")
+            raise UserError(f"DPM: got {str(path)!r}, which is no file; allowed are {TERMS_SPEC}")
         file = Path(path).expanduser()
         if file.suffix.lower() == ".npy":
             return cls(_read_npy(file), str(path))

@@ -6,11 +6,14 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
+from zlib import crc32
 
 import platformdirs
 
 __all__ = [
     "engine_folders",
+    "file_name",
     "replace_file",
     "rig_folders",
     "shipped",
@@ -61,6 +64,27 @@ def engine_folders() -> list[Path]:
 def rig_folders() -> list[Path]:
     """Where rigs given by name are looked for; the user's come first."""
     return [user_data() / "hardware_configs", shipped("hardware_configs")]
+
+
+def file_name(name: str) -> str:
+    """A file's name, without suffix, for a rig or anything of any `name`, on every system.
+
+    >>> file_name("Ti2: left")
+    'Ti2%3A%20left'
+    """
+    quoted = quote(name, safe="")
+    # Windows keeps some names for its devices, whatever their suffix; none has a "%".
+    if quoted.lower() in _DEVICES or not quoted.strip("."):
+        quoted = "%" + "%".join(f"{byte:02X}" for byte in name.encode())
+    if len(quoted) > _LONGEST_NAME:
+        quoted = f"{quoted[:_LONGEST_NAME]}-{crc32(quoted.encode()):08x}"
+    return quoted
+
+
+_LONGEST_NAME = 180
+"""Of the 255 bytes that file systems allow; the rest is for the endings."""
+
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10))}
 
 
 def replace_file(path: Path, content: bytes) -> None:

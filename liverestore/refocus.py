@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.dpm import Dpm
+from liverestore.dpm_points import Points
 from liverestore.errors import UserError
 from liverestore.frame import FrameHeader
 from liverestore.microscopes import defocus_waves_per_um
@@ -22,7 +23,16 @@ from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
 from liverestore.sign_of_z import sign_report
 
-__all__ = ["OPTICS_NEEDED", "Aim", "ZStack", "aim", "check_reach", "parse_zstack", "tells_sign"]
+__all__ = [
+    "OPTICS_NEEDED",
+    "Aim",
+    "ZStack",
+    "aim",
+    "check_overlap",
+    "check_reach",
+    "parse_zstack",
+    "tells_sign",
+]
 
 OPTICS_NEEDED = (
     "optics.numerical_aperture, wavelength_nm, immersion_index, sample_index and pixel_size_um "
@@ -120,14 +130,37 @@ def parse_zstack(text: str) -> ZStack:
 def check_reach(dpm: Dpm | float, spec: ModelSpec, asked: str) -> None:
     """Refuse one distance, in um, beyond the reach of `spec`; surfaces are clipped instead.
 
+    Points are distances too: nothing beyond the reach was ever seen in focus with this engine.
     `asked` is how it was asked for, in words. Raises `UserError`.
     """
     z_um = dpm.uniform_um if isinstance(dpm, Dpm) else dpm
     reach = spec.reach_um
+    for term in dpm.terms if isinstance(dpm, Dpm) and reach is not None else ():
+        if isinstance(term, Points) and abs(term.farthest_um) > (reach or 0.0):
+            raise UserError(
+                f"got {asked}, of which a point lies at {term.farthest_um:g} um; the engine "
+                f"{spec.name!r} reaches from -{reach:g} to {reach:g} um; leave the point out"
+            )
     if reach is not None and z_um is not None and abs(z_um) > reach:
         raise UserError(
             f"got {asked}, which asks for {z_um:g} um; the engine {spec.name!r} reaches from "
             f"-{reach:g} to {reach:g} um; stay within"
+        )
+
+
+def check_overlap(
+    dpm: Dpm, spec: ModelSpec, shape: tuple[int, int], pixel_size_um: float, asked: str
+) -> None:
+    """Refuse a surface that lies beyond the reach of `spec` in all of a frame of `shape` (Y, X).
+
+    Raises `UserError` for it, and for one that does not fit the frame.
+    """
+    surface, reach = dpm.surface_um(shape, pixel_size_um), spec.reach_um
+    if reach is not None and float(np.abs(surface).min()) > reach:
+        raise UserError(
+            f"got {asked}, which goes from {surface.min():.4g} to {surface.max():.4g} um and lies "
+            f"beyond what the engine {spec.name!r} reaches, -{reach:g} to {reach:g} um, everywhere "
+            "in the frame; stay within"
         )
 
 

@@ -20,6 +20,7 @@ from liverestore.paths import rig_folders
 from liverestore.rig_aberrations import ZernikeConfig, aberrations_inconsistency
 from liverestore.rig_channels import ChannelConfig, channels_inconsistency
 from liverestore.rig_messages import numbers, unknown_key, wrong_value
+from liverestore.rig_surfaces import from_folder, surfaces_fault
 
 __all__ = [
     "CameraConfig",
@@ -138,6 +139,8 @@ class RigConfig(_Section, frozen=True):
     specimen: SpecimenConfig | None = None
     channels: tuple[ChannelConfig, ...] = ()
     """Taken in turn where there are two or more."""
+    surfaces: dict[str, str] = {}
+    """Name to SPEC of a surface to refocus to (see `rig_surfaces`)."""
     origin: str = ""
 
 
@@ -177,6 +180,7 @@ def load_rig(name_or_path: str | Path) -> RigConfig:
         origin=str(file),
         source=_resolved(rig.source, file.parent),
         camera=_resolved(rig.camera, file.parent),
+        surfaces={name: from_folder(spec, file.parent) for name, spec in rig.surfaces.items()},
     )
     problem = _inconsistency(rig)
     if problem:
@@ -307,6 +311,7 @@ def _inconsistency(rig: RigConfig) -> str | None:
         _camera_inconsistency(rig.camera)
         or aberrations_inconsistency(optics.zernike_nm, source.kind)
         or channels_inconsistency(rig.channels, source.kind)
+        or surfaces_fault(rig.surfaces)
     )
 
 

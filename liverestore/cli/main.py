@@ -52,12 +52,24 @@ def _main(
 
 def _register() -> None:
     # Commands import what they use when they run, so `--help` is quick.
-    from liverestore.cli import bench, build, calibrate, demo, doctor, engines, live, restore, train
+    from liverestore.cli import (
+        bench,
+        build,
+        calibrate,
+        demo,
+        doctor,
+        dpm,
+        engines,
+        live,
+        restore,
+        train,
+    )
 
     app.command("demo")(demo.demo)
     app.command("live")(live.live)
     app.command("restore")(restore.restore)
     app.command("calibrate")(calibrate.calibrate)
+    app.command("dpm")(dpm.dpm)
     app.command("engines")(engines.engines)
     app.command("bench")(bench.bench)
     app.command("build")(build.build)

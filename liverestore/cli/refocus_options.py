@@ -10,7 +10,8 @@ from liverestore.dpm import Dpm, parse_dpm
 from liverestore.errors import UserError
 from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
-from liverestore.refocus import OPTICS_NEEDED, ZStack, check_reach, parse_zstack
+from liverestore.refocus import OPTICS_NEEDED, ZStack, check_overlap, check_reach, parse_zstack
+from liverestore.rig_surfaces import START, RigSurfaces
 from liverestore.sign_of_z import sign_report
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ class Refocusing:
     stack: ZStack | None
     """Either this or `dpm`."""
     optics: Optics
+
+    def check_frames(
+        self, spec: ModelSpec, shape: tuple[int, int], pixel_size_um: float | None
+    ) -> None:
+        """Raise `UserError` where the surface does not fit frames of `shape` (Y, X)."""
+        if self.dpm is not None:
+            size_um = pixel_size_um or self.optics.pixel_size_um
+            check_overlap(self.dpm, spec, shape, size_um, f"the surface {self.dpm}")
 
     def words(self) -> dict[str, str]:
         """For the metadata of the file."""
@@ -65,9 +74,9 @@ def refocusing_asked(
         stack = parse_zstack(zstack)
         farthest = max(stack.planes_um, key=abs)
     else:
-        surface = parse_dpm(dpm) if dpm is not None else Dpm.uniform(z or 0.0)
-        farthest = surface.uniform_um or 0.0
-    check_reach(farthest, spec, f"{asked[0]} {given[asked[0]]}")
+        surface = _surface(z, dpm, rig)
+    words = f"{asked[0]} {given[asked[0]]}"
+    check_reach(farthest if surface is None else surface, spec, words)
     return Refocusing(surface, stack, _optics(rig, spec.name))
 
 
@@ -76,8 +85,8 @@ def live_dpm_asked(
 ) -> str | None:
     """What --z or --dpm ask of a live run that begins with the engines `specs`, as a DPM's text.
 
-    None where neither is given: refocusing engines begin at 0 um then. Raises `UserError` as
-    `refocusing_asked` does.
+    Where neither is given, the surface that is kept with the rig as its start; None: none is, and
+    refocusing engines begin at 0 um. Raises `UserError` as `refocusing_asked` does.
     """
     from liverestore.rig_optics import optics_of
 
@@ -92,14 +101,32 @@ def live_dpm_asked(
             "give one of --z UM and --dpm SPEC, or neither to begin at 0; + is deeper into the "
             "sample"
         )
-    if refocusing:
-        optics_of(rig)
-    if not asked:
+    if not refocusing:
         return None
-    surface = parse_dpm(dpm) if dpm is not None else Dpm.uniform(z or 0.0)
+    optics_of(rig)
+    words = f"{asked[0]} {given[asked[0]]}" if asked else ""
+    if not asked:
+        kept = RigSurfaces.load(rig)
+        dpm = kept.spec(START)
+        if dpm is None:
+            return None
+        words = f"the surface {kept.start} that the rig {rig.name!r} starts with"
+    surface = _surface(z, dpm, rig)
     for spec in refocusing:
-        check_reach(surface, spec, f"{asked[0]} {given[asked[0]]}")
+        check_reach(surface, spec, words)
     return str(surface)
+
+
+def _surface(z: float | None, dpm: str | None, rig: RigConfig | str | None) -> Dpm:
+    """What --z or --dpm name; a name is looked for among the surfaces kept with `rig`."""
+    from liverestore.rig import load_rig
+
+    if dpm is None:
+        return Dpm.uniform(z or 0.0)
+    if rig is None:
+        return parse_dpm(dpm)
+    config = load_rig(rig) if isinstance(rig, str) else rig
+    return parse_dpm(RigSurfaces.load(config).read(dpm))
 
 
 def _not_refocusing(asked: Sequence[str], engine: str) -> UserError:

@@ -45,7 +45,8 @@ def restore(
         typer.Option(
             metavar="SPEC",
             help="Refocus to a surface: plane:z0,dz/dx,dz/dy, sphere:z0,radius, cylinder:..., "
-            "sine:..., their sum with +, or a .npy or .tif of um.",
+            "sine:..., points:x,y,z;..., their sum with +, a .npy or .tif of um, or the name of a "
+            "surface kept with the rig.",
         ),
     ] = None,
     dtype: Annotated[
@@ -72,6 +73,8 @@ def restore(
     console = Console(highlight=False, soft_wrap=True)
     with open_movie(source) as movie:
         check_output(movie.path, out, force=force)
+        if refocusing is not None:
+            refocusing.check_frames(spec, (movie.shape[1], movie.shape[2]), movie.pixel_size_um)
         for note in _about(movie, engine):
             console.print(Text(f"note: {note}", style="yellow"))
         camera, camera_text = choose_camera(movie, rig, spec)

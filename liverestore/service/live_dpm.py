@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from liverestore.dpm import Dpm, parse_dpm
 from liverestore.errors import UserError
 from liverestore.frame import FrameHeader
 from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
-from liverestore.refocus import check_reach, tells_sign
+from liverestore.refocus import check_overlap, check_reach, tells_sign
 from liverestore.rig import RigConfig
 from liverestore.rig_channels import named_channel
 from liverestore.rig_optics import optics_of
@@ -40,6 +42,8 @@ class LiveDpm:
         self._header: FrameHeader | None = None
         """Of the last frame, in whose size surfaces are tried."""
         self._mean_um: float | None = None
+        self._reach_um: float | None = None
+        """Of the engines that the DPM was asked for."""
 
     @property
     def asked(self) -> str | None:
@@ -74,14 +78,22 @@ class LiveDpm:
 
         True where that is another DPM than before. Raises `UserError`, with the one before in
         effect, for a text that names none, a rig without the optics, a distance beyond the
-        reach of one of the refocusing `engines`, and a surface that does not fit the last frame.
-        A surface is clipped to the reach instead, which its results say.
+        reach of one of the refocusing `engines`, and a surface that does not fit the last frame
+        or lies beyond the reach in all of it. One that does so in parts is clipped to the reach,
+        which its results say.
         """
         dpm = _IN_FOCUS if text is None else parse_dpm(text)
         for spec in engines:
             check_reach(dpm, spec, f"the DPM {text}")
         mean_um = self._mean_over(dpm, self._header)
+        if self._header is not None:
+            shape, size_um = self._header.shape, self._header.pixel_size_um
+            for spec in engines:
+                edge_um = size_um or self.optics(self._header.channel).pixel_size_um
+                check_overlap(dpm, spec, shape, edge_um, f"the surface {text}")
         changed = dpm != self._used
+        reaches = [spec.reach_um for spec in engines if spec.reach_um is not None]
+        self._reach_um = min(reaches, default=None)
         self._text, self._asked, self._used, self._mean_um = text, dpm, dpm, mean_um
         return changed
 
@@ -105,6 +117,22 @@ class LiveDpm:
         if self._used is not self._asked:
             self._tell(f"the DPM {self._text} fits the frames again and is in effect")
         self._used, self._mean_um = self._asked, mean_um
+        self._tell_clipped(header)
+
+    def _tell_clipped(self, header: FrameHeader) -> None:
+        """A line where a surface is clipped in frames of a new size."""
+        if self._reach_um is None or self._used.uniform_um is not None:
+            return
+        size_um = header.pixel_size_um or self.optics(header.channel).pixel_size_um
+        surface = self._used.surface_um(header.shape, size_um)
+        beyond = np.abs(surface) > self._reach_um
+        if beyond.any():
+            percent = max(1, round(100 * float(beyond.mean())))
+            self._tell(
+                f"the DPM {self._text} goes from {surface.min():.4g} to {surface.max():.4g} um: "
+                f"{percent} % of the frame lies beyond the engine's reach and is clipped to "
+                f"-{self._reach_um:g} to {self._reach_um:g} um"
+            )
 
     def _mean_over(self, dpm: Dpm, header: FrameHeader | None) -> float | None:
         """Mean of `dpm` in um over a frame; None before the first. Raises `UserError`."""

@@ -9,14 +9,12 @@ add fields, and says by "readable_by" which older versions may pass over them.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import quote
-from zlib import crc32
 
 import msgspec
 from msgspec import Meta
 
 from liverestore.errors import UserError
-from liverestore.paths import user_data
+from liverestore.paths import file_name, user_data
 from liverestore.view.luts import LUTS
 from liverestore.view.user_file import encode_fields, read_fields, write_user_file
 
@@ -95,19 +93,7 @@ def settings_path(rig: str) -> Path:
     >>> settings_path("Ti2: left").name
     'Ti2%3A%20left.json'
     """
-    name = quote(rig, safe="")
-    # Windows keeps some names for its devices, whatever their suffix; none has a "%".
-    if name.lower() in _DEVICES or not name.strip("."):
-        name = "%" + "%".join(f"{byte:02X}" for byte in rig.encode())
-    if len(name) > _LONGEST_NAME:
-        name = f"{name[:_LONGEST_NAME]}-{crc32(name.encode()):08x}"
-    return view_folder() / "rigs" / f"{name}.json"
-
-
-_LONGEST_NAME = 180
-"""Of the 255 bytes that file systems allow; the rest is for the endings."""
-
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10))}
+    return view_folder() / "rigs" / f"{file_name(rig)}.json"
 
 
 class SettingsFile:

@@ -188,6 +188,8 @@ REFUSED = {
     "sphere:0,2": "radius of at least that",
     "small.npy": "got 3x4 values for frames of 16x24",
     "gaps.npy": "NaN or infinite",
+    "plane:30,0.01,0": "everywhere in the frame; stay within",
+    "points:0,0,0;9,0,12;0,9,1": "a point lies at 12 um",
 }
 
 
@@ -246,6 +248,18 @@ def test_a_surface_beyond_the_reach_is_clipped_and_says_so(start):
     made = run.results[-1].provenance
     assert made.parameters["dpm_clipped_px"] > 0
     assert "clipped to -10 to 10 um" in made.warnings[0]
+
+
+def test_frames_of_another_size_tell_what_is_clipped_in_them():
+    told = []
+    dpm = LiveDpm(RIG, told.append)
+    dpm.ask("plane:9,0.5,0", [Engine("refocus", True).spec])
+    dpm.at(frame(0).header)
+    dpm.at(frame(1).header)
+    assert [line.partition(":9,0.5,0 ")[2][:14] for line in told] == ["goes from 7.13"]
+    assert "% of the frame lies beyond the engine's reach and is clipped to -10 to 10 um" in told[0]
+    dpm.at(frame(2, shape=(8, 8)).header)
+    assert len(told) == 2
 
 
 def test_each_channel_has_its_own_waves_and_its_own_last_frame(start):
