@@ -146,7 +146,7 @@ def _evaluated(
             "place; write optics.pixel_size_um into the rig and name it, or give a map"
         )
     edge = pixel_size_um or 1.0
-    y, x = ((np.arange(n) - (n - 1) / 2) * edge for n in shape)
+    y, x = ((np.arange(n, dtype=np.float64) - (n - 1) / 2) * edge for n in shape)
     if isinstance(term, Points):
         return term.over(x, y).astype(np.float32)
     surface = KINDS[term.kind].surface(x[None, :], y[:, None], *term.numbers)

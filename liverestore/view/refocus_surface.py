@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from liverestore.dpm import Dpm, parse_dpm
-from liverestore.dpm_terms import Map, Term
+from liverestore.dpm import AnyTerm, Dpm, parse_dpm
+from liverestore.dpm_terms import Term
 
 __all__ = ["Extent", "Surface", "extent_um", "surface_words"]
 
@@ -25,13 +25,13 @@ class Surface:
     along_x: float = 0.0
     """um per um, and so is the next."""
     along_y: float = 0.0
-    rest: tuple[Term | Map, ...] = ()
+    rest: tuple[AnyTerm, ...] = ()
 
     @classmethod
     def of(cls, text: str) -> Surface:
         """The surface that `text` names. Raises `UserError` as `parse_dpm` does."""
         z_um = along_x = along_y = 0.0
-        rest: list[Term | Map] = []
+        rest: list[AnyTerm] = []
         for term in parse_dpm(text).terms:
             if isinstance(term, Term) and term.kind == "uniform":
                 z_um += term.numbers[0]

@@ -259,6 +259,8 @@ def test_frames_of_another_size_tell_what_is_clipped_in_them():
     assert [line.partition(":9,0.5,0 ")[2][:14] for line in told] == ["goes from 7.13"]
     assert "% of the frame lies beyond the engine's reach and is clipped to -10 to 10 um" in told[0]
     dpm.at(frame(2, shape=(8, 8)).header)
+    assert len(told) == 1
+    dpm.at(frame(3, shape=(8, 40)).header)
     assert len(told) == 2
 
 
