@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from liverestore.quality.plan import Measured, Plan
     from liverestore.quality.records import Score
 
-__all__ = ["INTERRUPTED", "bench", "write_json"]
+__all__ = ["INTERRUPTED", "bench", "measure_plan", "open_engines", "write_json"]
 
 INTERRUPTED = 130
 """Exit code of a program that Ctrl-C ended (128 + SIGINT)."""
@@ -93,13 +93,50 @@ def bench(
     gpu: Annotated[
         bool, typer.Option("--gpu", help="Everything that only a GPU shows, in one run.")
     ] = False,
+    refocus: Annotated[
+        bool, typer.Option("--refocus", help="Refocus what the stage of --rig moved out of focus.")
+    ] = False,
+    rig: Annotated[
+        str | None, typer.Option(help="With --refocus: a .toml file, or a name.")
+    ] = None,
+    z: Annotated[
+        list[float] | None,
+        typer.Option(metavar="UM", help="With --refocus: stage from focus; may be repeated."),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="With --refocus: at each stage position; else 4."),
+    ] = None,
+    real: Annotated[
+        bool, typer.Option("--real", help="With --refocus: move a stage that is not simulated.")
+    ] = False,
 ) -> None:
     """Measure how fast engines are beside bare runtimes and the machine's own limits; with
-    --quality, how well they restore beside classical methods.
+    --quality, how well they restore beside classical methods; with --refocus, how well they
+    bring back what the stage moved out of focus.
 
     Ctrl-C shows and keeps what was measured so far.
     """
     speed = size is not None or seconds is not None or gpu
+    if refocus:
+        if quality or speed or data is not None:
+            raise UserError(
+                "--refocus is a measurement of its own: leave out --quality, --data, --size, "
+                "--seconds and --gpu"
+            )
+        if rig is None:
+            raise UserError(
+                "--refocus needs the microscope: give --rig, a simulated one such as demo_refocus"
+            )
+        from liverestore.cli.bench_refocus import StageAsked, bench_refocus
+
+        if json_file is not None:
+            _check_json(json_file)
+        asked = StageAsked(rig, tuple(z or ()), frames or 4, real)
+        bench_refocus(names or [], asked, json_file)
+        return
+    if rig is not None or z is not None or frames is not None or real:
+        raise UserError("--rig, --z, --frames and --real are for bench --refocus")
     if quality and speed:
         raise UserError(
             "--quality measures no speed: leave out --size, --seconds and --gpu, or run bench twice"
@@ -124,11 +161,11 @@ def bench(
     from liverestore.quality.plan import FILTERS, default_data, plan
 
     with ExitStack() as stack:
-        engines, skipped = _open(names or [], stack, beside=tuple(FILTERS))
-        filters, _ = _open(list(FILTERS), stack, beside=())
+        engines, skipped = open_engines(names or [], stack, beside=tuple(FILTERS))
+        filters, _ = open_engines(list(FILTERS), stack, beside=())
         made = plan(engines, filters, data or default_data())
         made.left_out[:0] = skipped
-        _measure(made, [*engines, *filters], json_file)
+        measure_plan(made, [*engines, *filters], json_file)
 
 
 def _check_json(file: Path) -> None:
@@ -141,7 +178,7 @@ def _check_json(file: Path) -> None:
         )
 
 
-def _open(
+def open_engines(
     names: list[str], stack: ExitStack, beside: tuple[str, ...]
 ) -> tuple[list[Engine], list[str]]:
     """Engines by name, or all that are installed but the filters; and why not the others.
@@ -165,7 +202,7 @@ def _open(
     return engines, skipped
 
 
-def _measure(made: Plan, engines: list[Engine], json_file: Path | None) -> None:
+def measure_plan(made: Plan, engines: list[Engine], json_file: Path | None) -> None:
     from liverestore.cli.bench_tables import show_test
     from liverestore.quality.plan import Measured
     from liverestore.quality.records import Tally

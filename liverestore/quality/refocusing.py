@@ -20,7 +20,7 @@ from liverestore.quality.records import QualityTest, Sample
 if TYPE_CHECKING:
     from liverestore.training.unseen_specimens import UnseenStack
 
-__all__ = ["DISTANCES_UM", "simulated_refocusing", "simulated_surfaces"]
+__all__ = ["DISTANCES_UM", "along", "simulated_refocusing", "simulated_surfaces"]
 
 DISTANCES_UM = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0)
 _SEED = 71_509_150
@@ -215,7 +215,7 @@ def _surfaces() -> dict[str, Picture]:
     }
 
 
-def _along(planes: Picture, planes_um: Picture, surface_um: Picture) -> Picture:
+def along(planes: Picture, planes_um: Picture, surface_um: Picture) -> Picture:
     """(Y, X) out of `planes` (Z, Y, X) at `planes_um` (Z,), even steps, along a surface."""
     place = (surface_um - planes_um[0]) / (planes_um[1] - planes_um[0])
     grid = np.indices(surface_um.shape)
@@ -271,9 +271,9 @@ def _bent(
 
     uniform = np.stack([refocused(mean_um + float(offset)) for offset in offsets_um])
     for name, surface_um in _surfaces().items():
-        truth = _along(planes, offsets_um, surface_um)
+        truth = along(planes, offsets_um, surface_um)
         bent_db = affine_psnr(refocused(mean_um + surface_um), truth)
-        uniform_db = affine_psnr(_along(uniform, offsets_um, surface_um), truth)
+        uniform_db = affine_psnr(along(uniform, offsets_um, surface_um), truth)
         loss = {"psnr_db": bent_db, "surface_loss_db": uniform_db - bent_db}
         yield Sample(name, engine.name, loss)
         yield Sample(name, f"{engine.name}, uniform", {"psnr_db": uniform_db})
