@@ -1,5 +1,7 @@
 """Put the figures of `liverestore bench --quality --json FILE` into docs/quality.md.
 
+Those of `bench --refocus --json FILE` go to a place of their own there.
+
 python benchmarks/quality_tables.py FILE [--without ENGINE ...]
 """
 
@@ -14,6 +16,7 @@ from liverestore.quality.records import METRICS
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "quality.md"
 START, END = "<!-- tables -->", "<!-- end of tables -->"
+STAGE_START, STAGE_END = "<!-- stage tables -->", "<!-- end of stage tables -->"
 
 
 def _cell(metrics: dict[str, float | None], key: str) -> str:
@@ -60,7 +63,10 @@ def main() -> None:
     parser.add_argument("--without", action="append", default=[], metavar="ENGINE")
     chosen = parser.parse_args()
     answer = json.loads(chosen.file.read_text(encoding="utf-8"))
-    hidden = {*chosen.without, *(f"{name}, uniform" for name in chosen.without)}
+    hidden = {
+        *chosen.without,
+        *(f"{name}, {more}" for name in chosen.without for more in ("uniform", "wrong side")),
+    }
     engines = [e for e in answer["engines"] if e["name"] not in hidden]
     named = ", ".join(f"{e['name']} {e['version']} ({e['runtime']})" for e in engines)
     text = [f"liverestore {answer['liverestore']}, {answer['measured_utc'][:10]}: {named}."]
@@ -72,9 +78,11 @@ def main() -> None:
         title = test["title"][0].upper() + test["title"][1:]
         text += ["", f"### {title}", "", *lay_out(test, scores)]
     document = DOCUMENT.read_text(encoding="utf-8")
-    before, rest = document.split(START)
-    after = rest.split(END)[1]
-    block = "\n".join([START, "", *text, "", END])
+    by_stage = answer["tests"][0]["key"].startswith("refocus-by-stage")
+    start, end = (STAGE_START, STAGE_END) if by_stage else (START, END)
+    before, rest = document.split(start)
+    after = rest.split(end)[1]
+    block = "\n".join([start, "", *text, "", end])
     DOCUMENT.write_text(f"{before}{block}{after}", encoding="utf-8")
 
 

@@ -18,6 +18,7 @@ from rich.text import Text
 from liverestore.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from liverestore.camera.source import FrameSource
@@ -58,8 +59,8 @@ def bench_refocus(names: list[str], asked: StageAsked, json_file: Path | None) -
     from liverestore.rig_optics import optics_of
 
     rig = _still(load_rig(asked.rig), real=asked.real)
-    optics, camera = optics_of(rig), camera_of(rig.camera)
-    if camera is None:
+    optics_of(rig)
+    if camera_of(rig.camera) is None:
         raise UserError(
             f"rig {rig.origin or rig.name}: does not say offset, gain and read noise of its "
             "camera; measure them with liverestore calibrate"
@@ -84,7 +85,7 @@ def bench_refocus(names: list[str], asked: StageAsked, json_file: Path | None) -
                 f"tilted, at {over} um: parts of the surface lie beyond {reach_um:g} um, where "
                 "the engine ends"
             )
-        _say(console, rig, engines, optics_of(rig).pixel_size_um, run)
+        _say(console, rig, engines, run, stage_um[0])
         measure_plan(Plan(tests, left_out), engines, json_file)
 
 
@@ -169,7 +170,7 @@ def _opened(rig: RigConfig, stack: ExitStack) -> tuple[FrameSource, Truth | None
         stack.callback(simulated.stop)
         simulated.start()
 
-        def truth(frame: Frame) -> NDArray:  # type: ignore[type-arg]
+        def truth(frame: Frame) -> NDArray[np.float32]:
             return simulated.microscope.truth(int(frame.header.metadata["SimulatedFrame"]))
 
         return simulated, truth, 0.0
@@ -210,14 +211,15 @@ def _run(
 
 
 def _say(
-    console: Console, rig: RigConfig, engines: list[Engine], pixel_um: float, run: ByStage
+    console: Console, rig: RigConfig, engines: list[Engine], run: ByStage, first_um: float
 ) -> None:
     from liverestore.refocus import aim
 
-    header = run.taken(0.0)[0].header
+    header = run.taken(first_um)[0].header
+    height, width = header.shape
     console.print(
         Text(
-            f"{rig.name}: {header.shape[1]}x{header.shape[0]} px of {pixel_um:g} um, "
+            f"{rig.name}: {width}x{height} px of {run.optics.pixel_size_um:g} um, "
             f"{header.exposure_ms:g} ms; focus at {run.focus_um:g} um of the stage"
             + (", the specimen at rest" if run.truth is not None else "")
         )

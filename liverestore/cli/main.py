@@ -44,9 +44,13 @@ def _main(
 ) -> None:
     if verbose:
         os.environ["LIVERESTORE_LOG"] = "INFO"
+    handler = logging.StreamHandler()
+    # On the handler too: libraries such as pymmcore-plus give their loggers a level of their own.
+    handler.setLevel(os.environ.get("LIVERESTORE_LOG", "WARNING"))
     logging.basicConfig(
-        level=os.environ.get("LIVERESTORE_LOG", "WARNING"),
+        level=handler.level,
         format="%(levelname)s %(name)s: %(message)s",
+        handlers=[handler],
     )
 
 
