@@ -207,7 +207,7 @@ def test_surfaces_span_their_swing_and_are_met():
     for surface in refocusing._surfaces().values():
         assert surface.min() == pytest.approx(-2, abs=0.05)
         assert surface.max() == pytest.approx(2, abs=0.05)
-        np.testing.assert_allclose(refocusing._along(planes, offsets, surface), surface, atol=1e-6)
+        np.testing.assert_allclose(refocusing.along(planes, offsets, surface), surface, atol=1e-6)
 
 
 def test_widths_of_points_and_lines_are_those_named(monkeypatch):
