@@ -18,6 +18,7 @@ from msgspec import Meta
 from liverestore.errors import UserError
 from liverestore.paths import rig_folders
 from liverestore.rig_aberrations import ZernikeConfig, aberrations_inconsistency
+from liverestore.rig_calibration import CalibrationConfig, calibration_inconsistency
 from liverestore.rig_channels import ChannelConfig, channels_inconsistency
 from liverestore.rig_messages import numbers, unknown_key, wrong_value
 from liverestore.rig_surfaces import from_folder, surfaces_fault
@@ -57,6 +58,8 @@ class CameraConfig(_Section, frozen=True):
     """Standard deviation of a dark frame, in photoelectrons."""
     row_noise_e: NonNegativeFloat | None = None
     """Part of the read noise that a whole row has in common, in photoelectrons."""
+    full_well_e: PositiveFloat | None = None
+    """Photoelectrons at which a pixel saturates."""
     maps: str | None = None
     """TIFF with the offset and the response of each pixel (see `camera_maps`), relative to
     the rig file."""
@@ -141,6 +144,7 @@ class RigConfig(_Section, frozen=True):
     """Taken in turn where there are two or more."""
     surfaces: dict[str, str] = {}
     """Name to SPEC of a surface to refocus to (see `rig_surfaces`)."""
+    calibration: CalibrationConfig = CalibrationConfig()
     origin: str = ""
 
 
@@ -312,6 +316,7 @@ def _inconsistency(rig: RigConfig) -> str | None:
         or aberrations_inconsistency(optics.zernike_nm, source.kind)
         or channels_inconsistency(rig.channels, source.kind)
         or surfaces_fault(rig.surfaces)
+        or calibration_inconsistency(rig.calibration, source.kind)
     )
 
 

@@ -1,0 +1,81 @@
+"""Series of frames of one light and one exposure, through any frame source; light is counted."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+from liverestore.camera.source import FrameSource
+from liverestore.errors import Failure
+from liverestore.frame import Frame
+
+__all__ = ["AT_ONCE", "SteadySeries"]
+
+AT_ONCE = 16
+"""Frames that are held in memory; reducing one takes longer than taking it."""
+_PATIENCE_S = 10.0
+
+
+class SteadySeries:
+    """Takes frames from a started `source`, in runs of at most 16 with nothing between them.
+
+    The first frame of every run is left out: its exposure may have begun before the light or
+    the exposure was set. `keep`, where given, gets every frame of a series with its name.
+    """
+
+    def __init__(
+        self, source: FrameSource, keep: Callable[[str, Frame], None] | None = None
+    ) -> None:
+        self._source = source
+        self._keep = keep
+        self.lit_ms = 0.0
+        """Exposure of all frames that were taken with light, those that were left out too."""
+        self.lit_frames = 0
+
+    def frames(
+        self, count: int, exposure_ms: float, *, lit: bool, name: str | None = None
+    ) -> Iterator[Frame]:
+        """`count` frames of `exposure_ms`; `lit`: whether they are charged as light.
+
+        Raises `UserError` for an exposure that the camera refuses and `Failure` where frames
+        stop coming.
+        """
+        self._source.configure(exposure_ms=exposure_ms)
+        left = count
+        while left > 0:
+            run = self._run(min(left, AT_ONCE), exposure_ms, lit=lit)
+            for frame in run:
+                if self._keep is not None and name is not None:
+                    self._keep(name, frame)
+                yield frame
+            left -= len(run)
+
+    def _run(self, count: int, exposure_ms: float, *, lit: bool) -> list[Frame]:
+        taken: list[Frame] = []
+        try:
+            while len(taken) <= count:
+                taken.append(self._next(exposure_ms))
+        finally:
+            surplus = self._source.pause()
+            if lit:
+                every = [*taken, *surplus]
+                lost = sum(frame.header.lost_before for frame in every)
+                self._charge(len(every) + lost, exposure_ms)
+        return taken[1:]
+
+    def _charge(self, frames: int, exposure_ms: float) -> None:
+        self.lit_frames += frames
+        self.lit_ms = math.fsum([self.lit_ms, frames * exposure_ms])
+
+    def _next(self, exposure_ms: float) -> Frame:
+        patience_s = _PATIENCE_S + 3e-3 * exposure_ms
+        until = time.monotonic() + patience_s
+        while time.monotonic() < until:
+            frame = self._source.next_frame(0.5)
+            if frame is not None:
+                return frame
+        raise Failure(
+            f"camera: no frame came within {patience_s:.0f} s; check its trigger mode and start "
+            "again"
+        )
