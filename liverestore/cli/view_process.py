@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+from liverestore.errors import UserError
+from liverestore.rig_optics import optics_of
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.plan import RunPlan
 from liverestore.transport.control import ControlLink
@@ -32,6 +34,7 @@ def view_process(plan: RunPlan) -> None:
                 engines=live_engines(),
                 camera=plan.rig.camera,
                 channels=looks_of(plan.rig.channels),
+                no_optics=_no_optics(plan),
                 ended=lambda: stop.is_set() or feed.ended.is_set() or orphaned(),
                 report_rate=feed.report_rate,
             )
@@ -39,6 +42,14 @@ def view_process(plan: RunPlan) -> None:
             feed.close()
 
     run_child("view", plan.endpoints.control, body)
+
+
+def _no_optics(plan: RunPlan) -> str:
+    try:
+        optics_of(plan.rig)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _title(plan: RunPlan) -> str:

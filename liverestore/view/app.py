@@ -27,12 +27,14 @@ def show_window(
     engines: Sequence[str],
     camera: CameraConfig | None,
     channels: Sequence[ChannelLook] = (),
+    no_optics: str = "",
     ended: Callable[[], bool],
     report_rate: Callable[[float | None], None],
 ) -> None:
     """Show the window until its user closes it or `ended()` says that the run wants it gone.
 
-    It looks as the last window of `rig` did, and has the user's own keys.
+    It looks as the last window of `rig` did, and has the user's own keys. `no_optics` says why
+    nothing can be refocused with that rig; empty where it can.
 
     Ask `available.why_no_view` first: where Qt cannot start it may end the process.
     """
@@ -45,6 +47,7 @@ def show_window(
         channels=channels,
         memory=Memory(SettingsFile(settings_path(rig))),
         own_keys=view_folder() / "keys.json",
+        no_optics=no_optics,
     )
     watch = QTimer()
 

@@ -210,6 +210,12 @@ class ImageDeck(QWidget):
         x0, y0, x1, y1 = self.panes[0].view()
         self._zoom_to((x1 - x0) / factor, (y1 - y0) / factor)
 
+    def pan(self, right: float, down: float) -> None:
+        """Move what is shown by so many camera pixels."""
+        self.fitted = False
+        x0, y0, x1, y1 = self.panes[0].view()
+        self._set_view((x0 - right, y0 - down, x1 - right, y1 - down))
+
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """Keep both panes of one size, and a fitted image fitted."""
         super().resizeEvent(event)

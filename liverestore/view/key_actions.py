@@ -66,6 +66,7 @@ def actions_of(window: LiveWindow) -> dict[str, Callable[[], object]]:
         **window.drawer.actions_by_key,
         **window.measuring.actions,
         **window.refocus.actions,
+        **window.stack.actions,
     }
 
 

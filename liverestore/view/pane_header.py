@@ -72,9 +72,14 @@ class PaneHeader(QWidget):
         self.frame_label.setMinimumWidth(min(number, round(_NUMBER_SHARE * self.width())))
         if moment is None:
             return
+        metrics = self.time.fontMetrics()
+        least = metrics.horizontalAdvance(moment.forms[-1]) + self.frame_label.minimumWidth()
+        if least + 3 * self._row.spacing() > self.width():
+            # Rather no time than one that lies on the frame's number.
+            self.time.setVisible(False)
+            return
         others = self.title.sizeHint().width() + number + 3 * self._row.spacing()
         caption = self.caption.sizeHint().width()
-        metrics = self.time.fontMetrics()
         text = next(
             (
                 form

@@ -78,6 +78,9 @@ class RefocusTool(QWidget):
         self.more = WrappedLabel("", self)
         self.caution = WrappedLabel("", self)
         self.caution.setObjectName("question")
+        self.sign = WrappedLabel("", self)
+        """Whether the two sides of the focus are told apart."""
+        self.sign.setVisible(False)
         self.hint = WrappedLabel(_HINT, self)
         for label in (*self.limits, self.more, self.hint):
             label.setProperty("role", "name")
@@ -189,7 +192,7 @@ class RefocusTool(QWidget):
         self._column.addWidget(self.slider)
         self._column.addLayout(self._ends)
         self._column.addLayout(self._tilt)
-        for below in (self.more, self.contours, self.caution, self.hint):
+        for below in (self.more, self.contours, self.caution, self.sign, self.hint):
             self._column.addWidget(below)
 
     def _name(self, text: str) -> QLabel:

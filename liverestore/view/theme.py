@@ -240,7 +240,8 @@ def stylesheet(
     #tool QLabel[role="name"] {{ color: {c["muted"]}; }}
     #tool QLabel[role="raw"] {{ color: {c["raw"]}; font-weight: 600; }}
     #tool QLabel[role="restored"] {{ color: {c["restored"]}; font-weight: 600; }}
-    #tool #question {{ color: {c["warn"]}; }}
+    #tool #question, #tool QLabel[tone="warn"], #pane QLabel[tone="warn"] {{
+        color: {c["warn"]}; }}
     #toolTitle {{ font-weight: 600; font-size: {px(14)}; }}
     QScrollBar:vertical {{ background: transparent; width: {px(8)}; margin: 0; }}
     QScrollBar::handle:vertical {{ background: {c["line"]}; border-radius: {px(3)};
@@ -284,6 +285,7 @@ def stylesheet(
     QPushButton#dismiss {{ background: transparent; border: none; color: {c["notice_text"]};
         padding: {px(1)} {px(6)}; }}
     QSlider#refocusSlider {{ background: transparent; min-height: {px(20)}; }}
+    QSplitter, QSplitter::handle {{ background: transparent; }}
     QSlider#refocusSlider::groove:horizontal {{ background: {c["field"]};
         border: 1px solid {c["line"]}; height: {px(4)}; border-radius: {px(2)}; }}
     QSlider#refocusSlider::handle:horizontal {{ background: {c["accent"]};

@@ -6,10 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from liverestore.errors import LiverestoreError
 from liverestore.view.acquisition_bar import AcquisitionBar
+from liverestore.view.arrangement import arrange, images_beside
 from liverestore.view.channel_desk import ChannelDesk
 from liverestore.view.close_question import CloseQuestion
 from liverestore.view.compare import Mode
@@ -31,6 +32,7 @@ from liverestore.view.refocus_desk import RefocusDesk
 from liverestore.view.remember import EngineChoice, bring_back, settings_of
 from liverestore.view.shortcuts import KeyBindings
 from liverestore.view.snapshot_taker import SnapshotTaker
+from liverestore.view.stack_desk import StackDesk
 from liverestore.view.statusbar import NoticeBar, StatusBar
 from liverestore.view.toast import Toast
 from liverestore.view.undo import Change
@@ -61,7 +63,7 @@ class LiveWindow(QWidget):
     `channels` those of the rig (frames may bring others), `clock_ns` the monotonic clock of
     the frames' `captured_ns`. With `live=False` no timer runs and whoever made the window
     calls `tick`. `memory` brings back what the window of the same rig was before; `own_keys`
-    is the file of the user's own keys.
+    is the file of the user's own keys, `no_optics` says why nothing can be refocused.
     """
 
     closed = Signal()
@@ -81,6 +83,7 @@ class LiveWindow(QWidget):
         snapshot_folder: Path | None = None,
         memory: Memory | None = None,
         own_keys: Path | None = None,
+        no_optics: str = "",
     ) -> None:
         super().__init__()
         self.setWindowTitle(title)
@@ -104,6 +107,8 @@ class LiveWindow(QWidget):
         self.drawer.add_tool("Histogram", self.histogram, key_action="histogram")
         self.measuring = Measuring(self.deck, self.drawer, camera, self)
         self.refocus = RefocusDesk(self.deck, self.drawer, self)
+        self.stack = StackDesk(self.deck, self.drawer, self.refocus.tool, camera, no_optics, self)
+        self.images = images_beside(self.deck, self.stack.pane, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.channels = ChannelDesk(
             channels,
@@ -119,7 +124,7 @@ class LiveWindow(QWidget):
         self.undo = UndoKeeper(self.acquisition, lambda: self._clock_ns() / 1e9)
         self.contrast = Contrast(self.channels, self.display, self.histogram, self.undo, self.tick)
         self.snapshots = SnapshotTaker(
-            self.deck, folder=snapshot_folder, say=self._say, warn=self._warn
+            self.images, folder=snapshot_folder, say=self._say, warn=self._warn
         )
         self.look_bar = LookBar(self)
         self.bindings = KeyBindings(self, own_keys)
@@ -129,11 +134,17 @@ class LiveWindow(QWidget):
         self.look = Look(
             self,
             bars=(self.acquisition, self.display, self.channels.bar),
-            reading=(self.deck, self.notices),
+            reading=(self.deck, self.stack.pane, self.notices),
             status=self.status,
             rest=(self.drawer, self.keys, self.close_question, self.look_bar),
         )
-        self._arrange()
+        arrange(
+            self,
+            bars=(self.acquisition, self.display, self.channels.bar, self.notices),
+            images=self.images,
+            drawer=self.drawer,
+            bottom=(self.status, self.look_bar),
+        )
         self._connect()
         self.resize(1600, 900)
         self.look.fit()
@@ -194,6 +205,7 @@ class LiveWindow(QWidget):
         self.toast.step(now_ns / 1e9)
         self.measuring.follow(self.state, status, now_ns / 1e9)
         self.refocus.follow(self.state, status, now_ns / 1e9)
+        self.stack.follow(self.state, status, now_ns / 1e9)
         self.engine_choice.follow(status.engine if status is not None else None)
         self._memory.step(now_ns / 1e9, lambda: settings_of(self))
         # Last: it may close the window.
@@ -281,25 +293,6 @@ class LiveWindow(QWidget):
             self._feed_trouble = (str(error),)
             self.notices.show_notices(self._feed_trouble)
 
-    def _arrange(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.acquisition)
-        column.addWidget(self.display)
-        column.addWidget(self.channels.bar)
-        column.addWidget(self.notices)
-        row = QHBoxLayout()
-        row.setSpacing(0)
-        row.addWidget(self.deck, 1)
-        row.addWidget(self.drawer)
-        column.addLayout(row, 1)
-        bottom = QHBoxLayout()
-        bottom.setSpacing(0)
-        bottom.addWidget(self.status, 1)
-        bottom.addWidget(self.look_bar)
-        column.addLayout(bottom)
-
     def _connect(self) -> None:
         self.acquisition.command.connect(self._send)
         self.acquisition.changed.connect(self.undo.add)
@@ -310,8 +303,9 @@ class LiveWindow(QWidget):
         self.measuring.command.connect(self._send)
         self.close_question.command.connect(self._send)
         self.close_question.confirmed.connect(self.close_now)
-        self.refocus.command.connect(self._send)
-        self.refocus.changed.connect(self.undo.add)
+        for desk in (self.refocus, self.stack):
+            desk.command.connect(self._send)
+            desk.changed.connect(self.undo.add)
         self.channels.changed.connect(self.contrast.show_another)
         self.display.lut_chosen.connect(self._set_lut)
         self.drawer.toggled.connect(self.tick)
@@ -342,6 +336,7 @@ class LiveWindow(QWidget):
             return
         self._timer.stop()
         self.snapshots.close()
+        self.stack.close()
         self._memory.close(settings_of(self))
         self._feed.close()
         super().closeEvent(event)
