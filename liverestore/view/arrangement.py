@@ -10,18 +10,37 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["arrange", "images_beside"]
+__all__ = ["ImagesBeside", "arrange"]
 
 
-def images_beside(deck: QWidget, panel: QWidget, parent: QWidget) -> QSplitter:
+class ImagesBeside(QSplitter):
     """The images, and beside them a panel that one can make wider or narrower."""
-    splitter = QSplitter(Qt.Orientation.Horizontal, parent)
-    splitter.setChildrenCollapsible(False)
-    splitter.addWidget(deck)
-    splitter.addWidget(panel)
-    splitter.setStretchFactor(0, 3)
-    splitter.setStretchFactor(1, 2)
-    return splitter
+
+    def __init__(self, deck: QWidget, panel: QWidget, parent: QWidget) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setChildrenCollapsible(False)
+        self.addWidget(deck)
+        self.addWidget(panel)
+        self._share = 0.4
+        self.set_share(self._share)
+        self.splitterMoved.connect(self._moved)
+
+    @property
+    def share(self) -> float:
+        """Of the width that the panel has while it is shown."""
+        return self._share
+
+    def set_share(self, share: float) -> None:
+        """Give the panel that share (0..1) of the width, as far as both can be so narrow."""
+        self._share = share
+        for part, stretch in enumerate((1.0 - share, share)):
+            self.setStretchFactor(part, round(100 * stretch))
+        self.setSizes([round(10_000 * (1.0 - share)), round(10_000 * share)])
+
+    def _moved(self) -> None:
+        left, right = self.sizes()
+        if left and right:
+            self._share = right / (left + right)
 
 
 def arrange(

@@ -10,6 +10,8 @@ from PySide6.QtWidgets import QApplication
 from liverestore.view.compare import Mode
 from liverestore.view.level_keeper import Side
 from liverestore.view.settings import Place, ViewSettings, on_a_screen
+from liverestore.view.stack_plan import StackPlan
+from liverestore.view.stack_projections import StackView
 
 if TYPE_CHECKING:
     from liverestore.view.window import LiveWindow
@@ -65,6 +67,9 @@ def settings_of(window: LiveWindow) -> ViewSettings:
         tools=tuple(name for name in window.drawer.names if window.drawer.shown(name)),
         engine=window.engine_choice.engine,
         z_step_um=float(window.acquisition.z_step.currentText()),
+        stack_um=window.stack.plan.numbers,
+        stack_view=window.stack.show.view.value,
+        stack_share=round(window.images.share, 4),
     )
 
 
@@ -102,6 +107,8 @@ def bring_back(window: LiveWindow, settings: ViewSettings) -> None:
     for name in settings.tools:
         if name in window.drawer.names and not window.drawer.shown(name):
             window.drawer.toggle(name)
+    window.stack.bring_back(StackPlan(*settings.stack_um), StackView(settings.stack_view))
+    window.images.set_share(settings.stack_share)
     step = window.acquisition.z_step.findText(f"{settings.z_step_um:g}")
     if step >= 0:
         window.acquisition.z_step.setCurrentIndex(step)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Place",
     "SettingsFile",
+    "StackViewName",
     "ViewSettings",
     "on_a_screen",
     "remembered_engine",
@@ -40,6 +41,11 @@ Place = tuple[int, int, int, int]
 _FLOAT32_MAX = 3.4e38
 """Pixels are shown as float32 at most; beyond it levels would be infinite."""
 _Level = Annotated[float, Meta(ge=-_FLOAT32_MAX / 2, le=_FLOAT32_MAX / 2)]
+StackViewName = Literal[
+    "slices", "orthogonal", "maximum", "depth colour", "all in focus", "chosen z"
+]
+_Distance = Annotated[float, Meta(ge=-1000.0, le=1000.0)]
+"""um"""
 _Levels = tuple[_Level, _Level]
 """Their distance has to be a float32 too."""
 
@@ -77,6 +83,16 @@ class ViewSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     engine: str | None = None
     """Chosen last in this window; None: never chosen there."""
     z_step_um: Annotated[float, Meta(gt=0.0)] = 0.5
+    stack_um: tuple[_Distance, _Distance, Annotated[float, Meta(gt=0.0, le=2000.0)]] = (
+        -5.0,
+        5.0,
+        1.0,
+    )
+    """First and last plane of the virtual stack, from the plane in focus, and its step. Whether
+    one is computed is not remembered: it takes the engine's time."""
+    stack_view: StackViewName = "slices"
+    stack_share: Annotated[float, Meta(ge=0.05, le=0.95)] = 0.4
+    """Of the images' width that the virtual stack has."""
 
 
 _DEFAULTS = ViewSettings()

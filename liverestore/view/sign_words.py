@@ -66,8 +66,8 @@ def sign_words(optics: Optics, reach_um: float) -> SignWords:
         best = min((row.error_point for row in within or report.rows), default=0.5)
         text = (
             f"{_BOTH} cannot be told apart: with these optics a point of {report.photons:g} "
-            f"photons is put on the wrong side in {best:.0%} of frames or more, at every distance. "
-            "What is shown deeper may lie on the other side."
+            f"photons is put on the wrong side in {100 * best:.0f} % of frames or more, at every "
+            "distance. What is shown deeper may lie on the other side."
         )
         return SignWords(f"{text} {REMEDIES}", _SHORT, doubtful=True)
     near, far = min(told), max(told)

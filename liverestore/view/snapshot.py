@@ -22,7 +22,7 @@ from liverestore.writer.ome import OmeSink, free_name
 from liverestore.writer.whole import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from liverestore.status import RunStatus
 
@@ -62,8 +62,8 @@ def snapshot_folder(status: RunStatus | None) -> Path:
 
 
 def write_snapshot(snapshot: Snapshot, folder: Path) -> list[Path]:
-    """Write raw, restored and rival of every shot and the picture into `folder`; the files, in
-    this order.
+    """Write raw, restored, its virtual stack and rival of every shot and the picture into
+    `folder`; the files, in this order.
 
     Names begin with the moment of the raw frame and its number, and say the channel where there
     are several; a name that is taken gets a number, nothing is overwritten. Raises `UserError` or
@@ -74,9 +74,11 @@ def write_snapshot(snapshot: Snapshot, folder: Path) -> list[Path]:
         stem = _stem(shot.raw)
         if len(snapshot.shots) > 1:
             stem += f"_{_word(shot.raw.header.channel or '')}"
-        paths += [
-            _write_image(image, folder / f"{stem}_{name}.ome.tif") for name, image in _named(shot)
-        ]
+        for name, image in _named(shot):
+            paths.append(_write_images((image,), folder / f"{stem}_{name}.ome.tif"))
+            if isinstance(image, Restored) and image.planes:
+                path = folder / f"{stem}_{name}_virtual_stack.ome.tif"
+                paths.append(_write_images(image.planes, path))
     picture = folder / f"{_stem(snapshot.shots[0].raw)}_view.png"
     paths.append(_write_picture(snapshot.picture(), picture))
     return paths
@@ -94,17 +96,29 @@ def _named(shot: Shot) -> list[tuple[str, Frame | Restored]]:
     return images
 
 
-def _write_image(image: Frame | Restored, path: Path) -> Path:
-    """Write it whole or not at all."""
-    sink = OmeSink(path, layout=_ONE_FRAME, expected_frames=1)
-    sink.prepare(image)
+def _write_images(images: Sequence[Frame | Restored], path: Path) -> Path:
+    """Write one, or the planes of a stack, whole or not at all."""
+    z_um = [
+        float(plane.provenance.parameters["virtual_z_um"])
+        for plane in images
+        if isinstance(plane, Restored) and len(images) > 1
+    ]
+    sink = OmeSink(
+        path,
+        layout=Layout("ZYX", (len(images),)) if z_um else _ONE_FRAME,
+        z_step_um=round((z_um[-1] - z_um[0]) / (len(z_um) - 1), 6) if z_um else None,
+        z_start_um=z_um[0] if z_um else None,
+        expected_frames=len(images),
+    )
+    sink.prepare(images[0])
     try:
         try:
-            sink.append(image)
+            for image in images:
+                sink.append(image)
         finally:
             sink.close()
     except (Failure, OSError) as error:
-        # Of one frame there is no part worth keeping.
+        # Of one moment there is no part worth keeping.
         sink.path.unlink(missing_ok=True)
         raise _not_written(sink.path, error) from error
     return sink.path
@@ -155,6 +169,8 @@ def _kinds(snapshot: Snapshot) -> str:
     kinds = "raw, restored and B" if any(shot.rival for shot in shots) else "raw and restored"
     if not any(shot.restored for shot in shots):
         kinds = "raw"
+    if any(shot.restored and shot.restored.planes for shot in shots):
+        kinds += " with its virtual stack"
     of = f" of {len(shots)} channels" if len(shots) > 1 else ""
     return f"{kinds}{of}, and the picture"
 

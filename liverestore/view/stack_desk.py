@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from liverestore.view.display import DisplayState
     from liverestore.view.drawer import ToolDrawer
     from liverestore.view.refocus_tool import RefocusTool
+    from liverestore.view.stack_projections import StackView
 
 __all__ = ["StackDesk"]
 
@@ -122,6 +123,12 @@ class StackDesk(QObject):
     def choose(self, plan: StackPlan) -> None:
         """Want other planes."""
         self._want(self.on, plan)
+
+    def bring_back(self, plan: StackPlan, view: StackView) -> None:
+        """Begin with what a window before had."""
+        self.plan = plan
+        self.show.choose_view(view)
+        self._show()
 
     def close(self) -> None:
         """Wait for what is being computed."""

@@ -43,6 +43,11 @@ class StackPlan:
         return f"{self.start_um:g}:{self.stop_um:g}:{self.step_um:g}"
 
     @property
+    def numbers(self) -> tuple[float, float, float]:
+        """Start, stop and step."""
+        return self.start_um, self.stop_um, self.step_um
+
+    @property
     def planes(self) -> ZStack:
         """The planes. Raises `UserError` where it is no stack, see `trouble`."""
         return parse_zstack(self.text)

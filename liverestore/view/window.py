@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from liverestore.errors import LiverestoreError
 from liverestore.view.acquisition_bar import AcquisitionBar
-from liverestore.view.arrangement import arrange, images_beside
+from liverestore.view.arrangement import ImagesBeside, arrange
 from liverestore.view.channel_desk import ChannelDesk
 from liverestore.view.close_question import CloseQuestion
 from liverestore.view.compare import Mode
@@ -108,7 +108,7 @@ class LiveWindow(QWidget):
         self.measuring = Measuring(self.deck, self.drawer, camera, self)
         self.refocus = RefocusDesk(self.deck, self.drawer, self)
         self.stack = StackDesk(self.deck, self.drawer, self.refocus.tool, camera, no_optics, self)
-        self.images = images_beside(self.deck, self.stack.pane, self)
+        self.images = ImagesBeside(self.deck, self.stack.pane, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.channels = ChannelDesk(
             channels,
