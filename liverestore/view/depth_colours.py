@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["DEPTH_COLOURS", "depth_coloured"]
 
 _LIGHTNESS, _CHROMA = 0.75, 0.12
-_SHALLOW_DEG, _DEEP_DEG = 255.0, 65.0
-"""Hues, from blue over green to orange."""
+_SHALLOW_DEG, _DEEP_DEG = 255.0, 92.0
+"""Hues, from blue over green to yellow."""
 
 
 def _arc() -> NDArray[np.uint8]:
     """Hues at even steps, all of one lightness and chroma in Oklab.
 
-    Even steps of hue at one lightness and chroma are even steps for the eye. From blue to orange
+    Even steps of hue at one lightness and chroma are even steps for the eye. From blue to yellow
     the blue-yellow part rises from end to end, which people see who do not tell red from green.
     Oklab and its inverse: B. Ottosson, "A perceptual color space for image processing" (2020).
     """
@@ -46,7 +46,7 @@ def _arc() -> NDArray[np.uint8]:
 
 
 DEPTH_COLOURS = _arc()
-"""(256, 3) uint8, from the shallowest plane, blue, to the deepest, orange."""
+"""(256, 3) uint8, from the shallowest plane, blue, to the deepest, yellow."""
 
 
 def depth_coloured(

@@ -1,5 +1,6 @@
 """No text of the real window is cut off, at both sizes, in both themes, in every mode."""
 
+import msgspec
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
@@ -14,8 +15,10 @@ from PySide6.QtWidgets import (
     QStyleOptionComboBox,
 )
 
+from liverestore.frame import Restored
 from liverestore.view.compare import Mode
 from liverestore.view.feed import ShownPair
+from liverestore.view.stack_projections import StackView
 from liverestore.view.theme import THEMES
 from liverestore.view.widgets import ElidedLabel
 
@@ -62,6 +65,41 @@ def busy(open_window, make_frame, make_restored, make_status, clock, settle):
         )
         feed.offer(ShownPair(raw, make_restored(raw, engine="denoise-confocal-v3")))
         clock.step(12.3)
+        window.tick()
+        settle()
+        return window
+
+    return make
+
+
+@pytest.fixture
+def stacked(busy, make_frame, make_restored, settle):
+    """That window with a virtual stack whose optics do not tell the sign of z."""
+
+    def make(size):
+        window = busy(size)
+        raw = make_frame(np.arange(200 * 300, dtype=np.uint16).reshape(200, 300), 1_234_568)
+        optics = {
+            "dpm": "0",
+            "numerical_aperture": 0.8,
+            "wavelength_nm": 520.0,
+            "immersion_index": 1.0,
+            "sample_index": 1.33,
+            "depth_um": 0.0,
+            "pixel_size_um": 0.1,
+        }
+        planes = tuple(
+            make_restored(raw, engine="refocus-deepz", parameters={**optics, "virtual_z_um": z})
+            for z in (-12.35, -6.15, 0.05)
+        )
+        made = Restored(raw.pixels, raw, planes[0].provenance, planes=planes)
+        status = window._feed.status()
+        window._feed.report(
+            msgspec.structs.replace(status, dpm="0", reach_um=12.5, zstack="-12.35:1:6.2")
+        )
+        window._feed.offer(ShownPair(raw, made))
+        window.tick()
+        window.stack.background.wait()
         window.tick()
         settle()
         return window
@@ -163,6 +201,28 @@ def test_no_text_is_cut_off(busy, settle, size, theme, large):
     window.keys.toggle()
     settle()
     cut["keys"] = cut_off(window)
+    assert {where: what for where, what in cut.items() if what} == {}
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["normal", "large"])
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES, ids=["1280x800", "4K"])
+def test_no_text_of_the_virtual_stack_is_cut_off(stacked, settle, size, theme, large):
+    window = stacked(size)
+    window.look.set_theme(theme)
+    window.look_bar.large_text.setChecked(large)
+    cut = {}
+    settle()
+    cut["alone"] = cut_off(window)
+    for name in ("Stack", "Refocus"):
+        window.drawer.toggle(name)
+    for view in StackView:
+        window.stack.show.choose_view(view)
+        window.tick()
+        settle()
+        cut[view.value] = cut_off(window)
+    assert window.stack.pane.isVisible()
+    assert window.stack.pane.sign.text()
     assert {where: what for where, what in cut.items() if what} == {}
 
 
