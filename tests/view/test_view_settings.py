@@ -35,6 +35,9 @@ CHANGED = ViewSettings(
     tools=("Histogram",),
     engine="mean5",
     z_step_um=0.2,
+    stack_um=(-3.0, 4.0, 0.5),
+    stack_view="depth colour",
+    stack_share=0.3,
 )
 
 
