@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "check_overlap",
     "check_reach",
     "parse_zstack",
+    "refocus_words",
     "tells_sign",
 ]
 
@@ -88,10 +90,11 @@ class ZStack:
         return f"{self.count} planes from {first:g} to {last:g} um in steps of {self.step_um:g} um"
 
 
-def parse_zstack(text: str) -> ZStack:
+def parse_zstack(text: str, what: str = "--zstack") -> ZStack:
     """START:STOP:STEP in um, STOP included where the steps reach it.
 
-    Raises `UserError` for anything else, a step of 0 or below, and START not below STOP.
+    Raises `UserError`, which calls the text `what`, for anything else, a step of 0 or below, and
+    START not below STOP.
 
     >>> parse_zstack("-1:1:0.5").planes_um
     (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -100,31 +103,55 @@ def parse_zstack(text: str) -> ZStack:
     try:
         start, stop, step = (float(part) for part in text.split(":"))
     except ValueError:
-        raise UserError(f"--zstack: got {text!r}; allowed is {form}") from None
+        raise UserError(f"{what}: got {text!r}; allowed is {form}") from None
     if not all(map(math.isfinite, (start, stop, step))):
-        raise UserError(f"--zstack: got {text!r}; allowed are finite numbers: {form}")
+        raise UserError(f"{what}: got {text!r}; allowed are finite numbers: {form}")
     if step <= 0:
         raise UserError(
-            f"--zstack: got a step of {step:g} um in {text!r}; allowed is a step above 0: {form}"
+            f"{what}: got a step of {step:g} um in {text!r}; allowed is a step above 0: {form}"
         )
     if start >= stop:
         raise UserError(
-            f"--zstack: got {text!r}, which ends where or before it starts; allowed is START "
+            f"{what}: got {text!r}, which ends where or before it starts; allowed is START "
             f"below STOP: {form}; for one plane use --z"
         )
     steps = (stop - start) / step
     if steps >= _MOST_PLANES:
         raise UserError(
-            f"--zstack: got {text!r}, which is {steps:.3g} planes; allowed are up to "
+            f"{what}: got {text!r}, which is {steps:.3g} planes; allowed are up to "
             f"{_MOST_PLANES}; take a larger step"
         )
     count = math.floor(steps + 1e-6) + 1
     if count < 2:
         raise UserError(
-            f"--zstack: got {text!r}, whose step is longer than the way; allowed are two planes "
+            f"{what}: got {text!r}, whose step is longer than the way; allowed are two planes "
             "or more; take a smaller step, or --z for one plane"
         )
     return ZStack(start, step, count)
+
+
+def refocus_words(target: str, optics: Mapping[str | None, Optics]) -> dict[str, str]:
+    """What a file says of its refocusing to `target`: by which optics, and how sure of the sign.
+
+    `optics` are those of each channel; one alone goes without its name.
+    """
+    described = {
+        name: f"NA {of.numerical_aperture:g}, {of.wavelength_nm:g} nm, immersion "
+        f"{of.immersion_index:g}, sample {of.sample_index:g}, depth {of.depth_um:g} um"
+        for name, of in optics.items()
+    }
+    signs = {name: sign_report(of).sentence for name, of in optics.items()}
+    return {
+        "refocused_to": target,
+        "optics": _by_channel(described),
+        "sign_of_z": _by_channel(signs),
+    }
+
+
+def _by_channel(words: Mapping[str | None, str]) -> str:
+    if len(words) == 1:
+        return next(iter(words.values()))
+    return "; ".join(f"{name}: {text}" for name, text in words.items())
 
 
 def check_reach(dpm: Dpm | float, spec: ModelSpec, asked: str) -> None:

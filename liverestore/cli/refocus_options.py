@@ -10,14 +10,21 @@ from liverestore.dpm import Dpm, parse_dpm
 from liverestore.errors import UserError
 from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
-from liverestore.refocus import OPTICS_NEEDED, ZStack, check_overlap, check_reach, parse_zstack
+from liverestore.refocus import (
+    OPTICS_NEEDED,
+    ZStack,
+    check_overlap,
+    check_reach,
+    parse_zstack,
+    refocus_words,
+)
 from liverestore.rig_surfaces import START, RigSurfaces
-from liverestore.sign_of_z import sign_report
+from liverestore.service.live_zstack import live_zstack
 
 if TYPE_CHECKING:
     from liverestore.rig import RigConfig
 
-__all__ = ["Refocusing", "live_dpm_asked", "refocusing_asked"]
+__all__ = ["Refocusing", "live_dpm_asked", "live_zstack_asked", "refocusing_asked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +46,8 @@ class Refocusing:
 
     def words(self) -> dict[str, str]:
         """For the metadata of the file."""
-        optics = self.optics
-        return {
-            "refocused_to": f"{self.stack}" if self.stack is not None else f"{self.dpm} um",
-            "optics": f"NA {optics.numerical_aperture:g}, {optics.wavelength_nm:g} nm, immersion "
-            f"{optics.immersion_index:g}, sample {optics.sample_index:g}, depth "
-            f"{optics.depth_um:g} um",
-            "sign_of_z": sign_report(optics).sentence,
-        }
+        target = f"{self.stack}" if self.stack is not None else f"{self.dpm} um"
+        return refocus_words(target, {None: self.optics})
 
 
 def refocusing_asked(
@@ -127,6 +128,24 @@ def _surface(z: float | None, dpm: str | None, rig: RigConfig | str | None) -> D
         return parse_dpm(dpm)
     config = load_rig(rig) if isinstance(rig, str) else rig
     return parse_dpm(RigSurfaces.load(config).read(dpm))
+
+
+def live_zstack_asked(specs: Sequence[ModelSpec], rig: RigConfig, zstack: str | None) -> str | None:
+    """What --zstack asks of a live run that begins with the engines `specs`.
+
+    Raises `UserError` for a text that is no stack, where no engine refocuses, for planes beyond
+    the reach of one that does, and for a rig that lacks optics.
+    """
+    from liverestore.rig_optics import optics_of
+
+    if zstack is None:
+        return None
+    refocusing = [spec for spec in specs if spec.refocuses]
+    if not refocusing:
+        raise _not_refocusing(["--zstack"], specs[0].name)
+    live_zstack(zstack, refocusing, "--zstack")
+    optics_of(rig)
+    return zstack
 
 
 def _not_refocusing(asked: Sequence[str], engine: str) -> UserError:

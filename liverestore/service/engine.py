@@ -24,6 +24,7 @@ from liverestore.status import (
     SetEngine,
     SetLive,
     SetRival,
+    SetZStack,
     Stop,
     Word,
 )
@@ -139,6 +140,8 @@ def _begin(loop: EngineLoop, plan: RunPlan) -> None:
             loop.notices.append(f"no second engine: {error}")
     if plan.dpm is not None:
         loop.refocus(plan.dpm)
+    if plan.zstack is not None:
+        loop.stack(plan.zstack)
 
 
 def _obey(loop: EngineLoop, word: Word) -> None:
@@ -149,5 +152,7 @@ def _obey(loop: EngineLoop, word: Word) -> None:
         loop.lineup.ask_rival(word.name)
     elif isinstance(word, SetDpm):
         loop.refocus(word.spec)
+    elif isinstance(word, SetZStack):
+        loop.stack(word.text)
     elif isinstance(word, SetLive):
         loop.follow_live(word.on)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from liverestore.camera_model import CameraModel
-from liverestore.errors import Failure, LiverestoreError
-from liverestore.frame import Frame, Restored
+from liverestore.errors import LiverestoreError
+from liverestore.frame import Frame
 from liverestore.meters import AgeMeter, RateMeter
 from liverestore.model_spec import ModelSpec
-from liverestore.restore import restore
-from liverestore.runtime.base import RuntimeChanged, whole_of
 from liverestore.service.camera_knowledge import CameraKnowledge
 from liverestore.service.engine_loading import OpenRuntime
-from liverestore.service.lineup import KEPT_S, Lineup, Serving
+from liverestore.service.frame_work import FrameWork, Made
+from liverestore.service.lineup import KEPT_S, Lineup
 from liverestore.service.live_dpm import LiveDpm
+from liverestore.service.live_zstack import LiveZStack
 from liverestore.service.restored_files import RestoredFiles
 from liverestore.status import EngineReport
 from liverestore.transport.inlet import Inlet
@@ -34,11 +33,12 @@ class EngineLoop:
     """Restores what `inlet` gives, newest first, and offers it at `outlet`.
 
     Which engine restores a frame is the `lineup`'s to say. With a rival each frame is restored by
-    both, the rival second; the file gets what the first one made.
+    both, the rival second; the file gets what the first one made, with its virtual stack.
 
-    After `refocus` the last frame of each channel is restored again as soon as no newer one
-    waits, so that a paused or slow camera shows the new plane. Such a result has the number of
-    its frame, counts nowhere and goes into no file: of each raw frame the first result is kept.
+    After `refocus` and `stack`, and after a change of engines while the camera is paused, the last
+    frame of each channel is restored again as soon as no newer one waits. Such a result has the
+    number of its frame, counts nowhere and goes into no file: of each raw frame the first result
+    is kept.
     """
 
     def __init__(
@@ -61,14 +61,12 @@ class EngineLoop:
         self._camera = camera
         self._files = files
         self._dpm = dpm
-        self._last: dict[str | None, Restored] = {}
+        self._last: dict[str | None, Made] = {}
         """The newest result of each channel."""
-        self._last_camera: CameraModel | None = None
-        self._stale: list[str | None] = []
-        """Channels whose last frame is to be restored again."""
+        self._urged = False
+        """Somebody turned the wheel or asked for a stack, and looks at the last frame."""
         self._restored = 0
         self._failed = 0
-        self._rival_failed = 0
         self._rate = RateMeter()
         self._live = True
         self._waits = AgeMeter()
@@ -77,6 +75,8 @@ class EngineLoop:
         """Lines for the person, taken away by whoever reads them."""
         self.lineup = Lineup(open_engine, self.notices.append, kept_s=kept_s)
         """Which engines restore; told between two steps."""
+        self._zstack = LiveZStack(self.notices.append)
+        self._work = FrameWork(self.lineup, dpm, self._zstack, self.notices.append)
 
     def use(self, name: str, channel: str | None = None) -> None:
         """Restore with engine `name` from the next frame on, having waited for it.
@@ -98,7 +98,7 @@ class EngineLoop:
         if self._dpm is None:
             return
         try:
-            changed = self._dpm.ask(text, self._refocusing())
+            self._urged |= self._dpm.ask(text, self._refocusing())
         except LiverestoreError as error:
             self.notices.append(f"not refocused: {error}; {self._dpm.used} um stays")
             return
@@ -106,8 +106,34 @@ class EngineLoop:
             self.notices.append(
                 f"no engine in use refocuses; the DPM {text} is kept for one that does"
             )
-        if changed:
-            self._stale = [name for name in self._last if self._refocuses(name)]
+
+    def stack(self, text: str | None) -> None:
+        """Make the virtual stack START:STOP:STEP (um) of the last frame and all that follow.
+
+        None: none. What is wrong with it is told in one notice, and the one before stays.
+        """
+        if self._dpm is None:
+            return
+        engines = [serving.runtime.spec for serving in self.lineup.first]
+        refocusing = [spec for spec in engines if spec.refocuses]
+        before = self._zstack.asked
+        try:
+            if text is not None:
+                self._dpm.optics()
+            self._zstack.ask(text, refocusing)
+        except LiverestoreError as error:
+            stays = "" if before is None else f"; {before} um stays"
+            self.notices.append(f"no such virtual stack: {error}{stays}")
+            return
+        if text is not None and not refocusing:
+            self.notices.append(
+                f"no engine in use refocuses; the virtual stack {text} is kept for one that does"
+            )
+        self._urged = True
+
+    def makes_stack(self, channel: str | None) -> bool:
+        """Whether frames of `channel` get a virtual stack."""
+        return bool(self._work.planes_um(self.lineup.serving(channel)))
 
     @property
     def reach_um(self) -> float | None:
@@ -117,100 +143,53 @@ class EngineLoop:
 
     def step(self, timeout_s: float) -> bool:
         """Restore one frame, if one comes; False after the last one."""
-        body = self._inlet.receive(min(timeout_s, _NEWER_S) if self._stale else timeout_s)
+        body = self._inlet.receive(min(timeout_s, _NEWER_S) if self._stale() else timeout_s)
         self.lineup.settle()
         if isinstance(body, End):
             return False
         if isinstance(body, Frame):
             try:
-                result = self._restore(body)
+                made = self._work.make(body, self._camera.model_for(body))
             except LiverestoreError as error:
                 self._inlet.fail()
                 self._failed += 1
                 if self._failed % _TOLD_EVERY == 1:
                     self.notices.append(f"frame {body.header.number} not restored: {error}")
                 return True
-            self._hand_on(result)
-        elif self._stale:
-            self._restore_again(self._stale.pop(0))
+            self._hand_on(made)
+        elif stale := self._stale():
+            self._again(stale[0])
+        else:
+            self._urged = False
         return True
 
-    def _restore_again(self, channel: str | None) -> None:
-        """The last frame of `channel`, by those of its engines that refocus."""
-        last, camera = self._last[channel], self._last_camera
-        assert camera is not None, "there was a frame"
-        frame, made = last.source, last
-        serving, second = self.lineup.serving(channel), self.lineup.rival
+    def _again(self, channel: str | None) -> None:
+        """The last frame of `channel`, with the engines, the DPM and the stack of now."""
+        before = self._last[channel]
         try:
-            if serving.runtime.spec.refocuses:
-                made = self._restored_by(serving, frame, camera)
-            rival = None
-            if second is serving:
-                rival = made
-            elif second is not None and second.runtime.spec.refocuses:
-                rival = self._restored_by(second, frame, camera)
-            elif second is not None and last.rival is not None:
-                same = last.rival.provenance.engine == second.runtime.spec.name
-                rival = last.rival if same else None
+            made = self._work.again(before)
         except LiverestoreError as error:
-            self.notices.append(f"frame {frame.header.number} not refocused: {error}")
+            # Not tried again before something else is wanted.
+            wanted = self._work.wanted(channel)
+            self._last[channel] = dataclasses.replace(before, wanted=wanted)
+            number = before.result.source.header.number
+            self.notices.append(f"frame {number} not restored again: {error}")
             return
-        made = self._last[channel] = dataclasses.replace(made, rival=rival)
-        self._outlet.offer(made)
+        self._last[channel] = made
+        self._outlet.offer(made.result)
 
-    def _restore(self, frame: Frame) -> Restored:
-        serving = self.lineup.serving(frame.header.channel)
-        camera = self._last_camera = self._camera.model_for(frame)
-        result = self._restored_by(serving, frame, camera)
-        rival = self.lineup.rival
-        if rival is None:
-            return result
-        if rival is serving:
-            return dataclasses.replace(result, rival=result)
-        try:
-            second = self._restored_by(rival, frame, camera)
-        except LiverestoreError as error:
-            self._rival_failed += 1
-            if self._rival_failed % _TOLD_EVERY == 1:
-                self.notices.append(
-                    f"frame {frame.header.number} not restored by '{rival.name}', the second "
-                    f"engine: {error}"
-                )
-            return result
-        return dataclasses.replace(result, rival=second)
+    def _stale(self) -> list[str | None]:
+        """Channels whose last frame was made with something else than is wanted now.
 
-    def _restored_by(self, serving: Serving, frame: Frame, camera: CameraModel) -> Restored:
-        self.lineup.warm_up(serving, (frame.header.shape, frame.header.dtype))
-        runtime = serving.runtime
-        reason = runtime.spec.mismatch(frame.header)
-        if reason is not None:
-            raise Failure(reason)
+        An engine that took over matters only while no frame is to come; it would make the
+        next one wait.
+        """
+        if self._live and not self._urged:
+            return []
+        return [name for name, made in self._last.items() if made.wanted != self._work.wanted(name)]
 
-        dpm, optics = None, None
-        if runtime.spec.refocuses and self._dpm is not None:
-            dpm, optics = self._dpm.at(frame.header)
-
-        def once() -> Restored:
-            # Asked before the description: a better runtime takes over here.
-            whole = whole_of(runtime)
-            description = runtime.description
-            return restore(
-                frame,
-                runtime.spec,
-                runtime.infer,
-                camera,
-                dpm,
-                optics=optics,
-                whole=whole,
-                runtime=description,
-            )
-
-        try:
-            return once()
-        except RuntimeChanged:
-            return once()  # by what took its place, and named after it
-
-    def _hand_on(self, result: Restored) -> None:
+    def _hand_on(self, made: Made) -> None:
+        result = made.result
         captured_ns = result.source.header.captured_ns
         last = result if result.rival is None else result.rival
         self._waits.add((result.provenance.started_ns - captured_ns) / 1e6)
@@ -218,10 +197,8 @@ class EngineLoop:
         self._restored += 1
         if self._live:
             self._rate.tick(time.monotonic())
-        channel = result.source.header.channel
-        self._last[channel] = result
-        if channel in self._stale:
-            self._stale.remove(channel)
+        self._last[result.source.header.channel] = made
+        self._urged = bool(self._stale())
         self._outlet.offer(result)
         if self._files is not None:
             # Without the rival, which is not kept and would only fill the memory.
@@ -231,14 +208,11 @@ class EngineLoop:
         specs = [serving.runtime.spec for serving in self.lineup.in_use]
         return [spec for spec in specs if spec.refocuses]
 
-    def _refocuses(self, channel: str | None) -> bool:
-        both = (self.lineup.serving(channel), self.lineup.rival)
-        return any(serving is not None and serving.runtime.spec.refocuses for serving in both)
-
     def report(self, *, final: bool = False) -> EngineReport:
         """Counts and times of this moment; `use` comes first."""
         serving, rival = self.lineup.serving(), self.lineup.rival
         reach_um = self.reach_um
+        stacks = any(map(self._work.planes_um, self.lineup.first))
         return EngineReport(
             engine=serving.name,
             runtime=serving.runtime.description,
@@ -249,6 +223,8 @@ class EngineLoop:
             dpm=None if reach_um is None or self._dpm is None else self._dpm.used,
             dpm_asked=None if self._dpm is None else self._dpm.asked,
             reach_um=reach_um,
+            zstack=self._zstack.asked if stacks else None,
+            zstack_asked=self._zstack.asked,
             ready=True,
             restored=self._restored,
             failed=self._failed,

@@ -128,6 +128,11 @@ class Lineup:
         return None if self._rival is None else self._ready[self._rival]
 
     @property
+    def first(self) -> list[Serving]:
+        """What restores frames of any channel, without the rival; each once."""
+        return [self._ready[name] for name in dict.fromkeys(self._engines.values())]
+
+    @property
     def in_use(self) -> list[Serving]:
         """What restores frames of any channel, and the rival; each once."""
         names = [*self._engines.values(), *([] if self._rival is None else [self._rival])]

@@ -51,6 +51,11 @@ class LiveDpm:
         return self._text
 
     @property
+    def wanted(self) -> Dpm:
+        """The DPM that was asked for last, whether it fits the frames or not."""
+        return self._asked
+
+    @property
     def used(self) -> str:
         """What is in effect, as in the provenance."""
         return str(self._used)

@@ -307,7 +307,7 @@ def test_an_engine_that_fails_on_the_last_frame_is_told_of(start):
     run.opened["refocus"].breaks = True
     run.loop.refocus("4")
     assert run.idle() == 0
-    assert run.loop.notices == ["frame 1 not refocused: the GPU fell off"]
+    assert run.loop.notices == ["frame 1 not restored again: the GPU fell off"]
     assert run.inlet.failed == 0
 
 
