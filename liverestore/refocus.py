@@ -113,7 +113,7 @@ def parse_zstack(text: str, what: str = "--zstack") -> ZStack:
     if start >= stop:
         raise UserError(
             f"{what}: got {text!r}, which ends where or before it starts; allowed is START "
-            f"below STOP: {form}; for one plane use --z"
+            f"below STOP: {form}; for one plane refocus to it"
         )
     steps = (stop - start) / step
     if steps >= _MOST_PLANES:
@@ -125,7 +125,7 @@ def parse_zstack(text: str, what: str = "--zstack") -> ZStack:
     if count < 2:
         raise UserError(
             f"{what}: got {text!r}, whose step is longer than the way; allowed are two planes "
-            "or more; take a smaller step, or --z for one plane"
+            "or more; take a smaller step, or refocus to one plane"
         )
     return ZStack(start, step, count)
 

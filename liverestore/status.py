@@ -265,6 +265,8 @@ class RestoredReport(_Word, frozen=True, kw_only=True):
     """The name that was wanted; an engine that was started again takes another."""
     closed: bool
     frames: int = 0
+    planes: int = 1
+    """Of each virtual stack, where it is a file of stacks; `frames` counts each of them."""
     error: str | None = None
 
 

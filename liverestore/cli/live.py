@@ -37,6 +37,14 @@ def live(
             metavar="SPEC", help="Begin refocused to a surface, as `restore --dpm` takes it."
         ),
     ] = None,
+    zstack: Annotated[
+        str | None,
+        typer.Option(
+            metavar="START:STOP:STEP",
+            help="Make a virtual z-stack of each frame as well, in um; with --save the restored "
+            "file holds the stacks.",
+        ),
+    ] = None,
     save: Annotated[Path | None, typer.Option(help="Folder for raw and restored frames.")] = None,
     save_format: Annotated[
         Literal["ome-zarr", "ome-tiff"], typer.Option("--format", help="Of the saved files.")
@@ -77,6 +85,7 @@ def live(
         save_format=save_format,
         z=z,
         dpm=dpm,
+        zstack=zstack,
         console=console,
     )
     summarise(plan, result, console)

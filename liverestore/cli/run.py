@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from liverestore.cli.refocus_options import live_dpm_asked
+from liverestore.cli.refocus_options import live_dpm_asked, live_zstack_asked
 from liverestore.model_spec import find_engine
 from liverestore.rig import RigConfig
 from liverestore.service.capture import capture_process
@@ -16,7 +16,7 @@ from liverestore.service.plan import RunEndpoints, RunPlan
 from liverestore.service.result import RunResult
 from liverestore.service.spawn import Target
 from liverestore.service.supervisor import Supervisor
-from liverestore.status import EngineReport, RunStatus
+from liverestore.status import EngineReport, RestoredReport, RunStatus
 from liverestore.transport.endpoint import PrivateEndpoints
 from liverestore.writer.names import SaveFormat
 
@@ -39,6 +39,7 @@ def run_plan(
     view_outlives_run: bool = False,
     z: float | None = None,
     dpm: str | None = None,
+    zstack: str | None = None,
     console: Console,
 ) -> tuple[RunPlan, RunResult]:
     """Run to the end, with a line of progress on `console` where there is no window.
@@ -46,14 +47,17 @@ def run_plan(
     `save` names the raw and the restored file that are recorded from the first frame on;
     recordings that begin while live go beside them, else to the user's documents.
 
-    `z` (um) or `dpm` is where refocusing engines begin.
+    `z` (um) or `dpm` is where refocusing engines begin, and `zstack` the virtual stack that they
+    make of each frame as well.
 
     Raises `UserError` for an engine that is not installed, for one that refocuses with a rig
-    that leaves out its optics, and for a `z` or `dpm` that does not fit, before anything starts.
+    that leaves out its optics, and for a `z`, `dpm` or `zstack` that does not fit, before anything
+    starts.
     """
     engines = {channel.name: channel.engine for channel in rig.channels if channel.engine}
     specs = [find_engine(name) for name in (engine, *engines.values())]
     target = live_dpm_asked(specs, rig, z, dpm)
+    stack = live_zstack_asked(specs, rig, zstack)
     with PrivateEndpoints() as endpoint:
         plan = RunPlan(
             rig=rig,
@@ -68,6 +72,7 @@ def run_plan(
             stop_on_write_error=view is None,
             seconds=seconds,
             dpm=target,
+            zstack=stack,
         )
         targets: dict[str, Target] = {"engine": engine_process, "capture": capture_process}
         if view is not None:
@@ -159,11 +164,17 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
         )
         for file in result.restored_of(recording):
             console.print(
-                f"restored: {file.path} ({file.frames} frames)",
+                f"restored: {file.path} ({_content(file)})",
                 highlight=False,
                 soft_wrap=True,
                 markup=False,
             )
+
+
+def _content(file: RestoredReport) -> str:
+    if file.planes == 1:
+        return f"{file.frames} frames"
+    return f"{file.frames // file.planes} virtual stacks of {file.planes} planes"
 
 
 def _engines(plan: RunPlan, engine: EngineReport) -> str:

@@ -78,7 +78,17 @@ def open_live(
 def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     inlet = Inlet(plan.endpoints.raw.for_client(), "engine")
     outlet = Outlet(plan.endpoints.restored)
-    files = RestoredFiles(plan.restored_path, tell=link.send)
+    words: list[Word] = []
+    """That came, and are obeyed between two frames."""
+
+    def ends() -> bool:
+        words.extend(link.receive(0))
+        return stop.is_set() or any(isinstance(word, Stop) for word in words)
+
+    in_turn = [channel.name for channel in plan.rig.channels]
+
+    def stacked() -> tuple[str, ...]:
+        return tuple(name for name in in_turn if loop.makes_stack(name))
 
     def open_engine(name: str) -> InferenceRuntime:
         return open_live(name, plan.engine_threads, loop.notices.append, dpm)
@@ -88,20 +98,18 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
 
     camera = CameraKnowledge(plan.rig.camera, tell)
     dpm = LiveDpm(plan.rig, tell)
-    loop = EngineLoop(inlet, outlet, camera, open_engine, files=files, dpm=dpm)
+    files = RestoredFiles(
+        plan.restored_path, tell=link.send, find_optics=dpm.optics, stacked=stacked
+    )
+    loop = EngineLoop(inlet, outlet, camera, open_engine, files=files, dpm=dpm, ends=ends)
     try:
         _begin(loop, plan)
         told = loop.report()
         link.send(told)
         next_report = 0.0
         while not stop.is_set() and not orphaned() and loop.step(_wait_s(loop)):
-            for word in link.receive(0):
-                if isinstance(word, Stop):
-                    stop.set()
-                elif isinstance(word, SaveRestored):
-                    files.obey(word, time.monotonic())
-                else:
-                    _obey(loop, word)
+            words.extend(link.receive(0))
+            _hear(words, loop, files, stop)
             files.attend(time.monotonic())
             now = time.monotonic()
             if now >= next_report or loop.notices or loop.lineup.loading != told.loading:
@@ -110,6 +118,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
                 link.send(told)
                 while loop.notices:
                     link.send(Notice(text=loop.notices.pop(0)))
+        _hear(words, loop, files, stop)
         link.send(loop.report(final=True))
         outlet.finish("the run has ended", timeout_s=0.0 if stop.is_set() else 0.3)
     finally:
@@ -142,6 +151,18 @@ def _begin(loop: EngineLoop, plan: RunPlan) -> None:
         loop.refocus(plan.dpm)
     if plan.zstack is not None:
         loop.stack(plan.zstack)
+
+
+def _hear(words: list[Word], loop: EngineLoop, files: RestoredFiles, stop: threading.Event) -> None:
+    """Obey `words`, and leave none."""
+    while words:
+        word = words.pop(0)
+        if isinstance(word, Stop):
+            stop.set()
+        elif isinstance(word, SaveRestored):
+            files.obey(word, time.monotonic())
+        else:
+            _obey(loop, word)
 
 
 def _obey(loop: EngineLoop, word: Word) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 
 from liverestore.errors import LiverestoreError
 from liverestore.frame import Frame
@@ -11,7 +12,7 @@ from liverestore.meters import AgeMeter, RateMeter
 from liverestore.model_spec import ModelSpec
 from liverestore.service.camera_knowledge import CameraKnowledge
 from liverestore.service.engine_loading import OpenRuntime
-from liverestore.service.frame_work import FrameWork, Made
+from liverestore.service.frame_work import FrameWork, GivenUp, Made
 from liverestore.service.lineup import KEPT_S, Lineup
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.live_zstack import LiveZStack
@@ -51,10 +52,12 @@ class EngineLoop:
         files: RestoredFiles | None = None,
         kept_s: float = KEPT_S,
         dpm: LiveDpm | None = None,
+        ends: Callable[[], bool] = lambda: False,
     ) -> None:
         """An engine that serves no longer is closed `kept_s` later.
 
-        `dpm` says where engines that refocus look; without it none can be used.
+        `dpm` says where engines that refocus look; without it none can be used. `ends` is asked
+        while a virtual stack is made whether to give it up, its frame counting as dropped.
         """
         self._inlet = inlet
         self._outlet = outlet
@@ -76,7 +79,7 @@ class EngineLoop:
         self.lineup = Lineup(open_engine, self.notices.append, kept_s=kept_s)
         """Which engines restore; told between two steps."""
         self._zstack = LiveZStack(self.notices.append)
-        self._work = FrameWork(self.lineup, dpm, self._zstack, self.notices.append)
+        self._work = FrameWork(self.lineup, dpm, self._zstack, self.notices.append, ends)
 
     def use(self, name: str, channel: str | None = None) -> None:
         """Restore with engine `name` from the next frame on, having waited for it.
@@ -150,6 +153,9 @@ class EngineLoop:
         if isinstance(body, Frame):
             try:
                 made = self._work.make(body, self._camera.model_for(body))
+            except GivenUp:
+                self._inlet.fail()
+                return False
             except LiverestoreError as error:
                 self._inlet.fail()
                 self._failed += 1
@@ -168,6 +174,8 @@ class EngineLoop:
         before = self._last[channel]
         try:
             made = self._work.again(before)
+        except GivenUp:
+            return
         except LiverestoreError as error:
             # Not tried again before something else is wanted.
             wanted = self._work.wanted(channel)

@@ -18,12 +18,16 @@ from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.live_zstack import LiveZStack
 from liverestore.wire import MAX_IMAGE_BYTES
 
-__all__ = ["FrameWork", "Made", "Wanted"]
+__all__ = ["FrameWork", "GivenUp", "Made", "Wanted"]
 
 _TOLD_EVERY = 100
 """Of frames that the second engine, or the stack, failed on, the first and every so many."""
 
 T = TypeVar("T")
+
+
+class GivenUp(Failure):
+    """A virtual stack was left in the middle, because the run ends."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class FrameWork:
     """Restores single frames as the `lineup`, the DPM and the stack of the moment say.
 
     The stack is made by the first engine alone, as batches. A second engine that fails, and a
-    stack that fails, take nothing from the picture; `tell` gets a line.
+    stack that fails, take nothing from the picture; `tell` gets a line. A stack may take many
+    times as long as a picture; between two batches `ends` is asked whether to give it up.
     """
 
     def __init__(
@@ -61,7 +66,9 @@ class FrameWork:
         dpm: LiveDpm | None,
         zstack: LiveZStack,
         tell: Callable[[str], None],
+        ends: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._ends = ends
         self._lineup = lineup
         self._dpm = dpm
         self._zstack = zstack
@@ -85,7 +92,10 @@ class FrameWork:
         return () if self._dpm is None else self._zstack.planes_um(serving.runtime.spec)
 
     def make(self, frame: Frame, camera: CameraModel) -> Made:
-        """All that is wanted of `frame`. Raises `LiverestoreError` where the first engine fails."""
+        """All that is wanted of `frame`.
+
+        Raises `LiverestoreError` where the first engine fails, and `GivenUp`.
+        """
         channel = frame.header.channel
         wanted = self.wanted(channel)
         serving, second = self._lineup.serving(channel), self._lineup.rival
@@ -109,7 +119,7 @@ class FrameWork:
     def again(self, made: Made) -> Made:
         """The same frame as it is wanted now; what is wanted as before is taken over.
 
-        Raises `LiverestoreError` where an engine fails.
+        Raises `LiverestoreError` where an engine fails, and `GivenUp`.
         """
         before, frame, camera = made.wanted, made.result.source, made.camera
         channel = frame.header.channel
@@ -160,7 +170,8 @@ class FrameWork:
         optics = self._dpm.optics(frame.header.channel)
 
         def once(spec: ModelSpec, whole: Whole | None, runtime: str) -> tuple[Restored, ...]:
-            made = restore_planes(
+            made = []
+            for plane in restore_planes(
                 frame,
                 spec,
                 serving.runtime.infer,
@@ -169,12 +180,17 @@ class FrameWork:
                 optics=optics,
                 whole=whole,
                 runtime=runtime,
-            )
+            ):
+                if self._ends():
+                    raise GivenUp(f"frame {frame.header.number}: the run ends")
+                made.append(plane)
             return tuple(made)
 
         try:
             _check_size(frame, len(planes_um))
             return _run(serving, once)
+        except GivenUp:
+            raise
         except LiverestoreError as error:
             self._stacks_failed += 1
             if self._stacks_failed % _TOLD_EVERY == 1:

@@ -107,15 +107,18 @@ class Recording:
         like = self._like
         return like is None or (like.shape, like.dtype) == (header.shape, header.dtype)
 
-    def append(self, item: Frame | Restored) -> None:
-        """Queue one frame. Raises `LiverestoreError` as `QueuedSink.append` does."""
-        header = header_of(item)
-        if self.first is None:
-            self.first, self._like = header.number, header
-        self.last = header.number
-        self._given += 1
-        self._unwritten.append(header.number)
-        self._queue.append(item)
+    def append(self, *items: Frame | Restored) -> None:
+        """Queue one frame, or several that belong together.
+
+        Raises `LiverestoreError` as `QueuedSink.append` does.
+        """
+        for header in map(header_of, items):
+            if self.first is None:
+                self.first, self._like = header.number, header
+            self.last = header.number
+            self._given += 1
+            self._unwritten.append(header.number)
+        self._queue.append(*items)
         while len(self._unwritten) > self._queue.queued + self._queue.lost + 1:
             self._unwritten.popleft()
 

@@ -27,6 +27,7 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
         "engine": engine.engine if engine else plan.engine,
         "runtime": engine.runtime if engine else None,
         "dpm": engine.dpm if engine else None,
+        "zstack": engine.zstack if engine else None,
         "shape": list(capture.shape) if capture.shape else None,
         "dtype": capture.dtype,
         "frames": {
@@ -60,7 +61,12 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
                 "lost": recording.lost,
                 "error": recording.error,
                 "restored": [
-                    {"path": file.path, "frames": file.frames, "error": file.error}
+                    {
+                        "path": file.path,
+                        "frames": file.frames,
+                        "planes": file.planes,
+                        "error": file.error,
+                    }
                     for file in result.restored_of(recording)
                 ],
             }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liverestore.refocus import parse_zstack
 from liverestore.service.disk import DiskWatch, seconds_left
 from liverestore.service.plan import RunPlan
 from liverestore.service.result import RunResult
@@ -159,6 +160,8 @@ class RunBook:
             return None
         frame_bytes = int(np.prod(capture.shape)) * np.dtype(capture.dtype).itemsize
         restored_fps = engine.fps if engine is not None and self.saving.path else None
+        if restored_fps is not None and engine is not None and engine.zstack is not None:
+            restored_fps *= parse_zstack(engine.zstack).count
         free = self._disk.free_bytes(Path(capture.recording).parent)
         return seconds_left(free, frame_bytes, (capture.fps, restored_fps))
 

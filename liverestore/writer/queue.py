@@ -91,22 +91,23 @@ class QueuedSink:
             self._thread = threading.Thread(target=self._write_all, name="writer", daemon=True)
             self._thread.start()
 
-    def append(self, item: Frame | Restored) -> None:
-        """Queue one frame; never waits for the disk.
+    def append(self, item: Frame | Restored, *more: Frame | Restored) -> None:
+        """Queue one frame, or several that belong together: all or none; never waits for the disk.
 
         Raises `Failure` for this frame and all after it once the queue was full or the
         sink failed; for the first frame also what `prepare` raises.
         """
         if self._thread is None and self._failure is None and self._report is None:
-            self._prepare_or_lose(item)
-        number = _number(item)
+            self._prepare_or_lose(item, 1 + len(more))
+        number, items = _number(item), (item, *more)
+        nbytes = sum(one.pixels.nbytes for one in items)
         with self._changed:
             if self._failure is None and self._ending:
                 self._failure = Failure(f"frame {number} came after the recording was closed")
             if (
                 self._failure is None
                 and self._waiting
-                and self._queued_bytes + item.pixels.nbytes > self.limit_bytes
+                and self._queued_bytes + nbytes > self.limit_bytes
             ):
                 self._failure = Failure(
                     f"frame {number} and all after it are not kept: the disk is slower than the "
@@ -115,20 +116,20 @@ class QueuedSink:
                     "lower the frame rate or choose a smaller ROI"
                 )
             if self._failure is not None:
-                self._lost += 1
+                self._lost += len(items)
                 self._told = True
                 raise self._failure
-            self._waiting.append(item)
-            self._queued_bytes += item.pixels.nbytes
+            self._waiting.extend(items)
+            self._queued_bytes += nbytes
             self._changed.notify_all()
 
-    def _prepare_or_lose(self, item: Frame | Restored) -> None:
+    def _prepare_or_lose(self, item: Frame | Restored, count: int) -> None:
         try:
             self.prepare(item)
         except LiverestoreError as error:
             with self._changed:
                 self._failure = error
-                self._lost += 1
+                self._lost += count
                 self._told = True
             raise
 

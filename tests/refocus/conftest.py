@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 import yaml
+from refocus_run import Run
 
 from liverestore.frame import Frame, FrameHeader
 from liverestore.optics import Optics
@@ -104,3 +105,16 @@ def frame_of_pixels():
         return Frame(pixels, header)
 
     return make
+
+
+@pytest.fixture
+def start():
+    runs = []
+
+    def make(**options):
+        runs.append(Run(**options))
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        run.loop.close()

@@ -3,126 +3,16 @@
 import msgspec
 import numpy as np
 import pytest
+from refocus_run import AIR, RIG, WAVES
 
-from liverestore.errors import Failure, UserError
-from liverestore.frame import Frame, FrameHeader
-from liverestore.microscopes import defocus_waves_per_um
-from liverestore.model_spec import ModelSpec
-from liverestore.rig import CameraConfig, OpticsConfig, RigConfig, SourceConfig
+from liverestore.errors import UserError
 from liverestore.rig_channels import ChannelConfig
-from liverestore.rig_optics import optics_of
-from liverestore.service.camera_knowledge import CameraKnowledge
 from liverestore.service.engine import _begin, _obey, open_live
-from liverestore.service.engine_loop import EngineLoop
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
 from liverestore.service.run_book import RunBook
 from liverestore.service.supervisor import _FOR_CAPTURE, _FOR_ENGINE
 from liverestore.status import EngineReport, SetDpm, Word
-
-CAMERA = CameraConfig(offset_counts=100.0, gain_e_per_count=0.5, read_noise_e=1.4)
-AIR = OpticsConfig(
-    pixel_size_um=0.325, numerical_aperture=0.8, wavelength_nm=550.0, immersion_index=1.0,
-    sample_index=1.35, depth_um=10.0,
-)  # fmt: skip
-RIG = RigConfig(name="air", source=SourceConfig(kind="simulated"), camera=CAMERA, optics=AIR)
-WAVES = defocus_waves_per_um(optics_of(RIG))
-
-
-def frame(number, channel=None, shape=(16, 24)):
-    header = FrameHeader(
-        run_id="r", number=number, shape=shape, dtype="float32", captured_ns=number,
-        captured_utc="2026-01-01T00:00:00+00:00", camera="c", channel=channel,
-        pixel_size_um=0.325,
-    )  # fmt: skip
-    return Frame(np.zeros(shape, np.float32), header)
-
-
-class Inlet:
-    def __init__(self):
-        self.frames, self.failed = [], 0
-
-    def receive(self, _timeout_s):
-        return self.frames.pop(0) if self.frames else None
-
-    def fail(self):
-        self.failed += 1
-
-
-class Kept(list):
-    """An outlet, or files."""
-
-    offer = list.append
-
-
-class Engine:
-    """Gives the waves that it was told as its picture, or a picture of zeros."""
-
-    def __init__(self, name, refocuses):
-        task, reach_um = ("refocus", 10.0) if refocuses else ("denoise", None)
-        self.spec = ModelSpec(name, task, "1", "", domain="counts", reach_um=reach_um)
-        self.description = name
-        self.inferred, self.breaks = 0, False
-
-    def warm_up(self, shape, dtype="uint16"):
-        pass
-
-    def infer(self, batch):
-        if self.breaks:
-            raise Failure("the GPU fell off")
-        self.inferred += 1
-        return batch[:, -1:]
-
-    def close(self):
-        pass
-
-
-class Run:
-    def __init__(self, *, rig=RIG, engine="refocus", rival=None):
-        self.inlet, self.results, self.files = Inlet(), Kept(), Kept()
-        self.opened = {}
-        self.dpm = LiveDpm(rig, lambda line: self.loop.notices.append(line))
-        self.loop = EngineLoop(
-            self.inlet, self.results, CameraKnowledge(CAMERA), self.open, files=self.files,
-            dpm=self.dpm,
-        )  # fmt: skip
-        self.loop.use(engine)
-        if rival is not None:
-            self.loop.lineup.use_rival(rival)
-        self.number = 0
-
-    def open(self, name):
-        self.opened[name] = Engine(name, name.startswith("refocus"))
-        return self.opened[name]
-
-    def restore(self, **of):
-        self.number += 1
-        self.inlet.frames.append(frame(self.number, **of))
-        self.loop.step(0)
-        return self.um()
-
-    def um(self):
-        """Where the newest result was refocused to, at each pixel, read from its picture."""
-        return self.results[-1].pixels / WAVES
-
-    def idle(self, steps=3):
-        before = len(self.results)
-        for _ in range(steps):
-            self.loop.step(0)
-        return len(self.results) - before
-
-
-@pytest.fixture
-def start():
-    runs = []
-
-    def make(**options):
-        runs.append(Run(**options))
-        return runs[-1]
-
-    yield make
-    for run in runs:
-        run.loop.close()
 
 
 def test_it_begins_in_focus_and_obeys_between_two_frames(start):

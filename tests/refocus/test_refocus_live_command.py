@@ -66,6 +66,11 @@ REFUSED = {
     "--rig air.toml --engine bend --dpm gaps.npy": "6144 values that are NaN or infinite",
     "--rig air.toml --engine bend --dpm none.npy": "'none.npy', which is no file",
     "--rig blind.toml --engine bend": "optics.numerical_aperture missing",
+    "--rig air.toml --engine mean5 --zstack 0:2:1": "got --zstack, but the engine 'mean5' does not",
+    "--rig air.toml --engine bend --zstack 0:12:1": "asks for 12 um; the engine 'bend' reaches",
+    "--rig air.toml --engine bend --zstack 0:2": "allowed is START:STOP:STEP in um",
+    "--rig air.toml --engine bend --zstack 0:9:0.01": "901 planes; allowed while live are up to",
+    "--rig blind.toml --engine bend --zstack 0:2:1": "optics.numerical_aperture missing",
 }
 
 
@@ -89,3 +94,25 @@ def test_a_run_begins_where_it_was_told_to(liverestore, home):
         parameters = movie.record(0).provenance.parameters
     assert parameters["dpm"] == surface
     assert parameters["dpm_mean_um"] == pytest.approx(2.0)
+
+
+def test_a_run_saves_stacks_beside_the_raw_movie(liverestore, home):
+    line = "--rig air.toml --engine bend --z 3 --zstack=-1:1:0.5 --save out --report r.json"
+    code, errors = liverestore(*line.split())
+    assert code == 0, errors
+    assert "(1 virtual stacks of 5 planes)" in errors
+    report = json.loads((home / "r.json").read_text(encoding="utf-8"))
+    assert (report["dpm"], report["zstack"]) == ("3", "-1:1:0.5")
+    (recording,) = report["recordings"]
+    (restored,) = recording["restored"]
+    assert (restored["frames"], restored["planes"]) == (5, 5)
+    with open_movie(recording["raw"]) as raw, open_movie(restored["path"]) as stack:
+        assert (raw.axes, raw.leading_shape) == ("TYX", (1,))
+        assert (stack.axes, stack.leading_shape) == ("TZYX", (1, 5))
+        assert stack.z_step_um == 0.5
+        records = [stack.record(index) for index in range(5)]
+        assert [r.provenance.parameters["virtual_z_um"] for r in records] == [-1, -0.5, 0, 0.5, 1]
+        # a tenth of the waves is added to the picture: deeper is brighter with this engine
+        means = [float(stack[index].mean()) for index in range(5)]
+    assert means == sorted(means)
+    assert means[0] < means[2] < means[-1]

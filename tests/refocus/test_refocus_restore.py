@@ -329,7 +329,7 @@ def test_zstack_text():
         ("0:5:0", "a step above 0"),
         ("0:5:-1", "a step above 0"),
         ("5:-5:1", "START below STOP"),
-        ("3:3:1", "for one plane use --z"),
+        ("3:3:1", "for one plane refocus to it"),
         ("0:1:2", "longer than the way"),
         ("0:10:1e-9", "1e+10 planes"),
     ],
