@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from liverestore.errors import UserError
 from liverestore.frame import Frame, FrameHeader, PixelDtype, Restored
 from liverestore.movie import Movie
-from liverestore.refocus import ZStack
 from liverestore.writer.layout import file_kind, layout_like
 from liverestore.writer.ome import OmeSink, free_name
+from liverestore.zstack import ZStack
 
 __all__ = ["Made", "as_dtype", "check_output", "frame_of", "open_output", "replace_old"]
 

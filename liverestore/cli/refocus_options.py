@@ -12,14 +12,12 @@ from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
 from liverestore.refocus import (
     OPTICS_NEEDED,
-    ZStack,
     check_overlap,
     check_reach,
-    parse_zstack,
-    refocus_words,
 )
 from liverestore.rig_surfaces import START, RigSurfaces
 from liverestore.service.live_zstack import live_zstack
+from liverestore.zstack import ZStack, parse_zstack, refocus_words
 
 if TYPE_CHECKING:
     from liverestore.rig import RigConfig

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from liverestore.errors import UserError
 from liverestore.model_spec import ModelSpec
-from liverestore.refocus import ZStack, check_reach, parse_zstack
+from liverestore.refocus import check_reach
 from liverestore.wire import MAX_PLANES
+from liverestore.zstack import ZStack, parse_zstack
 
 __all__ = ["LiveZStack", "live_zstack"]
 

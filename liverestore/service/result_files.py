@@ -9,11 +9,11 @@ from pathlib import Path
 from liverestore.errors import LiverestoreError
 from liverestore.frame import Frame, Restored
 from liverestore.optics import Optics
-from liverestore.refocus import ZStack, refocus_words
 from liverestore.service.recording import OpenFile, Recording
 from liverestore.writer.layout import recording_of
 from liverestore.writer.ome import OmeSink
 from liverestore.writer.sink import SinkReport
+from liverestore.zstack import ZStack, refocus_words
 
 __all__ = ["FindOptics", "ResultFiles", "StackSink"]
 

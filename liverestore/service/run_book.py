@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from liverestore.refocus import parse_zstack
 from liverestore.service.disk import DiskWatch, seconds_left
 from liverestore.service.plan import RunPlan
 from liverestore.service.result import RunResult
@@ -26,6 +25,7 @@ from liverestore.status import (
     ViewReport,
     Word,
 )
+from liverestore.zstack import parse_zstack
 
 __all__ = ["RunBook"]
 

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
-from refocus_run import AIR, RIG, WAVES
+from refocus_run import AIR, RIG, WAVES, Engine, frame
 
 from liverestore.errors import UserError
 from liverestore.rig_channels import ChannelConfig
