@@ -207,7 +207,9 @@ class Specimen:
             self._focus = (z_um, spectra, transfers)
         return self._focus[1], self._focus[2]
 
-    def _light(self, time_s: float, z_um: float) -> NDArray[np.float32]:
+    def _light(
+        self, time_s: float, z_um: float, xy_um: tuple[float, float] = (0.0, 0.0)
+    ) -> NDArray[np.float32]:
         """(Y, X) of the chip; 1 in the brightest thousandth at the start."""
         spectra, transfers = self._focused(z_um)
         total = np.zeros(transfers.shape[1:], np.complex64)
@@ -217,6 +219,9 @@ class Specimen:
             wave_y = np.exp(-2j * np.pi * self._ky * dy).astype(np.complex64)
             wave_x = np.exp(-2j * np.pi * self._kx * dx).astype(np.complex64)
             total += spectrum * wave_y * wave_x
+        if any(xy_um):
+            total *= np.exp(2j * np.pi * self._kx * xy_um[0]).astype(np.complex64)
+            total *= np.exp(2j * np.pi * self._ky * xy_um[1]).astype(np.complex64)
         canvas = np.maximum(fft.irfft2(total, s=self._canvas), 0) / np.float32(self._peak)
         height, width = self.shape
         if height <= canvas.shape[0] and width <= canvas.shape[1]:
@@ -226,17 +231,24 @@ class Specimen:
             image = canvas[np.ix_(rows, columns)]
         return image
 
-    def render(self, time_s: float, z_um: float, exposure_ms: float) -> NDArray[np.float32]:
+    def render(
+        self,
+        time_s: float,
+        z_um: float,
+        exposure_ms: float,
+        xy_um: tuple[float, float] = (0.0, 0.0),
+    ) -> NDArray[np.float32]:
         """Expected photoelectrons (Y, X) float32 of an exposure in the middle of which the
-        specimen is `time_s` old, with the stage at `z_um`. Raises `UserError` for numbers
-        that are not finite and an exposure that is not above 0.
+        specimen is `time_s` old, with the stage at `z_um`. `xy_um` is the place of the specimen
+        in the chip's first corner; the specimen goes on for ever by repeating itself. Raises
+        `UserError` for numbers that are not finite and an exposure that is not above 0.
         """
         if not (math.isfinite(time_s) and math.isfinite(z_um) and 0 < exposure_ms < math.inf):
             raise UserError(
                 f"specimen: got time {time_s} s, z {z_um} um, exposure {exposure_ms} ms; allowed "
                 "are finite numbers and an exposure above 0"
             )
-        light = self._light(time_s, z_um)
+        light = self._light(time_s, z_um, xy_um)
         light = light * np.float32(self.config.peak_photons_per_ms * exposure_ms)
         return light + np.float32(self.config.background_photons_per_ms * exposure_ms)
 

@@ -20,12 +20,14 @@ from liverestore.rig import RigConfig
 from liverestore.rig_optics import optics_of
 from liverestore.specimen import STAINS, Specimen
 
-__all__ = ["EXPOSURES_MS", "Z_RANGE_UM", "Exposure", "SimulatedMicroscope"]
+__all__ = ["EXPOSURES_MS", "XY_RANGE_UM", "Z_RANGE_UM", "Exposure", "SimulatedMicroscope"]
 
 EXPOSURES_MS = (0.1, 10_000.0)
 """Shortest and longest exposure of the simulated camera."""
 Z_RANGE_UM = (-10.0, 10.0)
 """Travel of the simulated focus drive."""
+XY_RANGE_UM = (-50_000.0, 50_000.0)
+"""Travel of the simulated XY stage, in each direction."""
 _TABLE_MOST_E = 512.0
 """A table for more light is large; brighter pixels are drawn one by one."""
 
@@ -40,6 +42,7 @@ class Exposure:
     exposure_ms: float
     stain: str
     """What gives light: the preset of the channel, "all" without channels."""
+    xy_um: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,11 @@ class _Setting:
     z_um: float
     exposure_ms: float
     stain: str
+    xy_um: tuple[float, float] = (0.0, 0.0)
 
 
 class SimulatedMicroscope:
-    """A specimen, a focus drive and a noisy camera, indexed by frame number from 0.
+    """A specimen, a focus drive, an XY stage and a noisy camera, indexed by frame number from 0.
 
     The specimen ages by the exposure with every frame. Noise depends on the seed and the
     frame number alone: a frame can be taken again and is the same. Safe to use from
@@ -109,6 +113,11 @@ class SimulatedMicroscope:
         """The stage position set last."""
         return self._settings[-1].z_um
 
+    @property
+    def xy_um(self) -> tuple[float, float]:
+        """Where the XY stage stands, as set last."""
+        return self._settings[-1].xy_um
+
     def set(
         self,
         first: int,
@@ -116,14 +125,19 @@ class SimulatedMicroscope:
         exposure_ms: float | None = None,
         z_um: float | None = None,
         stain: str | None = None,
+        xy_um: tuple[float, float] | None = None,
     ) -> None:
-        """From frame `first` on, expose for `exposure_ms`, stand at `z_um`, light `stain`.
+        """From frame `first` on, expose for `exposure_ms`, stand at `z_um` and `xy_um`, light
+        `stain`.
 
         Raises `UserError` out of range. `first` may not lie before an earlier change.
         """
+        x_um, y_um = xy_um or (None, None)
         for name, value, (low, high) in (
             ("exposure_ms", exposure_ms, EXPOSURES_MS),
             ("z_um", z_um, Z_RANGE_UM),
+            ("x_um", x_um, XY_RANGE_UM),
+            ("y_um", y_um, XY_RANGE_UM),
         ):
             if value is not None and not low <= value <= high:
                 raise UserError(
@@ -148,6 +162,7 @@ class SimulatedMicroscope:
                     last.z_um if z_um is None else z_um,
                     last.exposure_ms if exposure_ms is None else exposure_ms,
                     last.stain if stain is None else stain,
+                    last.xy_um if xy_um is None else xy_um,
                 )
             )
 
@@ -158,14 +173,20 @@ class SimulatedMicroscope:
             setting = self._settings[place - 1]
         age_ms = (number - setting.first + 0.5) * setting.exposure_ms
         return Exposure(
-            setting.time_s + age_ms / 1e3, setting.z_um, setting.exposure_ms, setting.stain
+            setting.time_s + age_ms / 1e3,
+            setting.z_um,
+            setting.exposure_ms,
+            setting.stain,
+            setting.xy_um,
         )
 
     def truth(self, number: int) -> NDArray[np.float32]:
         """Expected photoelectrons (Y, X) of frame `number`, without any noise."""
         taken = self.exposure(number)
         with self._lock:
-            return self._specimens[taken.stain].render(taken.time_s, taken.z_um, taken.exposure_ms)
+            return self._specimens[taken.stain].render(
+                taken.time_s, taken.z_um, taken.exposure_ms, taken.xy_um
+            )
 
     def counts(self, number: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """Frame `number` (Y, X) as the camera delivers it."""

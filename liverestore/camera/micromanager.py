@@ -17,8 +17,17 @@ from typing import Any
 import pymmcore
 
 from liverestore.camera.mm_channels import check_presets, set_preset
-from liverestore.camera.mm_core import grey_bytes, load_core, reason_of, release_core, set_exposure
+from liverestore.camera.mm_core import (
+    focus_drive,
+    grey_bytes,
+    load_core,
+    pixel_size_um,
+    reason_of,
+    release_core,
+    set_exposure,
+)
 from liverestore.camera.mm_image import RunOfImages
+from liverestore.camera.mm_stages import CoreStages
 from liverestore.camera.roi import Roi, set_core_roi
 from liverestore.camera.source import SourceInfo
 from liverestore.errors import Failure, UserError
@@ -91,18 +100,13 @@ class MicroManagerSource:
                 f"configuration {self._rig.source.config_file}: sets no camera; set the core's "
                 "Camera device in it (Property,Core,Camera,<label>)"
             )
-        self._focus = self._rig.source.focus_device or str(core.get_focus_device())
-        if self._focus and self._focus not in core.get_loaded_devices():
-            raise UserError(
-                f"rig {self._rig.name}: source.focus_device: got {self._focus!r}, which the "
-                f"configuration does not load; loaded are {', '.join(core.get_loaded_devices())}"
-            )
+        self._focus = focus_drive(core, self._rig)
         depth = grey_bytes(core, self._camera)
         check_presets(core, self._rig)
         if self._rig.camera.exposure_ms is not None:
             self._set_exposure(self._rig.camera.exposure_ms)
         # Asked once: on a real turret each question goes to the hardware.
-        pixel_um = self._pixel_size_um()
+        pixel_um = pixel_size_um(core, self._rig)
         images = self._images = RunOfImages(self._camera, pixel_um)
         images.exposure_ms = float(core.get_exposure())
         images.z_um = float(core.get_position(self._focus)) if self._focus else None
@@ -119,13 +123,6 @@ class MicroManagerSource:
             # An exposure is the least a frame takes; what readout adds only the camera knows.
             interval_ms=None,
         )
-
-    def _pixel_size_um(self) -> float | None:
-        stated = self._rig.optics.pixel_size_um
-        if stated is not None:
-            return stated
-        # The core says 0 where no pixel size is configured for the present objective.
-        return float(self._core.get_pixel_size_um()) or None
 
     def _set_exposure(self, exposure_ms: float) -> None:
         self._asked_ms = None
@@ -315,6 +312,10 @@ class MicroManagerSource:
             finally:
                 if self._begun:
                     self._begin_sequence()
+
+    def stages(self) -> CoreStages:
+        """The stages of the running core. To be used between two snaps."""
+        return CoreStages(self._require_core(), self._focus)
 
     def _require_core(self) -> Any:
         if self._core is None:

@@ -16,8 +16,10 @@ from liverestore.rig import RigConfig
 
 __all__ = [
     "device_interface",
+    "focus_drive",
     "grey_bytes",
     "load_core",
+    "pixel_size_um",
     "reason_of",
     "release_core",
     "set_exposure",
@@ -117,6 +119,28 @@ def grey_bytes(core: Any, camera: str) -> int:
             "images of 8 or 16 bit; set its PixelType property to 8bit or 16bit"
         )
     return depth
+
+
+def focus_drive(core: Any, rig: RigConfig) -> str:
+    """Label of the focus drive: the rig's, else the core's; empty where there is none.
+
+    Raises `UserError` for one that the configuration does not load.
+    """
+    label = rig.source.focus_device or str(core.get_focus_device())
+    if label and label not in core.get_loaded_devices():
+        raise UserError(
+            f"rig {rig.name}: source.focus_device: got {label!r}, which the configuration does not "
+            f"load; loaded are {', '.join(core.get_loaded_devices())}"
+        )
+    return label
+
+
+def pixel_size_um(core: Any, rig: RigConfig) -> float | None:
+    """Edge of a pixel in the sample: the rig's, else the core's for the present objective."""
+    if rig.optics.pixel_size_um is not None:
+        return rig.optics.pixel_size_um
+    # The core says 0 where no pixel size is configured for the present objective.
+    return float(core.get_pixel_size_um()) or None
 
 
 def release_core(core: Any) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liverestore.camera.source import FrameSource
+from liverestore.errors import UserError
 from liverestore.rig import RigConfig
 from liverestore.rig_channels import takes_turns
 
 if TYPE_CHECKING:
     from liverestore.camera.micromanager import MicroManagerSource
 
-__all__ = ["open_source"]
+__all__ = ["open_core_source", "open_source"]
 
 
 def open_source(rig: RigConfig) -> FrameSource:
@@ -29,6 +30,20 @@ def open_source(rig: RigConfig) -> FrameSource:
 
         return ChannelCycle(source, rig.channels)
     return source
+
+
+def open_core_source(rig: RigConfig) -> MicroManagerSource:
+    """The source behind a Micro-Manager core, whose light path and stages can be set.
+
+    It snaps the channel that was selected last. Raises `UserError` for a rig that replays a
+    movie.
+    """
+    if rig.source.kind == "replay":
+        raise UserError(
+            f"rig {rig.origin or rig.name}: source.kind is 'replay', which has no camera and no "
+            "stages; name a rig of a microscope, or a simulated one such as demo_refocus"
+        )
+    return _core_source(rig)
 
 
 def _core_source(rig: RigConfig) -> MicroManagerSource:

@@ -23,7 +23,7 @@ from pycromanager import Core
 from pymmcore_plus._util import PYMM_SIGNALS_BACKEND
 from pymmcore_plus.experimental.unicore.core._unicore import UniMMCore
 from pymmcore_plus.experimental.unicore.devices._camera import CameraDevice
-from pymmcore_plus.experimental.unicore.devices._stage import StageDevice
+from pymmcore_plus.experimental.unicore.devices._stage import StageDevice, XYStageDevice
 from pymmcore_plus.experimental.unicore.devices._state import StateDevice
 
 from liverestore.camera.instrument import SimulatedMicroscope
@@ -37,6 +37,7 @@ from liverestore.specimen import STAINS, pixel_dtype
 __all__ = ["SimulatedCoreSource"]
 
 CAMERA, FOCUS, FILTERS = "Simulated camera", "Simulated focus", "Simulated filters"
+XY_STAGE = "Simulated XY stage"
 
 
 class _Timeline:
@@ -139,6 +140,35 @@ class _Focus(StageDevice):
 
     def set_origin(self) -> None:
         raise RuntimeError("the simulated focus drive keeps its origin in the plane in focus")
+
+
+class _XYStage(XYStageDevice):
+    """A stage that arrives at once."""
+
+    def __init__(self, timeline: _Timeline) -> None:
+        super().__init__()
+        self._timeline = timeline
+
+    def set_position_um(self, x: float, y: float) -> None:
+        try:
+            self._timeline.microscope.set(self._timeline.next_number, xy_um=(x, y))
+        except UserError as error:
+            raise RuntimeError(str(error)) from error
+
+    def get_position_um(self) -> tuple[float, float]:
+        return self._timeline.microscope.xy_um
+
+    def home(self) -> None:
+        self.set_position_um(0.0, 0.0)
+
+    def stop(self) -> None:
+        """Never under way."""
+
+    def set_origin_x(self) -> None:
+        raise RuntimeError("the simulated XY stage keeps its origin")
+
+    def set_origin_y(self) -> None:
+        self.set_origin_x()
 
 
 class _Filters(StateDevice):
@@ -258,11 +288,13 @@ class SimulatedCoreSource(MicroManagerSource):
         core.loadPyDevice(CAMERA, _Camera(timeline, core.stopping))
         core.loadPyDevice(FOCUS, _Focus(timeline))
         core.loadPyDevice(FILTERS, _Filters(timeline))
+        core.loadPyDevice(XY_STAGE, _XYStage(timeline))
         core.initializeAllDevices()
         for stain in STAINS:
             core.defineConfig("Channel", stain, FILTERS, "Label", stain)
         core.setCameraDevice(CAMERA)
         core.setFocusDevice(FOCUS)
+        core.setXYStageDevice(XY_STAGE)
         core.setCircularBufferMemoryFootprint(rig.source.buffer_size_mb)
         _PYMMCORES.append(core)
         return Core()
