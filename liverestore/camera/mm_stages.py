@@ -30,6 +30,10 @@ class CoreStages:
         """
         return {label: self._ask(label) for label in self._drives}
 
+    def focus_um(self) -> float | None:
+        """Of the focus drive; None where there is none. Raises as `drives_um` does."""
+        return self._ask(self.focus) if self.focus else None
+
     def _ask(self, label: str) -> float:
         try:
             return float(self._core.get_position(label))

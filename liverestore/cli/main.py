@@ -57,6 +57,7 @@ def _main(
 def _register() -> None:
     # Commands import what they use when they run, so `--help` is quick.
     from liverestore.cli import (
+        acquire,
         bench,
         build,
         calibrate,
@@ -71,6 +72,7 @@ def _register() -> None:
 
     app.command("demo")(demo.demo)
     app.command("live")(live.live)
+    app.command("acquire")(acquire.acquire)
     app.command("restore")(restore.restore)
     app.command("calibrate")(calibrate.calibrate)
     app.command("dpm")(dpm.dpm)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from liverestore.camera_model import CameraModel
+from liverestore.cli.interrupt import INTERRUPTED, Interrupt
 from liverestore.cli.output_file import as_dtype, frame_of, replace_old
 from liverestore.cli.refocus_options import Refocusing
 from liverestore.errors import LiverestoreError, UserError
@@ -23,9 +22,6 @@ from liverestore.runtime.base import InferenceRuntime, whole_of
 from liverestore.writer.ome import OmeSink
 
 __all__ = ["RestoreJob"]
-
-_INTERRUPTED = 130
-"""Exit code of a program that Ctrl-C ended (128 + SIGINT)."""
 
 
 class RestoreJob:
@@ -58,7 +54,7 @@ class RestoreJob:
         stack = None if self._refocusing is None else self._refocusing.stack
         planes = len(order) * (1 if stack is None else stack.count)
         try:
-            with _Interrupt() as interrupt:
+            with Interrupt() as interrupt:
                 for restored, frame_is_done in _with_progress(self._all(order), planes):
                     self._sink.append(self._fitting(restored))
                     if frame_is_done and interrupt.asked:
@@ -75,7 +71,7 @@ class RestoreJob:
             console.print(
                 f"stopped: {report.frames} of {planes} {what} are restored, in {report.path}"
             )
-            raise typer.Exit(_INTERRUPTED)
+            raise typer.Exit(INTERRUPTED)
         path = replace_old(report.path, self._out)
         seconds = max(time.monotonic() - started, 1e-9)
         frames = "1 frame" if report.frames == 1 else f"{report.frames} {what}"
@@ -148,30 +144,6 @@ class RestoreJob:
         restored, clipped = as_dtype(restored, self._dtype)
         self._clipped += clipped
         return restored
-
-
-class _Interrupt:
-    """Ctrl-C ends the work after the frame at hand, so that no frame is half written.
-
-    A second Ctrl-C ends it at once.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __enter__(self) -> _Interrupt:
-        self._in_main = threading.current_thread() is threading.main_thread()
-        if self._in_main:
-            self._before = signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._in_main:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _with_progress(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from liverestore.errors import UserError
 
-__all__ = ["SaveFormat", "free_pair"]
+__all__ = ["SaveFormat", "free_pair", "free_pairs"]
 
 SaveFormat = Literal["ome-zarr", "ome-tiff"]
 _SUFFIX: dict[SaveFormat, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
+_LONGEST_NAME = 60
 
 
 def free_pair(folder: Path, save_format: SaveFormat) -> tuple[Path, Path]:
@@ -19,6 +22,17 @@ def free_pair(folder: Path, save_format: SaveFormat) -> tuple[Path, Path]:
     neither exists; absolute. Makes the folder.
 
     Raises `UserError` when the folder cannot be made.
+    """
+    return free_pairs(folder, [""], save_format)[0]
+
+
+def free_pairs(
+    folder: Path, names: Sequence[str], save_format: SaveFormat
+) -> list[tuple[Path, Path]]:
+    """A pair for each of several places, `raw_NAME` and `restored_NAME`; see `free_pair`.
+
+    Letters of a name that not every system allows in a file's name become "-". All get the
+    same number: the first that none of them has.
     """
     folder = folder.expanduser().absolute()
     try:
@@ -28,9 +42,27 @@ def free_pair(folder: Path, save_format: SaveFormat) -> tuple[Path, Path]:
             f"cannot save into {folder}: {error.strerror}; give --save a folder you can write to"
         ) from error
     suffix = _SUFFIX[save_format]
+    stems = _stems(names)
     for index in itertools.count(1):
         tail = "" if index == 1 else f"_{index:03d}"
-        raw, restored = folder / f"raw{tail}{suffix}", folder / f"restored{tail}{suffix}"
-        if not raw.exists() and not restored.exists():
-            return raw, restored
+        pairs = [
+            (folder / f"raw{stem}{tail}{suffix}", folder / f"restored{stem}{tail}{suffix}")
+            for stem in stems
+        ]
+        if not any(path.exists() for pair in pairs for path in pair):
+            return pairs
     raise AssertionError("itertools.count does not end")
+
+
+def _stems(names: Sequence[str]) -> list[str]:
+    """What stands behind "raw" for each name; different for each, whatever becomes of letters."""
+    stems: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^\w-]+", "-", name).strip("-")[:_LONGEST_NAME]
+        stem = f"_{plain}" if name else ""
+        again = 2
+        # Windows takes names that differ in capitals alone for the same.
+        while stem.lower() in (other.lower() for other in stems):
+            stem, again = f"_{plain}-{again}", again + 1
+        stems.append(stem)
+    return stems
