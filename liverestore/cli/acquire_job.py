@@ -17,6 +17,7 @@ from liverestore.cli.interrupt import INTERRUPTED, Interrupt
 from liverestore.cli.refocus_options import Refocusing, refocusing_asked
 from liverestore.errors import UserError
 from liverestore.model_spec import find_engine
+from liverestore.optics import Optics
 from liverestore.rig import RigConfig, load_rig
 from liverestore.rig_optics import optics_of
 from liverestore.runtime.table import open_runtime
@@ -220,7 +221,8 @@ def _about(refocusing: Refocusing | None, rig: RigConfig) -> dict[str, str]:
     if not rig.channels:
         return refocusing.words()
     target = refocusing.words()["refocused_to"]
-    return refocus_words(target, {each.name: optics_of(rig, each) for each in rig.channels})
+    optics: dict[str | None, Optics] = {each.name: optics_of(rig, each) for each in rig.channels}
+    return refocus_words(target, optics)
 
 
 def _say(console: Console, notes: list[str]) -> None:

@@ -209,8 +209,9 @@ def test_positions_and_channels(liverestore, microscope, home):
         assert waves[0] / waves[1] == pytest.approx(550 / 510, rel=1e-3)
     attributes = zarr.open(home / "o" / "restored_p01.ome.zarr", mode="r").attrs["liverestore"]
     assert attributes["channels"] == ["DAPI", "GFP"]
-    assert attributes["restored_by"]["optics DAPI"].startswith("NA 0.8, 510 nm")
-    assert attributes["restored_by"]["optics GFP"].startswith("NA 0.8, 550 nm")
+    optics = attributes["restored_by"]["optics"]
+    assert optics.startswith("DAPI: NA 0.8, 510 nm")
+    assert "; GFP: NA 0.8, 550 nm" in optics
 
 
 def test_an_engine_that_denoises_makes_one_picture_of_each(liverestore, home):
