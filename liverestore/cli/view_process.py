@@ -9,6 +9,7 @@ from pathlib import Path
 
 from liverestore.errors import UserError
 from liverestore.rig_optics import optics_of
+from liverestore.rig_surfaces import RigSurfaces
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.plan import RunPlan
 from liverestore.transport.control import ControlLink
@@ -35,6 +36,7 @@ def view_process(plan: RunPlan) -> None:
                 camera=plan.rig.camera,
                 channels=looks_of(plan.rig.channels),
                 no_optics=_no_optics(plan),
+                surfaces=_surfaces(plan),
                 ended=lambda: stop.is_set() or feed.ended.is_set() or orphaned(),
                 report_rate=feed.report_rate,
             )
@@ -50,6 +52,14 @@ def _no_optics(plan: RunPlan) -> str:
     except UserError as error:
         return str(error)
     return ""
+
+
+def _surfaces(plan: RunPlan) -> RigSurfaces | str:
+    """Those kept with the rig; a file that is broken keeps no window from opening."""
+    try:
+        return RigSurfaces.load(plan.rig)
+    except UserError as error:
+        return str(error)
 
 
 def _title(plan: RunPlan) -> str:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from liverestore.rig import CameraConfig
+from liverestore.rig_surfaces import RigSurfaces
 from liverestore.view.channels import ChannelLook
 from liverestore.view.feed import ViewFeed
 from liverestore.view.memory import Memory
@@ -28,13 +29,15 @@ def show_window(
     camera: CameraConfig | None,
     channels: Sequence[ChannelLook] = (),
     no_optics: str = "",
+    surfaces: RigSurfaces | str | None = None,
     ended: Callable[[], bool],
     report_rate: Callable[[float | None], None],
 ) -> None:
     """Show the window until its user closes it or `ended()` says that the run wants it gone.
 
     It looks as the last window of `rig` did, and has the user's own keys. `no_optics` says why
-    nothing can be refocused with that rig; empty where it can.
+    nothing can be refocused with that rig; empty where it can. `surfaces` are those kept with
+    the rig, or why they cannot be read.
 
     Ask `available.why_no_view` first: where Qt cannot start it may end the process.
     """
@@ -49,6 +52,11 @@ def show_window(
         own_keys=view_folder() / "keys.json",
         no_optics=no_optics,
     )
+    shelf = window.refocus.surfaces.tool.shelf
+    if isinstance(surfaces, str):
+        shelf.say(surfaces)
+    else:
+        shelf.offer(surfaces)
     watch = QTimer()
 
     def look() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from liverestore.dpm import Dpm
 
-__all__ = ["Contour", "Contours", "find_contours"]
+__all__ = ["Contour", "Contours", "find_contours", "sampled"]
 
 _NODES = 65
 """Along the longer side of the frame."""
@@ -100,7 +100,7 @@ def find_contours(
 
     Raises `UserError` where `dpm` does not fit frames of `shape`.
     """
-    surface, x, y = _sampled(dpm, shape, pixel_size_um)
+    surface, x, y = sampled(dpm, shape, pixel_size_um)
     lines = []
     for level_um, limit in _levels(float(surface.min()), float(surface.max()), reach_um):
         segments = _segments(surface - level_um, x, y)
@@ -116,10 +116,13 @@ def find_contours(
     )
 
 
-def _sampled(
+def sampled(
     dpm: Dpm, shape: tuple[int, int], pixel_size_um: float | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(y, x) um at a grid of places, and their x and y in image pixels."""
+    """(y, x) um at a grid of places, and their x and y in image pixels.
+
+    Raises `UserError` where `dpm` does not fit frames of `shape`.
+    """
     longer = max(shape)
     step = max(1.0, (longer - 1) / (_NODES - 1))
     counts = [int((n - 1) / step + 1e-6) + 1 for n in shape]

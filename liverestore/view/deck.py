@@ -12,6 +12,7 @@ from liverestore.view.compare import Blink, Comparison, Mode
 from liverestore.view.compare_pane import ComparePane
 from liverestore.view.display import both_readouts, composite_readout, readout
 from liverestore.view.luts import lut_table
+from liverestore.view.mark_layers import MarkLayers
 from liverestore.view.panes import ImagePane, pictures
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from liverestore.rig import CameraConfig
     from liverestore.view.contour_layer import ContourLayer
     from liverestore.view.display import DisplayState
-    from liverestore.view.marks import Marks
+    from liverestore.view.mark_layers import MarkLayer
     from liverestore.view.panes import View
 
 __all__ = ["ImageDeck"]
@@ -52,8 +53,10 @@ class ImageDeck(QWidget):
         self.fitted = True
         """Whether the whole frame stays in view when the size changes."""
         self._row = QHBoxLayout(self)
+        self._marks = MarkLayers()
         for pane in (self.raw_pane, self.restored_pane, self.compare_pane):
             self._row.addWidget(pane, 1)
+            pane.image.marks = self._marks
             pane.hovered.connect(lambda at, p=pane: self._hovered(p, at))
             pane.moved.connect(lambda p=pane: self._moved(p))
             pane.fit_asked.connect(self.fit)
@@ -94,10 +97,9 @@ class ImageDeck(QWidget):
         self._spread_text = self.compare_pane.spread_text()
         self.show_readout()
 
-    def set_marks(self, marks: Marks) -> None:
-        """Show `marks` over all areas, for the mouse to take hold of."""
-        for pane in (self.raw_pane, self.restored_pane, self.compare_pane):
-            pane.image.marks = marks
+    def add_marks(self, layer: MarkLayer) -> None:
+        """Show `layer` over all areas, above those before, for the mouse to take hold of."""
+        self._marks.add(layer)
 
     @property
     def turn_depth(self) -> bool:

@@ -85,7 +85,7 @@ class Measuring(QObject):
             drawer.add_tool(_NAMES[shape], tool, key_action=_KEYS[shape])
             tool.buttons.draw.clicked.connect(partial(self._draw_clicked, shape))
             tool.buttons.delete.clicked.connect(partial(self._delete, shape))
-        deck.set_marks(self.marks)
+        deck.add_marks(self.marks)
         drawer.toggled.connect(self._toggled)
         self.marks.changed.connect(self._changed)
         self.profile_tool.width_chosen.connect(self._set_width)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from liverestore.view.display import DisplayState, PaneState
     from liverestore.view.geometry import VisiblePart
     from liverestore.view.levels import Levels
-    from liverestore.view.marks import Marks
+    from liverestore.view.mark_layers import MarkLayers
 
 __all__ = ["DIMMED_OPACITY", "ImagePane", "ImageView", "Picture", "View", "pictures"]
 
@@ -69,7 +69,7 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self.item = PaintedImage(axisOrder="row-major")
         self.box.addItem(self.item)
         self.overlay = Overlay()
-        self.marks: Marks | None = None
+        self.marks: MarkLayers | None = None
         """Shapes over the image that the mouse can take hold of."""
         self.contours: ContourLayer | None = None
         """Lines of the surface that the image was refocused to."""

@@ -12,8 +12,11 @@ from liverestore.frame import Restored
 from liverestore.status import SetDpm
 from liverestore.view.contour_layer import ContourLayer
 from liverestore.view.contours import find_contours
+from liverestore.view.points_desk import PointsDesk
 from liverestore.view.refocus_surface import Surface, extent_um
 from liverestore.view.refocus_tool import RefocusTool
+from liverestore.view.surface_desk import SurfaceDesk
+from liverestore.view.surface_parts import part_words
 from liverestore.view.undo import Change
 from liverestore.view.widgets import Follower
 
@@ -61,9 +64,9 @@ class RefocusDesk(QObject):
         self._sent_over: object = None
         """The result on the screen when the last request went out."""
         self._result: object = None
-        self._reach_um: float | None = None
-        self._shape: tuple[int, int] | None = None
-        self._pixel_size_um: float | None = None
+        self.reach_um: float | None = None
+        self.shape: tuple[int, int] | None = None
+        self.pixel_size_um: float | None = None
         self._painted: tuple[object, ...] | None = None
         self._now_s = 0.0
         drawer.add_tool(_NAME, self.tool, key_action="refocus")
@@ -73,6 +76,8 @@ class RefocusDesk(QObject):
         self.tool.tilt_chosen.connect(self.set_tilt)
         self.tool.contours_toggled.connect(self._paint)
         deck.depth_turned.connect(self.step)
+        self.surfaces = SurfaceDesk(self, deck, drawer, parent)
+        self.points = PointsDesk(self, deck, drawer, parent)
 
     @property
     def actions(self) -> dict[str, Callable[[], None]]:
@@ -83,18 +88,20 @@ class RefocusDesk(QObject):
         """Show what the run reports, unless a request is on its way, and send what waits."""
         self._now_s = now_s
         self._result = state.restored.image
-        self._reach_um = status.reach_um if status is not None else None
+        self.reach_um = status.reach_um if status is not None else None
         reported = status.dpm if status is not None else None
-        offered = reported is not None and self._reach_um is not None
+        offered = reported is not None and self.reach_um is not None
         self._drawer.offer(_NAME, offered)
         self._deck.turn_depth = offered
         self._note_frame(state)
-        if self._reach_um is not None:
-            self.tool.show_reach(self._reach_um)
+        if self.reach_um is not None:
+            self.tool.show_reach(self.reach_um)
         text = self._follower.value(reported, now_s, working=self._waiting is not None)
         if text is not None and text != self._text:
             self._take(text)
         self._show()
+        self.surfaces.offer(offered)
+        self.points.follow(state, offered)
         self._send()
 
     def step(self, direction: int) -> None:
@@ -103,32 +110,34 @@ class RefocusDesk(QObject):
 
     def set_z(self, z_um: float) -> None:
         """Refocus to the plane at `z_um`, or the nearest within the reach."""
-        if self._reach_um is not None:
-            reach = self._reach_um
-            self._want(self.surface.at(max(-reach, min(reach, z_um))), "refocus")
+        if self.reach_um is not None:
+            reach = self.reach_um
+            self.want(self.surface.at(max(-reach, min(reach, z_um))), "refocus")
 
     def set_tilt(self, across_um: float, down_um: float) -> None:
         """Let the right edge lie deeper than the left one, and the lower than the upper."""
-        extent = self._extent
-        if self._reach_um is not None and extent is not None:
-            self._want(self.surface.with_tilt((across_um, down_um), extent), "tilt")
+        extent = self.extent
+        if self.reach_um is not None and extent is not None:
+            self.want(self.surface.with_tilt((across_um, down_um), extent), "tilt")
 
     @property
-    def _extent(self) -> Extent | None:
-        if self._shape is None or self._pixel_size_um is None:
+    def extent(self) -> Extent | None:
+        """Of the frames, where the size of a pixel is known."""
+        if self.shape is None or self.pixel_size_um is None:
             return None
-        return extent_um(self._shape, self._pixel_size_um)
+        return extent_um(self.shape, self.pixel_size_um)
 
     def _note_frame(self, state: DisplayState) -> None:
         header, made = state.header, state.restored.image
-        self._shape = None if header is None else header.shape
-        self._pixel_size_um = state.pixel_size_um
-        if self._pixel_size_um is None and isinstance(made, Restored):
+        self.shape = None if header is None else header.shape
+        self.pixel_size_um = state.pixel_size_um
+        if self.pixel_size_um is None and isinstance(made, Restored):
             # Where the camera states none, the engine went by the rig's.
             told = made.provenance.parameters.get("pixel_size_um")
-            self._pixel_size_um = float(told) if told is not None else None
+            self.pixel_size_um = float(told) if told is not None else None
 
-    def _want(self, surface: Surface, what: str) -> None:
+    def want(self, surface: Surface, what: str) -> None:
+        """Refocus to `surface`, which changes `what` in the user's words."""
         before = self.surface
         if surface == before:
             return
@@ -144,10 +153,10 @@ class RefocusDesk(QObject):
 
     def _words(self, surface: Surface) -> str:
         words = f"{surface.z_um:+.3g} µm" if surface.z_um else "0 µm"
-        if surface.tilted and self._extent is not None:
-            across, down = surface.tilt_um(self._extent)
+        if surface.tilted and self.extent is not None:
+            across, down = surface.tilt_um(self.extent)
             words += f", tilted by {across:.3g} and {down:.3g} µm"
-        return words
+        return " + ".join((words, *(part_words(part) for part in surface.rest)))
 
     def _take(self, text: str) -> None:
         """Show a surface that the run reports."""
@@ -169,24 +178,25 @@ class RefocusDesk(QObject):
             self.command.emit(SetDpm(spec=text))
 
     def _show(self) -> None:
-        extent = self._extent
+        extent = self.extent
         tilt_um = None if extent is None else self.surface.tilt_um(extent)
         self.tool.show_surface(self.surface, tilt_um)
+        self.surfaces.show()
         self._paint()
 
     def _paint(self) -> None:
         """The lines over the image, made anew only where they are others."""
-        shown = self._reach_um is not None and not self.surface.level and self._shape is not None
+        shown = self.reach_um is not None and not self.surface.level and self.shape is not None
         lines = self.tool.contours.isChecked()
-        wanted = (self._text, self._shape, self._pixel_size_um, self._reach_um, shown, lines)
+        wanted = (self._text, self.shape, self.pixel_size_um, self.reach_um, shown, lines)
         if wanted == self._painted:
             return
         self._painted = wanted
         caution, layer = "", None
-        if shown and self._shape is not None and self._reach_um is not None:
+        if shown and self.shape is not None and self.reach_um is not None:
             try:
                 contours = find_contours(
-                    self.surface.dpm, self._shape, self._pixel_size_um, self._reach_um
+                    self.surface.dpm, self.shape, self.pixel_size_um, self.reach_um
                 )
             except UserError:
                 # It fits other frames than these; the run says so and uses the mean.
@@ -196,10 +206,10 @@ class RefocusDesk(QObject):
                 if contours.beyond is not None:
                     percent = max(1, round(100 * contours.beyond_share))
                     caution = (
-                        f"{percent} % of the frame lies beyond ±{self._reach_um:g} µm "
+                        f"{percent} % of the frame lies beyond ±{self.reach_um:g} µm "
                         "and is clipped to it"
                     )
-        elif self._reach_um is not None and abs(self.surface.z_um) >= self._reach_um:
+        elif self.reach_um is not None and abs(self.surface.z_um) >= self.reach_um:
             caution = "the engine reaches no farther"
         self.tool.show_caution(caution)
         self._deck.set_contours(layer)

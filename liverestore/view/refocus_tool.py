@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from liverestore.view.key_tips import set_key_tip
 from liverestore.view.number_box import NumberBox
+from liverestore.view.surface_parts import part_words
 from liverestore.view.widgets import ChoiceBox, TickBox, WrappedLabel, set_tone
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class RefocusTool(QWidget):
                 box.show_value(um)
         self.level.setEnabled(surface.tilted)
         self.zero.setEnabled(surface.z_um != 0.0)
-        rest = " + ".join(str(term) for term in surface.rest)
+        rest = " + ".join(part_words(part) for part in surface.rest)
         self.more.setText(f"and {rest}" if rest else "")
         self.more.setVisible(bool(rest))
         self.contours.setEnabled(not surface.level)
