@@ -36,7 +36,6 @@ __all__ = ["CameraKnowledge", "EngineLoop", "engine_process", "open_live"]
 
 _REPORT_EVERY_S = 0.2
 _WAIT_S = 0.1
-_WAIT_REFOCUSING_S = 0.005
 _SWITCH_INTERVAL_S = 0.0005
 
 
@@ -76,7 +75,8 @@ def open_live(
 
 
 def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
-    inlet = Inlet(plan.endpoints.raw.for_client(), "engine")
+    # A word wakes it too: a turned wheel is to be seen at once.
+    inlet = Inlet(plan.endpoints.raw.for_client(), "engine", beside=(link,))
     outlet = Outlet(plan.endpoints.restored)
     words: list[Word] = []
     """That came, and are obeyed between two frames."""
@@ -107,7 +107,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         told = loop.report()
         link.send(told)
         next_report = 0.0
-        while not stop.is_set() and not orphaned() and loop.step(_wait_s(loop)):
+        while not stop.is_set() and not orphaned() and loop.step(_WAIT_S):
             words.extend(link.receive(0))
             _hear(words, loop, files, stop)
             files.attend(time.monotonic())
@@ -127,11 +127,6 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         outlet.close()
         # The runtimes end with the process, which follows at once: what is still loading can
         # take seconds and is not waited for.
-
-
-def _wait_s(loop: EngineLoop) -> float:
-    """For a frame, before looking for words: a turned wheel is to be seen at once."""
-    return _WAIT_S if loop.reach_um is None else _WAIT_REFOCUSING_S
 
 
 def _begin(loop: EngineLoop, plan: RunPlan) -> None:

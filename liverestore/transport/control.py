@@ -61,6 +61,11 @@ class ControlLink:
         self._socket.maxmsgsize = _MAX_BYTES
         endpoint.connect(self._socket)
 
+    @property
+    def socket(self) -> zmq.Socket[bytes]:
+        """Readable where `receive` has words."""
+        return self._socket
+
     def receive(self, timeout_s: float) -> list[Word]:
         """All words that came; waits for the first."""
         words: list[Word] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import zmq
 
@@ -11,9 +12,18 @@ from liverestore.frame import Frame, Restored
 from liverestore.transport.endpoint import Endpoint
 from liverestore.wire import End, Next, WireError, decode, encode
 
-__all__ = ["Inlet"]
+__all__ = ["HasSocket", "Inlet"]
 
 _RETRY_S = 1.0
+
+
+class HasSocket(Protocol):
+    """Something to wait for."""
+
+    @property
+    def socket(self) -> zmq.Socket[bytes]:
+        """Readable when there is something to do."""
+        ...
 
 
 class Inlet:
@@ -23,12 +33,16 @@ class Inlet:
     failed by `fail`. The outlet may come and go: an unanswered request is repeated.
     """
 
-    def __init__(self, endpoint: Endpoint, role: str) -> None:
+    def __init__(self, endpoint: Endpoint, role: str, *, beside: Sequence[HasSocket] = ()) -> None:
+        """`receive` ends early as soon as one of `beside` has something to read."""
         self._role = role
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
         endpoint.connect(self._socket)
+        self._poller = zmq.Poller()
+        for socket in (self._socket, *(other.socket for other in beside)):
+            self._poller.register(socket, zmq.POLLIN)
         self._serial = 0
         self._asked_at: float | None = None
         self._received: int | None = None
@@ -36,8 +50,13 @@ class Inlet:
         self.refused = 0
         """Messages that were not understood, and were left out."""
 
+    @property
+    def socket(self) -> zmq.Socket[bytes]:
+        """Readable where `receive` has something to look at."""
+        return self._socket
+
     def receive(self, timeout_s: float) -> Frame | Restored | End | None:
-        """The newest frame, `End`, or None when nothing came within `timeout_s`.
+        """The newest frame, `End`, or None when none came within `timeout_s`.
 
         Pixels are read-only and belong to the receiver.
         """
@@ -45,7 +64,7 @@ class Inlet:
         self._ask()
         while True:
             left = deadline - time.monotonic()
-            if not self._socket.poll(max(0, round(left * 1000))):
+            if self._socket not in dict(self._poller.poll(max(0, round(left * 1000)))):
                 self._repeat_if_lost()
                 return None
             parts = self._socket.recv_multipart(copy=False)

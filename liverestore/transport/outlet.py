@@ -10,6 +10,7 @@ import zmq
 
 from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader, Restored
+from liverestore.transport.bell import Bell
 from liverestore.transport.endpoint import Endpoint
 from liverestore.transport.slot import Slot, SlotCounts
 from liverestore.wire import End, Message, Next, WireError, decode, encode
@@ -59,11 +60,7 @@ class Outlet:
         except Failure:
             self._context.destroy(linger=0)
             raise
-        self._wake_in: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
-        self._wake_out: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
-        self._wake_in.bind("inproc://wake")
-        self._wake_out.connect("inproc://wake")
-        self._woken = False
+        self._bell = Bell()
         self._thread = threading.Thread(target=self._serve, name="outlet", daemon=True)
         self._thread.start()
 
@@ -78,7 +75,7 @@ class Outlet:
         with self._lock:
             for consumer in self._consumers.values():
                 consumer.slot.offer(item, channel)
-        self._wake()
+        self._bell.ring()
 
     def counts(self, role: str) -> SlotCounts:
         """The account of one role; all zero for one that never asked."""
@@ -93,7 +90,7 @@ class Outlet:
         """
         with self._lock:
             self._ended = reason
-        self._wake()
+        self._bell.ring()
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self._thread.is_alive():
             with self._lock:
@@ -110,35 +107,25 @@ class Outlet:
         if self._closing:
             return
         self._closing = True
-        self._wake()
+        self._bell.ring()
         self._thread.join()
-        self._wake_out.close(linger=0)
         self._context.term()
-
-    def _wake(self) -> None:
-        with self._lock:
-            if self._woken or self._wake_out.closed:
-                return
-            self._woken = True
-            self._wake_out.send(b"")
 
     def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._wake_in, zmq.POLLIN)
+        poller.register(self._bell.socket, zmq.POLLIN)
         try:
             while not self._closing:
                 ready = dict(poller.poll(_TICK_MS))
-                if self._wake_in in ready:
-                    self._wake_in.recv()
-                    with self._lock:
-                        self._woken = False
+                if self._bell.socket in ready:
+                    self._bell.clear()
                 if self._socket in ready:
                     self._hear()
                 self._answer()
         finally:
             self._socket.close(linger=200)
-            self._wake_in.close(linger=0)
+            self._bell.close()
 
     def _hear(self) -> None:
         while self._socket.poll(0):

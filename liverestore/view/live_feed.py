@@ -8,6 +8,7 @@ import time
 
 from liverestore.frame import Frame, Restored
 from liverestore.status import Command, RunStatus, Stop, ViewReport
+from liverestore.transport.bell import Bell
 from liverestore.transport.control import ControlLink
 from liverestore.transport.endpoint import Endpoint
 from liverestore.transport.inlet import Inlet
@@ -19,8 +20,6 @@ _RAW_AFTER_S = 0.15
 """So long without a result, and raw frames are asked for as well: while the engine
 keeps up, its results bring the raw frame along and nothing is sent twice."""
 _WAIT_S = 0.02
-_WAIT_REFOCUSING_S = 0.004
-"""While the wheel may refocus: a command leaves between two waits."""
 _REPORT_EVERY_S = 0.5
 
 
@@ -32,6 +31,8 @@ class LiveFeed:
         self._raw = raw
         self._restored = restored
         self._link = link
+        self._bell = Bell()
+        """Rung for each command, so that it leaves at once."""
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._fps: float | None = None
         self._closing = threading.Event()
@@ -56,6 +57,7 @@ class LiveFeed:
     def send(self, command: Command) -> None:
         """See `ViewFeed.send`."""
         self._commands.put(command)
+        self._bell.ring()
 
     def report_rate(self, fps: float | None) -> None:
         """Tell the run how many new frames a second are shown."""
@@ -64,22 +66,23 @@ class LiveFeed:
     def close(self) -> None:
         """See `ViewFeed.close`."""
         self._closing.set()
+        self._bell.ring()
         self._thread.join()
         self._memory.close()
 
     def _pump(self) -> None:
-        raw, restored = Inlet(self._raw, "view"), Inlet(self._restored, "view")
+        restored = Inlet(self._restored, "view", beside=(self._bell, self._link))
+        raw = Inlet(self._raw, "view", beside=(self._bell, self._link, restored))
         answered = time.monotonic()
         reported = 0.0
         try:
             while not self._closing.is_set():
-                wait_s = self._wait_s()
-                body = restored.receive(wait_s)
+                body = restored.receive(_WAIT_S)
                 if isinstance(body, Restored):
                     answered = time.monotonic()
                     self._memory.offer(ShownPair(body.source, body))
                 elif time.monotonic() - answered > _RAW_AFTER_S:
-                    newest = raw.receive(wait_s)
+                    newest = raw.receive(_WAIT_S)
                     if isinstance(newest, Frame):
                         self._memory.offer(ShownPair(newest))
                 if body is not None and not isinstance(body, Restored):
@@ -92,12 +95,10 @@ class LiveFeed:
             self._talk()
             raw.close()
             restored.close()
-
-    def _wait_s(self) -> float:
-        status = self._memory.status()
-        return _WAIT_S if status is None or status.dpm is None else _WAIT_REFOCUSING_S
+            self._bell.close()
 
     def _talk(self) -> None:
+        self._bell.clear()
         while not self._commands.empty():
             self._link.send(self._commands.get())
         for word in self._link.receive(0):
