@@ -1,0 +1,175 @@
+"""Spots that the restored image shows and the data refute, or that the data show and it lacks.
+
+The pooled residual goes through a matched filter, which gives at each pixel the photoelectrons
+of a spot that the data have more (or less) than the restored image. Its error has two parts. One
+is the noise, known from the camera. The other is the engine's own: every network rounds off
+structure a little, always in the same way, so that pooling does not average it out. It is taken
+to grow with the structure around (the root mean square of what the restored image itself shows
+to the filter, at least the noise), and the factor is read from the frame: the tail of the map of
+amplitudes, of each sign alone, must be that of a normal distribution. What stands out of that is
+not how this engine errs here. Where an engine errs much, little can be refuted, and
+`detectable_e` says how little.
+
+False alarms: the threshold is that of Bonferroni for all pixels of a frame, 1 % per test for
+invented spots, and as much for missing ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from liverestore.trust.pooling import Pool
+from liverestore.trust.residual import variance_e
+from liverestore.trust.spot_template import SpotTemplate, blurred
+
+__all__ = ["FALSE_ALARMS", "Place", "SpotTest", "spot_test"]
+
+FloatArray = NDArray[np.float32]
+
+FALSE_ALARMS = 0.01
+"""Chance that a test of a whole frame finds an invented spot where there is none."""
+_POWER_SIGMAS = 1.2816
+"""A spot this many sigma above the threshold is found nine times in ten."""
+_SURROUND_SIGMAS = 6.0
+_TAIL_PX, _TAIL_LEAST, _TAIL_MOST = 200, 0.001, 0.05
+"""Pixels in the tail that the engine's error is read from: many against those of one spot."""
+_SHARE = 0.5
+"""A spot is invented where the data refute at least this share of what is shown there, and
+missing where at least this share of what the data have is not shown."""
+_MOST_PLACES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One spot."""
+
+    y: int
+    x: int
+    photons_e: float
+    """That the restored image has too many (invented) or lacks (missing)."""
+    sigmas: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpotTest:
+    """One test of a whole frame; maps are (Y, X) float32."""
+
+    z: FloatArray
+    """What the data have more than the restored image, in standard errors (noise and engine)."""
+    detectable_e: FloatArray
+    """Photoelectrons of the smallest invented spot that nine tests in ten would find here."""
+    invented: tuple[Place, ...]
+    missing: tuple[Place, ...]
+    frames: float
+    """Effective number of frames pooled."""
+    engine_error: tuple[float, float]
+    """The engine's own error as a share of the structure around: too much, too little shown."""
+
+
+@functools.lru_cache(maxsize=16)
+def threshold(pixels: int, pools: int = 1) -> float:
+    """Standard errors that the extreme of frames of so many pixels exceeds by chance, on one
+    side, in `FALSE_ALARMS` of all tests of so many pools together.
+    """
+    return float(stats.norm.isf(FALSE_ALARMS / pools / pixels))
+
+
+def spot_test(
+    pool: Pool,
+    template: SpotTemplate,
+    read_noise_e: float,
+    gain_e_per_count: float,
+    *,
+    pools: int = 1,
+) -> SpotTest:
+    """Test what `pool` has gathered, one of `pools` of the same frames that are tested together.
+
+    Of frames of 32 px or more a side it tells something.
+    """
+    restored = pool.mean_restored_e()
+    inverse = blurred(
+        1 / variance_e(restored, read_noise_e, gain_e_per_count), 2 * template.sigma_px
+    )
+    frames = pool.effective_frames
+    amplitude = template.apply(pool.mean_residual())
+    amplitude /= inverse * np.float32(template.overlap)
+    noise = np.sqrt(np.float32(template.power / max(frames, 1e-9)) / inverse)
+    noise /= np.float32(template.overlap)
+    shown = template.apply(restored)
+    shown /= np.float32(template.overlap)
+    squared = noise * noise
+    around = blurred(shown * shown, _SURROUND_SIGMAS * template.sigma_px)
+    # Where next to nothing is shown, chance alone would make a huge share of it.
+    np.maximum(around, squared, out=around)
+    too_much = _engine_error(-amplitude, squared, around)
+    too_little = _engine_error(amplitude, squared, around)
+    own = np.where(amplitude < 0, np.float32(too_much**2), np.float32(too_little**2))
+    z = amplitude / np.sqrt(squared + own * around)
+
+    limit = threshold(z.size, pools)
+    inner = _inner(z.shape, math.ceil(3 * template.sigma_px))
+    invented = inner & (z < -limit) & (shown > 0) & (-amplitude >= _SHARE * shown)
+    has = amplitude + shown
+    missing = inner & (z > limit) & (has > 0) & (amplitude >= _SHARE * has)
+    if missing.any():
+        # Few photons: the upper tail is longer than the normal one (Cornish & Fisher, 1938).
+        skew = template.cubed / template.power**1.5 / math.sqrt(max(frames, 1e-9))
+        third = np.maximum(restored, 0) * inverse**1.5
+        missing &= z > limit + skew * third * ((limit**2 - 1) / 6)
+    error = np.sqrt(squared + np.float32(too_much**2) * around)
+    return SpotTest(
+        z=z,
+        # Half of what is shown must be refuted, and the noise decides at the half.
+        detectable_e=np.maximum(
+            np.float32(limit + _POWER_SIGMAS) * error,
+            shown + np.float32(_POWER_SIGMAS / _SHARE) * error,
+        ),
+        invented=_places(invented, amplitude, z),
+        missing=_places(missing, amplitude, z),
+        frames=frames,
+        engine_error=(too_much, too_little),
+    )
+
+
+def _engine_error(amplitude: FloatArray, squared: FloatArray, around: FloatArray) -> float:
+    """Factor k with which the upper tail of amplitude / sqrt(squared + k^2 around) is normal.
+
+    A pixel is in the tail beyond t as long as k is below sqrt((amplitude / t)^2 - squared) /
+    sqrt(around), so that k is a quantile of that.
+    """
+    tail = min(max(_TAIL_PX / amplitude.size, _TAIL_LEAST), _TAIL_MOST)
+    t = np.float32(stats.norm.isf(tail))
+    needed = np.square(np.maximum(amplitude, 0) / t)
+    needed -= squared
+    needed /= around + np.float32(1e-12)
+    rank = min(int((1 - tail) * needed.size), needed.size - 1)
+    return math.sqrt(max(0.0, float(np.partition(needed.ravel(), rank)[rank])))
+
+
+@functools.lru_cache(maxsize=4)
+def _inner(shape: tuple[int, int], margin: int) -> NDArray[np.bool_]:
+    """True away from the borders, where the mirrored residual is no independent noise."""
+    inside = np.zeros(shape, np.bool_)
+    inside[margin : shape[0] - margin, margin : shape[1] - margin] = True
+    inside.setflags(write=False)
+    return inside
+
+
+def _places(mask: NDArray[np.bool_], amplitude: FloatArray, z: FloatArray) -> tuple[Place, ...]:
+    """The strongest pixel of each connected part, the strongest first, at most twenty."""
+    if not mask.any():
+        return ()
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    peaks = ndimage.maximum_position(np.abs(z), labels, range(1, min(count, 500) + 1))
+    found = [
+        Place(int(y), int(x), round(abs(float(amplitude[y, x])), 1), round(abs(float(z[y, x])), 1))
+        for y, x in peaks
+    ]
+    found.sort(key=lambda place: -place.sigmas)
+    return tuple(found[:_MOST_PLACES])
