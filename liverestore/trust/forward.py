@@ -41,7 +41,8 @@ def forward_psf(optics: Optics, z_um: float) -> FloatArray:
     psf = widefield_psf(dataclasses.replace(optics), [z_um], 2 * half + 1)[0]
     psf /= psf.sum()
     psf.setflags(write=False)
-    return psf
+    single: FloatArray = psf
+    return single
 
 
 def seen_again(restored_e: FloatArray, psf: FloatArray) -> FloatArray:

@@ -46,7 +46,8 @@ class BlockGrid:
         place = (np.arange(length) + 0.5) / _BLOCK_PX - 0.5
         place = np.clip(place, 0, blocks - 1)
         near = 1 - np.abs(place[:, None] - np.arange(blocks)[None, :])
-        return np.maximum(near, 0).astype(np.float32)
+        weights: FloatArray = np.maximum(near, 0).astype(np.float32)
+        return weights
 
     def spectra(self, image: FloatArray) -> NDArray[np.complex64]:
         """(blocks down, blocks across, ...) of `image` (Y, X); zeros where there is no contrast."""

@@ -93,9 +93,8 @@ def spot_test(
     Of frames of 32 px or more a side it tells something.
     """
     restored = pool.mean_restored_e()
-    inverse = blurred(
-        1 / variance_e(restored, read_noise_e, gain_e_per_count), 2 * template.sigma_px
-    )
+    inverse = np.reciprocal(variance_e(restored, read_noise_e, gain_e_per_count))
+    inverse = blurred(inverse, 2 * template.sigma_px)
     frames = pool.effective_frames
     amplitude = template.apply(pool.mean_residual())
     amplitude /= inverse * np.float32(template.overlap)

@@ -92,8 +92,9 @@ class TrustWatch:
         if findings:
             reason = red[0] if red else words[0]
             others = tuple(word for word in words if word != reason)
-            level = "red" if red else "amber"
-            return Verdict(level=level, reason=reason, others=others, numbers=numbers)
+            return Verdict(
+                level="red" if red else "amber", reason=reason, others=others, numbers=numbers
+            )
         if self.last_test is None:
             return Verdict(reason="not enough frames yet", numbers=numbers)
         return Verdict(level="green", reason="agrees with the data", numbers=numbers)
@@ -224,9 +225,12 @@ class TrustWatch:
             refuted = area_check(light, light.restored_e).refuted_share
             numbers["refuted_area_share"] = round(refuted, 4)
             if refuted > _REFUTED_AMBER:
-                level = "red" if refuted > _REFUTED_RED else "amber"
                 words = "shows light in this plane that the frame does not have"
-                findings.append(Finding(key="area", level=level, words=words))
+                findings.append(
+                    Finding(
+                        key="area", level="red" if refuted > _REFUTED_RED else "amber", words=words
+                    )
+                )
         else:
             numbers["missing_spots"] = float(len(missing))
             if missing:
