@@ -44,7 +44,7 @@ def read_sequence(path: Path, channels: tuple[ChannelConfig, ...]) -> Acquisitio
     data = _parse(path)
     for name, remedy in _REFUSED.items():
         if data.get(name):
-            raise UserError(f"{path}: got a {name}; {remedy}")
+            raise UserError(f"{path}: got {name}; {remedy}")
     sequence = _validated(path, data)
     return _planned(path, sequence, channels)
 
@@ -180,9 +180,7 @@ def _channels(
         if wanted.z_offset or wanted.camera:
             what = "z_offset" if wanted.z_offset else "camera"
             remedy = _VIRTUAL if wanted.z_offset else "the rig's camera takes all channels"
-            raise UserError(
-                f"{path}: channel {wanted.config}: got a {what}; {remedy}: leave it out"
-            )
+            raise UserError(f"{path}: channel {wanted.config}: got {what}; {remedy}: leave it out")
         known = next(
             (
                 channel

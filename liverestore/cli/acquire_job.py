@@ -22,7 +22,7 @@ from liverestore.rig import RigConfig, load_rig
 from liverestore.rig_optics import optics_of
 from liverestore.runtime.table import open_runtime
 from liverestore.service.acquisition import AcquisitionLoop, Outcome
-from liverestore.service.acquisition_engine import FrameRestorer, Goal
+from liverestore.service.acquisition_engine import FrameRestorer, Goal, optics_by_channel
 from liverestore.service.acquisition_files import AcquisitionFiles, check_space
 from liverestore.service.acquisition_record import (
     AcquisitionRecord,
@@ -204,13 +204,11 @@ def _places(
 def _goal(refocusing: Refocusing | None, rig: RigConfig) -> Goal:
     if refocusing is None:
         return Goal()
-    optics = {None: optics_of(rig)}
-    known = {channel.name: optics_of(rig, channel) for channel in rig.channels}
     stack = refocusing.stack
     return Goal(
         planes_um=() if stack is None else stack.planes_um,
         dpm=refocusing.dpm,
-        optics=lambda name: known.get(name or "", optics[None]),
+        optics=optics_by_channel(rig),
     )
 
 

@@ -13,10 +13,12 @@ from liverestore.errors import Failure, LiverestoreError
 from liverestore.frame import Frame, Restored
 from liverestore.optics import Optics
 from liverestore.restore import restore, restore_planes
+from liverestore.rig import RigConfig
+from liverestore.rig_optics import optics_of
 from liverestore.runtime.base import InferenceRuntime, RuntimeChanged, whole_of
 from liverestore.service.camera_knowledge import CameraKnowledge
 
-__all__ = ["EngineBeside", "FrameRestorer", "Goal"]
+__all__ = ["EngineBeside", "FrameRestorer", "Goal", "optics_by_channel"]
 
 _WAITING_FRAMES = 2
 """So many frames may wait for the engine; then the next exposure waits, with the light off."""
@@ -37,6 +39,13 @@ class Goal:
     def pictures(self) -> int:
         """Of each frame."""
         return max(1, len(self.planes_um))
+
+
+def optics_by_channel(rig: RigConfig) -> Callable[[str | None], Optics]:
+    """For `Goal.optics`. Raises `UserError` where the rig leaves out a field."""
+    plain = optics_of(rig)
+    known = {channel.name: optics_of(rig, channel) for channel in rig.channels}
+    return lambda name: known.get(name or "", plain)
 
 
 class FrameRestorer:

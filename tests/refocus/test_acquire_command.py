@@ -294,7 +294,7 @@ def test_ctrl_c_leaves_whole_files_and_resume_goes_on(liverestore, microscope, h
         ((*STACK, "--channels", "DAPI"), "--channels: got 'DAPI', the rig Air 20x has no channels"),
         ((*STACK, "--positions", "1,nan"), "got '1,nan', which is no X,Y and no file"),
         ((*STACK, "--positions", "1e9,0"), "does not go to 1e+09, 0 um"),
-        ((*STACK, "--sequence", "z.yaml"), "got a z_plan; planes are virtual"),
+        ((*STACK, "--sequence", "z.yaml"), "got z_plan; planes are virtual"),
         ((*STACK, "--sequence", "z.yaml", "--interval", 1), "got --sequence and --interval"),
         ((*STACK, "--resume"), "has no acquisition.json"),
     ],
