@@ -1,6 +1,6 @@
 """Make the pictures of README and docs from a running demo.
 
-    python docs/make_pictures.py
+    python docs/make_pictures.py [RIG ...]
 
 Starts the demo's processes with the live window painting offscreen, and grabs it in each
 mode after some seconds, so that every number on the pictures was measured.
@@ -9,6 +9,7 @@ mode after some seconds, so that every number on the pictures was measured.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from rich.console import Console
 
 from liverestore.cli.run import DEFAULT_ENGINE, run_plan
-from liverestore.rig import load_rig
+from liverestore.rig import RigConfig, load_rig
 from liverestore.service.child import run_child
 from liverestore.service.plan import RunPlan
 from liverestore.status import SetRival, Stop
@@ -48,6 +50,10 @@ class Shot:
     theme: str = "dark"
     rival: str | None = None
     composite: bool = False
+    z_um: float | None = None
+    """Refocused to there, with the tool."""
+    stack: str | None = None
+    """The virtual stack, looked at in this way, with the tool."""
 
 
 DEMO = (
@@ -61,6 +67,13 @@ DEMO = (
     Shot("live-view-light", "curtain", theme="light", tools=True),
     Shot("live-view-rival", rival="median5"),
     Shot("live-view-4k", "curtain", size=(3840, 2160)),
+)
+REFOCUS = (
+    Shot("refocus", z_um=3.0),
+    Shot("virtual-stack-orthogonal", stack="orthogonal", size=(1600, 900)),
+    Shot("virtual-stack-slices", stack="slices"),
+    Shot("virtual-stack-depth", stack="depth colour"),
+    Shot("virtual-stack-in-focus", stack="all in focus"),
 )
 CHANNELS = (Shot("live-view-channels", composite=True),)
 
@@ -103,6 +116,8 @@ def window_pictures(plan: RunPlan, *, shots: tuple[Shot, ...], folder: Path) -> 
             if shot.rival is not None:
                 feed.send(SetRival(name=shot.rival))
                 run_for(RIVAL_S)
+            while shot.stack is not None and window.stack.show.stack is None and not stop.is_set():
+                run_for(0.1)
             run_for(NEXT_S)
             window.grab().save(str(folder / f"{shot.name}.png"))
             if shot.rival is not None:
@@ -117,6 +132,8 @@ def window_pictures(plan: RunPlan, *, shots: tuple[Shot, ...], folder: Path) -> 
 
 def _set_up(window: LiveWindow, shot: Shot) -> None:
     from liverestore.view.compare import Mode
+    from liverestore.view.stack_plan import StackPlan
+    from liverestore.view.stack_projections import StackView
 
     window.resize(*shot.size)
     window.look.set_theme(shot.theme)
@@ -128,6 +145,16 @@ def _set_up(window: LiveWindow, shot: Shot) -> None:
             window.drawer.toggle(tool)
     if shot.tools:
         _draw(window)
+    for tool, shown in (("Refocus", shot.z_um is not None), ("Stack", shot.stack is not None)):
+        if shown != window.drawer.shown(tool):
+            window.drawer.toggle(tool)
+    if shot.z_um is not None:
+        window.refocus.set_z(shot.z_um)
+    elif shot.stack is not None:
+        window.refocus.set_z(0.0)
+        window.stack.choose(StackPlan(-4.0, 4.0, 0.5))
+        window.stack.show.choose_view(StackView(shot.stack))
+    window.stack.switch(shot.stack is not None)
     if shot.composite:
         window.channels.bar.composite.click()
 
@@ -155,15 +182,29 @@ def _draw(window: LiveWindow) -> None:
 
 
 def main() -> None:
-    """Make them all."""
+    """Make them all, or those of the rigs that are named."""
     IMAGES.mkdir(exist_ok=True)
-    for rig, shots in (("demo", DEMO), ("demo_two_channels", CHANNELS)):
+    asked = sys.argv[1:]
+    for rig, engine, shots in (
+        ("demo", DEFAULT_ENGINE, DEMO),
+        ("demo_two_channels", DEFAULT_ENGINE, CHANNELS),
+        ("demo_refocus", "refocus-deepz", REFOCUS),
+    ):
+        if asked and rig not in asked:
+            continue
         run_plan(
-            load_rig(rig),
-            DEFAULT_ENGINE,
+            _small(load_rig(rig)) if shots is REFOCUS else load_rig(rig),
+            engine,
             view=partial(window_pictures, shots=shots, folder=IMAGES),
             console=Console(stderr=True),
         )
+
+
+def _small(rig: RigConfig) -> RigConfig:
+    """`rig` with frames that a processor refocuses several times a second."""
+    assert rig.specimen is not None, "a demo rig has a simulated specimen"
+    specimen = msgspec.structs.replace(rig.specimen, shape=(256, 256))
+    return msgspec.structs.replace(rig, specimen=specimen)
 
 
 if __name__ == "__main__":

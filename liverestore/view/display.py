@@ -200,18 +200,23 @@ def _restored_pane(shown: Shown, status: RunStatus | None) -> PaneState:
         return PaneState(None, "restored", "", "", waiting=waiting, word="restored")
     number = _frame_label(restored.source.header)
     banner = ""
-    if running and shown.engine is EngineSign.SILENT:
+    # While it makes a stack of a frame, an engine is silent for as long as that takes.
+    stacking = status is not None and status.zstack is not None
+    silent = running and shown.engine is EngineSign.SILENT and not stacking
+    late = shown.engine in (EngineSign.BEHIND, EngineSign.SILENT)
+    if silent:
         banner = f"engine not answering - raw only{_saved_text(status)}\nlast result: {number}"
-    elif running and shown.engine is EngineSign.BEHIND and shown.raw is not None:
+    elif running and late and shown.raw is not None:
         behind_ms = (shown.raw.header.captured_ns - restored.source.header.captured_ns) / 1e6
         banner = f"this image is {duration_text(max(0.0, behind_ms))} older than the raw one"
+        banner += "\nthe engine is computing a virtual stack" if stacking else ""
     pane = result_pane(restored, "restored")
     loading = status.loading if status is not None else None
     return replace(
         pane,
         caption=f"{pane.caption} · loading {loading} …" if loading else pane.caption,
         banner=banner,
-        dimmed=running and shown.engine is EngineSign.SILENT,
+        dimmed=silent,
     )
 
 

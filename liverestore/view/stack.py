@@ -29,8 +29,10 @@ class Stack:
 
     @classmethod
     def of(cls, made: Restored) -> Stack | None:
-        """The stack that came with `made`; None where there is none."""
-        if not made.planes:
+        """The stack that came with `made`; None where there is none, or it says not where it is."""
+        if not made.planes or any(
+            "virtual_z_um" not in plane.provenance.parameters for plane in made.planes
+        ):
             return None
         first = made.planes[0].provenance.parameters
         size_um = made.source.header.pixel_size_um

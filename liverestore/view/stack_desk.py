@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -75,6 +76,10 @@ class StackDesk(QObject):
         self._reported = ""
         self._reach_um: float | None = None
         self._plane_ms: float | None = None
+        self._fps: float | None = None
+        self._stack_s = 0.0
+        """How long the last result took, with its planes."""
+        self._asked_at_s = -math.inf
         self._made: Restored | None = None
         self._now_s = 0.0
         drawer.add_tool(_NAME, self.tool, key_action="stack")
@@ -96,7 +101,10 @@ class StackDesk(QObject):
         self._now_s = now_s
         self._reach_um = status.reach_um if status is not None else None
         reported = (status.zstack or "") if status is not None else None
-        text = self._follower.value(reported, now_s)
+        self._fps = status.capture_fps if status is not None and status.live else None
+        # An order waits until the engine is done with the frame, planes and all, that it has.
+        working = now_s - self._asked_at_s < 2 * self._stack_s
+        text = self._follower.value(reported, now_s, working=working)
         if text is not None and text != self._reported:
             self._reported = text
             self.plan = StackPlan.of(text) or self.plan
@@ -106,6 +114,7 @@ class StackDesk(QObject):
         if made is not None and made is not self._made:
             self._made = made
             self._plane_ms = ms_per_plane(made) if _refocused(made) else None
+            self._stack_s = (self._plane_ms or 0.0) * (1 + len(made.planes)) / 1000
         if self._reach_um is not None:
             self.tool.show_reach(self._reach_um)
         self.tool.show_trouble(self._trouble(status))
@@ -154,12 +163,13 @@ class StackDesk(QObject):
             if text != self._reported:
                 self._reported = text
                 self._follower.ask(text, self._now_s)
+                self._asked_at_s = self._now_s
                 self.command.emit(SetZStack(text=text or None))
             self.on = on
         self._show()
 
     def _show(self) -> None:
-        self.tool.show_plan(self.plan, on=self.on, plane_ms=self._plane_ms)
+        self.tool.show_plan(self.plan, on=self.on, plane_ms=self._plane_ms, fps=self._fps)
         if self.on == self.pane.isHidden():
             if not self.on:
                 self.show.forget()

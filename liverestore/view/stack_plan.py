@@ -81,8 +81,12 @@ def ms_per_plane(made: Restored) -> float:
     return sum(end - start for start, end in spans) / len(parts) / 1e6
 
 
-def plan_words(plan: StackPlan, plane_ms: float | None) -> str:
-    """How many planes, and about how long they will take; what is wrong, where it is no stack."""
+def plan_words(plan: StackPlan, plane_ms: float | None, fps: float | None = None) -> str:
+    """How many planes, and about how long they will take; what is wrong, where it is no stack.
+
+    Where the camera gives more frames, `fps` a second, than the engine will make stacks, it says
+    what that means.
+    """
     trouble = plan.trouble
     if trouble:
         return trouble
@@ -90,5 +94,11 @@ def plan_words(plan: StackPlan, plane_ms: float | None) -> str:
     words = f"{count} planes"
     if plane_ms is not None:
         took = duration_text(plane_ms)
-        words += f", about {duration_text(count * plane_ms)} a stack ({took} a plane, measured)"
+        whole_ms = count * plane_ms
+        words += f", about {duration_text(whole_ms)} a stack ({took} a plane, measured)"
+        if fps is not None and whole_ms * fps > 1000:
+            words += (
+                f". The camera gives a frame every {duration_text(1000 / fps)}: the restored image "
+                "follows as fast as the stacks, frames between them are skipped"
+            )
     return words

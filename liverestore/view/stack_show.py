@@ -160,6 +160,7 @@ class StackShow(QObject):
             return
         self._painted = key
         self._pane.show_header(_header(made))
+        self._pane.slider.setEnabled(True)
         self._pane.show_plane(self.plane, stack.z_um)
         overlay = replace(
             canvas.overlay,
@@ -187,6 +188,7 @@ class StackShow(QObject):
         )
         self._pane.canvas.show_pictures((), overlay)
         self._pane.show_readout("")
+        self._pane.slider.setEnabled(False)
 
     def _cross(self, stack: Stack) -> tuple[int, int]:
         _, height, width = stack.shape

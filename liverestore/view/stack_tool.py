@@ -64,8 +64,10 @@ class StackTool(QWidget):
         self.step.setRange(0.01, 100.0)
         self.on.toggled.connect(self.toggled)
 
-    def show_plan(self, plan: StackPlan, *, on: bool, plane_ms: float | None) -> None:
-        """Show which planes are wanted, and what a stack of them takes."""
+    def show_plan(
+        self, plan: StackPlan, *, on: bool, plane_ms: float | None, fps: float | None
+    ) -> None:
+        """Show which planes are wanted, and what a stack of them takes of a camera at `fps`."""
         self._plan = plan
         blocked = self.on.blockSignals(True)
         self.on.setChecked(on)
@@ -74,7 +76,7 @@ class StackTool(QWidget):
             (self.start, plan.start_um), (self.stop, plan.stop_um), (self.step, plan.step_um)
         ):  # fmt: skip
             box.show_value(um)
-        self.words.setText(plan_words(plan, plane_ms))
+        self.words.setText(plan_words(plan, plane_ms, fps))
         set_tone(self.words, "warn" if plan.trouble else "")
 
     def show_reach(self, reach_um: float) -> None:
