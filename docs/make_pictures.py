@@ -24,7 +24,7 @@ from liverestore.cli.run import DEFAULT_ENGINE, run_plan
 from liverestore.rig import RigConfig, load_rig
 from liverestore.service.child import run_child
 from liverestore.service.plan import RunPlan
-from liverestore.status import SetRival, Stop
+from liverestore.status import SetLive, SetRival, Stop
 from liverestore.transport.control import ControlLink
 
 if TYPE_CHECKING:
@@ -116,8 +116,11 @@ def window_pictures(plan: RunPlan, *, shots: tuple[Shot, ...], folder: Path) -> 
             if shot.rival is not None:
                 feed.send(SetRival(name=shot.rival))
                 run_for(RIVAL_S)
-            while shot.stack is not None and window.stack.show.stack is None and not stop.is_set():
-                run_for(0.1)
+            if shot.stack is not None:
+                # Of one frame, and the raw one beside it is the same.
+                feed.send(SetLive(on=False))
+                while window.stack.show.stack is None and not stop.is_set():
+                    run_for(0.1)
             run_for(NEXT_S)
             window.grab().save(str(folder / f"{shot.name}.png"))
             if shot.rival is not None:
@@ -152,7 +155,7 @@ def _set_up(window: LiveWindow, shot: Shot) -> None:
         window.refocus.set_z(shot.z_um)
     elif shot.stack is not None:
         window.refocus.set_z(0.0)
-        window.stack.choose(StackPlan(-4.0, 4.0, 0.5))
+        window.stack.choose(StackPlan(-5.0, 5.0, 0.5))
         window.stack.show.choose_view(StackView(shot.stack))
     window.stack.switch(shot.stack is not None)
     if shot.composite:

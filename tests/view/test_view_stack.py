@@ -190,6 +190,32 @@ def test_a_refused_stack_goes_back(scope):
     assert not scope.tool.on.isChecked()
 
 
+def test_an_order_waits_as_long_as_the_stack_before_it_takes(on):
+    # as if the one before had taken so long
+    on.window.stack._stack_s = 10.0
+    on.tool.step.setValue(2.0)
+    for seconds in (3.0, 9.0):
+        on.step(seconds)
+        assert on.tool.step.value() == 2.0
+    on.step(9.0)
+    on.step(3.0)
+    assert on.tool.step.value() == 1.0
+
+
+def test_while_a_stack_is_computed_the_engine_is_not_said_to_be_silent(on):
+    for _ in range(30):
+        on.number += 1
+        frame = on.make_frame(np.full((40, 80), 500, np.uint16), on.number, captured_ns=on.clock.ns)
+        on.feed.offer(ShownPair(frame))
+        on.step()
+    banner = on.window.state.restored.banner
+    assert "older than the raw one\nthe engine is computing a virtual stack" in banner
+    assert not on.window.state.restored.dimmed
+    on.feed.report(msgspec.structs.replace(on.status, zstack=None))
+    on.step()
+    assert "engine not answering" in on.window.state.restored.banner
+
+
 def test_without_an_engine_that_refocuses_the_tool_says_what_to_do(scope, make_scope):
     scope.window.drawer.toggle("Stack")
     scope.frame(dpm=None, reach_um=None)

@@ -215,6 +215,8 @@ def test_a_plan_says_its_planes_and_their_time_or_what_is_wrong():
     assert plan.text == "-5:5:0.5"
     assert plan_words(plan, 36.0) == "21 planes, about 756 ms a stack (36 ms a plane, measured)"
     assert plan_words(plan, None) == "21 planes"
+    assert plan_words(plan, 36.0, 1.3) == plan_words(plan, 36.0), "the camera is slower"
+    assert "a frame every 100 ms: the restored image follows" in plan_words(plan, 36.0, 10.0)
     assert StackPlan.of("-5:5:0.5") == plan
     assert StackPlan.of("nonsense") is None
     assert plan.within(3.0) == StackPlan(-3.0, 3.0, 0.5)
