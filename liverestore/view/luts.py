@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["DIVERGING", "LUTS", "lut_table"]
+    from liverestore.view.levels import Levels
+
+__all__ = ["DIVERGING", "LUTS", "counts_in_colours", "lut_table"]
 
 _Rgb = tuple[int, int, int]
 
@@ -85,3 +87,25 @@ def lut_table(name: str) -> NDArray[np.uint8]:
         return LUTS[name]
     except KeyError:
         raise UserError(f"unknown LUT {name!r}; choose one of: {', '.join(LUTS)}") from None
+
+
+def counts_in_colours(
+    counts: NDArray[np.generic], levels: Levels, lut: NDArray[np.uint8]
+) -> NDArray[np.uint32]:
+    """(Y, X) counts between `levels` in the (256, 3) colours of `lut`, each 0xffRRGGBB."""
+    if counts.dtype.kind == "u" and counts.size > 2 ** (8 * counts.dtype.itemsize):
+        # Fewer different counts than pixels: each is coloured once.
+        every = np.arange(2 ** (8 * counts.dtype.itemsize), dtype=counts.dtype)
+        return _coloured(every, levels, lut)[counts]
+    return _coloured(counts, levels, lut)
+
+
+def _coloured(
+    counts: NDArray[np.generic], levels: Levels, lut: NDArray[np.uint8]
+) -> NDArray[np.uint32]:
+    low, high = levels
+    scaled = (counts.astype(np.float32) - np.float32(low)) * np.float32(255 / max(high - low, 1e-6))
+    np.clip(scaled, 0, 255, out=scaled)
+    table = lut.astype(np.uint32)
+    packed = np.uint32(0xFF000000) | table[:, 0] << 16 | table[:, 1] << 8 | table[:, 2]
+    return packed.astype(np.uint32)[scaled.astype(np.uint8)]

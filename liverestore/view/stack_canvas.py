@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from PySide6.QtCore import QEvent
     from PySide6.QtGui import QMouseEvent, QPaintEvent, QResizeEvent, QWheelEvent
 
-    from liverestore.view.levels import Levels
     from liverestore.view.stack_layout import Rect, Tile
 
-__all__ = ["StackCanvas", "StackPicture", "colour_image", "counts_image"]
+__all__ = ["StackCanvas", "StackPicture"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,27 +29,10 @@ class StackPicture:
     """One picture, and where it stands."""
 
     tile: Tile
-    image: QImage
+    colours: NDArray[np.uint32]
+    """(Y, X) 0xffRRGGBB."""
     covers: Rect
-    """(x, y, width, height) that the samples of `image` stand for, as in the span of the tile."""
-
-
-def counts_image(counts: NDArray[np.generic], levels: Levels, lut: NDArray[np.uint8]) -> QImage:
-    """(Y, X) counts between `levels` in the (256, 3) colours of `lut`."""
-    low, high = levels
-    scaled = (counts.astype(np.float32) - np.float32(low)) * np.float32(255 / max(high - low, 1e-6))
-    np.clip(scaled, 0, 255, out=scaled)
-    table = lut.astype(np.uint32)
-    colours = 0xFF000000 | table[:, 0] << 16 | table[:, 1] << 8 | table[:, 2]
-    return colour_image(colours.astype(np.uint32)[scaled.astype(np.uint8)])
-
-
-def colour_image(colours: NDArray[np.uint32]) -> QImage:
-    """(Y, X) colours 0xffRRGGBB."""
-    height, width = colours.shape
-    rows = np.ascontiguousarray(colours)
-    # A copy: Qt does not keep the array.
-    return QImage(rows.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()
+    """(x, y, width, height) that the samples stand for, as in the span of the tile."""
 
 
 class StackCanvas(QWidget):
@@ -108,7 +90,10 @@ class StackCanvas(QWidget):
             x, y, width, height = picture.covers
             left, top = picture.tile.to_screen(x, y)
             right, bottom = picture.tile.to_screen(x + width, y + height)
-            painter.drawImage(QRectF(left, top, right - left, bottom - top), picture.image)
+            rows = np.ascontiguousarray(picture.colours)
+            high, wide = rows.shape
+            image = QImage(rows.data, wide, high, 4 * wide, QImage.Format.Format_RGB32)
+            painter.drawImage(QRectF(left, top, right - left, bottom - top), image)
             painter.restore()
         if self.cross is not None:
             self._paint_cross(painter, self.cross)

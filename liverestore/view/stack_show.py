@@ -13,10 +13,10 @@ from liverestore.frame import Restored
 from liverestore.view.background import Newest
 from liverestore.view.display import PaneState
 from liverestore.view.geometry import visible_part
-from liverestore.view.luts import lut_table
+from liverestore.view.luts import counts_in_colours, lut_table
 from liverestore.view.moment import moment_of
 from liverestore.view.stack import Stack, section_xz, section_yz
-from liverestore.view.stack_canvas import StackPicture, colour_image, counts_image
+from liverestore.view.stack_canvas import StackPicture
 from liverestore.view.stack_layout import section_tiles, single_tile
 from liverestore.view.stack_projections import Projection, StackView, project
 from liverestore.view.stack_readout import about_stack, place_in, stack_readout
@@ -211,9 +211,9 @@ class StackShow(QObject):
                 return ()
             found = self._projection
             image = (
-                counts_image(found.light, levels, lut)
+                counts_in_colours(found.light, levels, lut)
                 if found.colours is None
-                else colour_image(found.colours)
+                else found.colours
             )
             return (StackPicture(tile, image, found.part.rect),)
         tiles = section_tiles(view, stack.shape, stack.aspect, size, _GAP_PX * self._pane.scale)
@@ -227,12 +227,12 @@ class StackShow(QObject):
             _slice(tiles[0], stack, self.plane, part, levels, lut),
             StackPicture(
                 tiles[1],
-                counts_image(section_xz(stack, y, part.columns), levels, lut),
+                counts_in_colours(section_xz(stack, y, part.columns), levels, lut),
                 (left, 0.0, width, planes),
             ),
             StackPicture(
                 tiles[2],
-                counts_image(section_yz(stack, x, part.rows), levels, lut),
+                counts_in_colours(section_yz(stack, x, part.rows), levels, lut),
                 (0.0, top, planes, height),
             ),
         )
@@ -307,7 +307,7 @@ def _slice(
     tile: Tile, stack: Stack, plane: int, part: VisiblePart, levels: Levels, lut: NDArray[np.uint8]
 ) -> StackPicture:
     samples = stack.planes[plane][part.rows, part.columns]
-    return StackPicture(tile, counts_image(samples, levels, lut), part.rect)
+    return StackPicture(tile, counts_in_colours(samples, levels, lut), part.rect)
 
 
 def _number(made: Restored) -> str:

@@ -90,9 +90,7 @@ class Scope:
 
     def image(self, n=0):
         """What is painted of picture `n`, as (Y, X, 3)."""
-        image = self.pane.canvas.pictures[n].image
-        rows = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
-        rows = rows[:, : image.width()]
+        rows = self.pane.canvas.pictures[n].colours
         return np.stack([(rows >> shift) & 255 for shift in (16, 8, 0)], axis=2)
 
     def at(self, tile, u, v):

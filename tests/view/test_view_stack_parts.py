@@ -7,6 +7,7 @@ from scipy import ndimage
 from liverestore.optics import Optics
 from liverestore.view.depth_colours import DEPTH_COLOURS, depth_coloured
 from liverestore.view.geometry import VisiblePart, visible_part
+from liverestore.view.luts import counts_in_colours, lut_table
 from liverestore.view.sharpest_planes import sharpest_planes
 from liverestore.view.sign_words import optics_in, sign_words
 from liverestore.view.stack import Stack, brightest_light, section_xz, section_yz
@@ -105,6 +106,21 @@ def test_depth_colour_is_the_hue_of_the_depth_as_bright_as_the_light():
     assert rgb[0, 1].tolist() == DEPTH_COLOURS[0].tolist()
     assert rgb[1, 1].tolist() == DEPTH_COLOURS[255].tolist()
     assert np.abs(rgb[1, 0] - DEPTH_COLOURS[255] / 2.0).max() <= 0.5
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_counts_are_coloured_alike_few_or_many(dtype):
+    counts = np.tile(np.arange(0, 256, dtype=dtype), (300, 1))
+    lut = lut_table("green")
+    many = counts_in_colours(counts, (55.0, 155.0), lut)
+    assert (many == counts_in_colours(counts[:1], (55.0, 155.0), lut)).all()
+    assert [hex(many[0, n]) for n in (0, 55, 105, 155, 255)] == [
+        "0xff000000",
+        "0xff000000",
+        "0xff007f00",
+        "0xff00ff00",
+        "0xff00ff00",
+    ]
 
 
 def two_depths():
