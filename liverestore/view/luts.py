@@ -96,7 +96,8 @@ def counts_in_colours(
     if counts.dtype.kind == "u" and counts.size > 2 ** (8 * counts.dtype.itemsize):
         # Fewer different counts than pixels: each is coloured once.
         every = np.arange(2 ** (8 * counts.dtype.itemsize), dtype=counts.dtype)
-        return _coloured(every, levels, lut)[counts]
+        colours: NDArray[np.uint32] = _coloured(every, levels, lut)[counts]
+        return colours
     return _coloured(counts, levels, lut)
 
 
@@ -108,4 +109,5 @@ def _coloured(
     np.clip(scaled, 0, 255, out=scaled)
     table = lut.astype(np.uint32)
     packed = np.uint32(0xFF000000) | table[:, 0] << 16 | table[:, 1] << 8 | table[:, 2]
-    return packed.astype(np.uint32)[scaled.astype(np.uint8)]
+    colours: NDArray[np.uint32] = packed.astype(np.uint32)[scaled.astype(np.uint8)]
+    return colours
