@@ -71,7 +71,6 @@ DEMO = (
 REFOCUS = (
     Shot("refocus", z_um=3.0),
     Shot("virtual-stack-orthogonal", stack="orthogonal", size=(1600, 900)),
-    Shot("virtual-stack-slices", stack="slices"),
     Shot("virtual-stack-depth", stack="depth colour"),
     Shot("virtual-stack-in-focus", stack="all in focus"),
 )
