@@ -152,7 +152,7 @@ def run_acquisition(asked: Asked, console: Console) -> int:
     finally:
         runtime.close()
         source.stop()
-    for line in end_lines(plan, outcome, goal.pictures, runtime.description):
+    for line in end_lines(left, outcome, goal.pictures, runtime.description):
         console.print(Text(line))
     if asked.report is not None:
         write_report(asked.report, acquisition_report(settings, plan, outcome, notices))

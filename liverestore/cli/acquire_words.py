@@ -47,9 +47,10 @@ def begin_lines(
     return lines
 
 
-def end_lines(plan: AcquisitionPlan, outcome: Outcome, pictures: int, runtime: str) -> list[str]:
-    """What came of it."""
-    stop = "" if outcome.exposures == plan.exposures or not outcome.interrupted else "stopped: "
+def end_lines(left: int, outcome: Outcome, pictures: int, runtime: str) -> list[str]:
+    """What came of the `left` exposures that were to be taken."""
+    stop = f"stopped before the last {left - outcome.exposures:,}: "
+    stop = stop if outcome.exposures < left else ""
     planes = f" ({outcome.restored * pictures:,} planes)" if pictures > 1 else ""
     lines = [
         f"{stop}{_count(outcome.exposures, 'exposure')}, {outcome.light_s:.2f} s of light; "
@@ -72,6 +73,8 @@ def end_lines(plan: AcquisitionPlan, outcome: Outcome, pictures: int, runtime: s
             what = "plane" if pictures > 1 else "frame"
             count = _count(files.restored.frames, what)
             lines.append(f"restored: {files.restored.path} ({count})")
+    if stop and outcome.exposures:
+        lines.append("go on with the same options and --resume")
     return lines
 
 

@@ -260,7 +260,8 @@ def test_ctrl_c_leaves_whole_files_and_resume_goes_on(liverestore, microscope, h
     monkeypatch.setattr(simulated_core.SimulatedCoreSource, "snap", snap_then_press)
     code, out, _ = liverestore(*options)
     assert code == 130
-    assert "stopped: 4 exposures" in out
+    assert "stopped before the last 4: 4 exposures" in out
+    assert out.endswith("go on with the same options and --resume\n")
     for name, shape in (("raw", (2, 2)), ("restored", (2, 2, 21))):
         with open_movie(home / "o" / f"{name}.ome.zarr") as movie:
             assert movie.leading_shape == shape
