@@ -11,10 +11,37 @@ from numpy.typing import NDArray
 
 from liverestore.errors import Failure
 
-__all__ = ["PIXEL_DTYPES", "Frame", "FrameHeader", "PixelDtype", "Provenance", "Restored"]
+__all__ = [
+    "PIXEL_DTYPES",
+    "Frame",
+    "FrameHeader",
+    "FrameLight",
+    "PixelDtype",
+    "Provenance",
+    "Restored",
+]
 
 PixelDtype = Literal["uint8", "uint16", "float32"]
 PIXEL_DTYPES: tuple[str, ...] = get_args(PixelDtype)
+
+
+class FrameLight(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The light that one frame cost, and what its sample had got with it (see `dose`)."""
+
+    on_ms: float
+    """How long the light was on for it."""
+    irradiance_mw_cm2: float | None
+    """At the sample, as the rig states it; None: not measured, and no dose is known."""
+    dose_j_cm2: float | None
+    """Of this frame."""
+    field: int
+    """Number of the field of view in the session, from 1."""
+    field_dose_j_cm2: float | None
+    """That this field has got in the session, this frame included."""
+    session_dose_j_cm2: float | None
+    """Of all fields together, likewise."""
+    session_began_utc: str
+    """ISO 8601."""
 
 
 class FrameHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +72,11 @@ class FrameHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """(x, y, width, height) on the sensor, in binned pixels."""
     bit_depth: int | None = None
     channel: str | None = None
+    x_um: float | None = None
+    """Where the stage stood, as it said last."""
+    y_um: float | None = None
+    light: FrameLight | None = None
+    """None where no light is accounted: a replayed movie, a file of another program."""
     lost_before: int = 0
     """Frames lost at the camera from the start of the run up to this frame."""
     metadata: dict[str, str] = {}

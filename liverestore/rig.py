@@ -20,6 +20,7 @@ from liverestore.paths import rig_folders
 from liverestore.rig_aberrations import ZernikeConfig, aberrations_inconsistency
 from liverestore.rig_calibration import CalibrationConfig, calibration_inconsistency
 from liverestore.rig_channels import ChannelConfig, channels_inconsistency
+from liverestore.rig_light import IlluminationConfig, light_inconsistency
 from liverestore.rig_messages import numbers, unknown_key, wrong_value
 from liverestore.rig_surfaces import from_folder, surfaces_fault
 
@@ -85,16 +86,6 @@ class OpticsConfig(_Section, frozen=True):
     """Depth of the focal plane below the coverslip."""
     zernike_nm: ZernikeConfig | None = None
     """Aberrations of the objective, nm rms, without those of index mismatch."""
-
-
-class IlluminationConfig(_Section, frozen=True):
-    """The light on the sample."""
-
-    irradiance_mw_cm2: PositiveFloat | None = None
-    """At the sample, at the set power."""
-    excitation_nm: Annotated[float, Meta(ge=300, le=1300)] | None = None
-    shutter: str | None = None
-    """Micro-Manager label of the shutter."""
 
 
 class SpecimenConfig(_Section, frozen=True):
@@ -317,6 +308,7 @@ def _inconsistency(rig: RigConfig) -> str | None:
         or channels_inconsistency(rig.channels, source.kind)
         or surfaces_fault(rig.surfaces)
         or calibration_inconsistency(rig.calibration, source.kind)
+        or light_inconsistency(rig.illumination, rig.channels, source.kind)
     )
 
 

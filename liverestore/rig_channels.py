@@ -71,6 +71,8 @@ class ChannelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     wavelength_nm: Annotated[float, Meta(ge=300, le=1100)] | None = None
     """Centre of the emission; None: that of the optics."""
     excitation_nm: Annotated[float, Meta(ge=300, le=1300)] | None = None
+    irradiance_mw_cm2: Annotated[float, Meta(gt=0)] | None = None
+    """At the sample; None: that of the illumination."""
     colour: str | None = None
     """In the composite: a name of `COLOURS` or "#rrggbb"; None: after the wavelength."""
     engine: str | None = None

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from liverestore.status_light import LightReport, NewSample, SetBudget
+
 __all__ = [
     "CaptureReport",
     "Command",
@@ -14,12 +16,15 @@ __all__ = [
     "Failed",
     "Go",
     "Hello",
+    "LightReport",
+    "NewSample",
     "Notice",
     "RecordingReport",
     "RestoredReport",
     "RunState",
     "RunStatus",
     "SaveRestored",
+    "SetBudget",
     "SetDpm",
     "SetEngine",
     "SetExposure",
@@ -65,6 +70,8 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     """Median time from capture to result over the last frames."""
     recording: str | None = None
     """Where raw frames go; None when nothing is saved. After the run: the last file made."""
+    light: LightReport | None = None
+    """None where no light is accounted, as with a replayed movie."""
     live: bool = True
     """Whether the camera delivers frames; while it does not, no light is spent."""
     disk_left_s: float | None = None
@@ -173,6 +180,8 @@ Command = (
     | Snap
     | SetRecording
     | SetRoi
+    | SetBudget
+    | NewSample
 )
 
 
@@ -223,6 +232,7 @@ class CaptureReport(_Word, frozen=True, kw_only=True):
     fps: float | None = None
     shape: tuple[int, int] | None = None
     dtype: str | None = None
+    light: LightReport | None = None
 
 
 class RecordingReport(_Word, frozen=True, kw_only=True):

@@ -63,6 +63,17 @@ class ChannelCycle:
         """The channels, in their turn."""
         return tuple(channel.name for channel in self._channels)
 
+    @property
+    def upcoming(self) -> tuple[str, float | None]:
+        """Name and exposure in ms of the channel whose turn is next."""
+        channel = self._channels[self._turn % len(self._channels)]
+        return channel.name, channel.exposure_ms
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a frame is being taken, or has been and waits to be delivered."""
+        return self._under_way is not None
+
     def start(self) -> SourceInfo:
         """See `FrameSource.start`; every channel is set once, so that none fails later.
 

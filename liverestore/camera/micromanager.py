@@ -16,17 +16,23 @@ from typing import Any
 
 import pymmcore
 
+from liverestore.camera.light import LightPath
 from liverestore.camera.mm_channels import check_presets, set_preset
 from liverestore.camera.mm_core import (
-    focus_drive,
+    begin_sequence,
+    bit_depth,
+    camera_and_focus,
     grey_bytes,
     load_core,
+    move_focus,
     pixel_size_um,
     reason_of,
     release_core,
+    sequence_over,
     set_exposure,
 )
-from liverestore.camera.mm_image import RunOfImages
+from liverestore.camera.mm_image import RunOfImages, snap_tags
+from liverestore.camera.mm_light import CoreLight, end_light
 from liverestore.camera.mm_stages import CoreStages
 from liverestore.camera.roi import Roi, set_core_roi
 from liverestore.camera.source import SourceInfo
@@ -70,6 +76,11 @@ class MicroManagerSource:
         self._images = RunOfImages("", None)
         self._last_alive_s = 0.0
         self._begun = False
+        self.light: LightPath | None = None
+        """Shutter and stage, while the core is there."""
+        self._limit: int | None = None
+        self._ends_with: int | None = None
+        """Exposures after which the next sequence ends by itself, and its last number."""
         self._asked_ms: float | None = None
         """The exposure that the camera took last, as it was asked for."""
 
@@ -94,15 +105,11 @@ class MicroManagerSource:
         return info
 
     def _prepare(self, core: Any) -> SourceInfo:
-        self._camera = str(core.get_camera_device())
-        if not self._camera:
-            raise UserError(
-                f"configuration {self._rig.source.config_file}: sets no camera; set the core's "
-                "Camera device in it (Property,Core,Camera,<label>)"
-            )
-        self._focus = focus_drive(core, self._rig)
+        self._camera, self._focus = camera_and_focus(core, self._rig)
         depth = grey_bytes(core, self._camera)
         check_presets(core, self._rig)
+        self.light = CoreLight(core, self._rig)
+        self.light.shut()
         if self._rig.camera.exposure_ms is not None:
             self._set_exposure(self._rig.camera.exposure_ms)
         # Asked once: on a real turret each question goes to the hardware.
@@ -131,24 +138,16 @@ class MicroManagerSource:
 
     def _begin_sequence(self) -> None:
         core = self._core
-        self._note_bit_depth()
+        self._images.bit_depth = bit_depth(core, self._rig)
         self._images.begin_sequence()
-        try:
-            core.start_continuous_sequence_acquisition(0)
-        except RuntimeError as error:
-            raise Failure(
-                f"camera {self._camera}: did not start ({reason_of(error)}); check that no other "
-                "program uses it"
-            ) from None
+        number, limit = self._images.last_number, self._limit
+        self._ends_with = None if limit is None else number + limit
+        begin_sequence(core, self._camera, limit)
         self._begun = True
         self._last_alive_s = time.monotonic()
 
-    def _note_bit_depth(self) -> None:
-        depth = self._rig.camera.bit_depth or int(self._core.get_image_bit_depth())
-        self._images.bit_depth = depth
-
     def next_frame(self, timeout_s: float) -> Frame | None:
-        """The next image of the sequence, or None after `timeout_s`.
+        """The next image of the sequence, or None after `timeout_s` and at its `limit`.
 
         Raises `Failure` when the camera stopped by itself, as it does without an error
         when its binning is changed.
@@ -164,6 +163,8 @@ class MicroManagerSource:
                 if self._waiting:
                     return self._waiting.popleft()
                 self._check_alive()
+                if not self._begun:
+                    return None
             now = time.monotonic()
             if now >= deadline:
                 return None
@@ -174,15 +175,10 @@ class MicroManagerSource:
         if now - self._last_alive_s < _ALIVE_EVERY_S:
             return
         self._last_alive_s = now
-        try:
-            running = self._core.is_sequence_running()
-            waiting = self._core.get_remaining_image_count()
-        except RuntimeError as error:
-            raise Failure(
-                f"camera {self._camera}: cannot be asked any more ({reason_of(error)}); check its "
-                "cable and power and start again"
-            ) from None
-        if not running and not waiting:
+        if sequence_over(self._core, self._camera):
+            if self._ends_with is not None and self._images.last_number >= self._ends_with:
+                self._begun = False
+                return
             raise Failure(
                 f"camera {self._camera}: stopped by itself after frame {self._images.last_number}; "
                 "a change of ROI, binning or another property does that; start again"
@@ -270,17 +266,11 @@ class MicroManagerSource:
                     f"camera {self._camera}: did not snap ({reason_of(error)}); check that no "
                     "other program uses it"
                 ) from None
-            self._note_bit_depth()
+            self._images.bit_depth = bit_depth(core, self._rig)
             return self._images.frame(pixels, tags)
 
     def _snap_tags(self, core: Any) -> dict[str, str]:
-        """What the core tells of each image of a sequence and not of a snap."""
-        x, y, width, height = core.get_roi()
-        tags = {"Camera": self._camera, "ROI-X-start": str(x), "ROI-Y-start": str(y)}
-        tags |= {"Width": str(width), "Height": str(height)}
-        if core.has_property(self._camera, "Binning"):
-            tags["Binning"] = str(core.get_property(self._camera, "Binning"))
-        return tags
+        return snap_tags(core, self._camera)
 
     def select(self, channel: ChannelConfig) -> None:
         """Set the light path and the exposure of `channel`, and wait for them.
@@ -323,26 +313,36 @@ class MicroManagerSource:
         return self._core
 
     def _move_to(self, z_um: float) -> None:
-        core = self._require_core()
-        try:
-            core.set_position(self._focus, z_um)
-            core.wait_for_device(self._focus)
-            reached = float(core.get_position(self._focus))
-        except RuntimeError as error:
-            raise UserError(
-                f"focus drive {self._focus}: does not go to {z_um:g} um ({reason_of(error)}); "
-                "choose a position in its range"
-            ) from None
+        reached = move_focus(self._require_core(), self._focus, z_um)
         with self._lock:
             while self._core is not None and self._take():
                 pass
             self._images.z_um = reached
 
+    @property
+    def exposure_ms(self) -> float | None:
+        """See `LimitedSource.exposure_ms`."""
+        return self._images.exposure_ms
+
+    @property
+    def running(self) -> bool:
+        """See `LimitedSource.running`."""
+        return self._begun
+
+    def limit(self, exposures: int | None) -> None:
+        """See `LimitedSource.limit`."""
+        self._limit = exposures
+
     def stop(self) -> None:
-        """Stop the sequence and unload all devices; safe to call twice."""
+        """Stop the sequence, close the shutter and unload all devices; safe to call twice."""
         with self._lock:
             core, self._core = self._core, None
+            light, self.light = self.light, None
             self._waiting.clear()
-        if core is not None:
-            atexit.unregister(self.stop)
-            self._release(core)
+        if core is None:
+            return
+        atexit.unregister(self.stop)
+        left_open = end_light(core, light)
+        self._release(core)
+        if left_open is not None:
+            raise Failure(left_open)

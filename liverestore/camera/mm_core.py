@@ -15,16 +15,25 @@ from liverestore.errors import Failure, UserError
 from liverestore.rig import RigConfig
 
 __all__ = [
+    "begin_sequence",
+    "bit_depth",
+    "camera_and_focus",
     "device_interface",
+    "end_sequence",
     "focus_drive",
     "grey_bytes",
     "load_core",
+    "move_focus",
     "pixel_size_um",
     "reason_of",
     "release_core",
+    "sequence_over",
     "set_exposure",
     "set_properties",
 ]
+
+_MOST_EXPOSURES = 2**31 - 1
+"""That a sequence can be told: it would run for weeks."""
 
 
 def device_interface() -> str:
@@ -104,6 +113,36 @@ def set_properties(core: Any, rig: RigConfig) -> None:
                 ) from None
 
 
+def camera_and_focus(core: Any, rig: RigConfig) -> tuple[str, str]:
+    """Labels of the camera and of the focus drive of `rig`; "" where there is no drive.
+
+    Raises `UserError` where there is no camera, and for a focus drive that is not loaded.
+    """
+    camera = str(core.get_camera_device())
+    if not camera:
+        raise UserError(
+            f"configuration {rig.source.config_file}: sets no camera; set the core's "
+            "Camera device in it (Property,Core,Camera,<label>)"
+        )
+    return camera, focus_drive(core, rig)
+
+
+def move_focus(core: Any, focus: str, z_um: float) -> float:
+    """Send the focus drive to `z_um` and wait; where it is then, in um.
+
+    Raises `UserError` where it refuses.
+    """
+    try:
+        core.set_position(focus, z_um)
+        core.wait_for_device(focus)
+        return float(core.get_position(focus))
+    except RuntimeError as error:
+        raise UserError(
+            f"focus drive {focus}: does not go to {z_um:g} um ({reason_of(error)}); "
+            "choose a position in its range"
+        ) from None
+
+
 def grey_bytes(core: Any, camera: str) -> int:
     """Bytes per pixel (1 or 2) of a camera with grey images. Raises `UserError` for any other."""
     components = int(core.get_number_of_components())
@@ -147,9 +186,50 @@ def release_core(core: Any) -> None:
     """Stop its sequence, unload its devices and forget it, so that another may be made."""
     if core in _PYMMCORES:
         _PYMMCORES.remove(core)
+    end_sequence(core)
+    core.unload_all_devices()
+
+
+def bit_depth(core: Any, rig: RigConfig) -> int:
+    """Bits that the camera really delivers: those of `rig`, else the core's."""
+    return rig.camera.bit_depth or int(core.get_image_bit_depth())
+
+
+def begin_sequence(core: Any, camera: str, exposures: int | None) -> None:
+    """Start the core's sequence; it ends by itself after so many exposures, None: never.
+
+    Raises `Failure` where the camera does not start.
+    """
+    try:
+        if exposures is None:
+            core.start_continuous_sequence_acquisition(0)
+        else:
+            core.start_sequence_acquisition(min(exposures, _MOST_EXPOSURES), 0, False)
+    except RuntimeError as error:
+        raise Failure(
+            f"camera {camera}: did not start ({reason_of(error)}); check that no other "
+            "program uses it"
+        ) from None
+
+
+def sequence_over(core: Any, camera: str) -> bool:
+    """Whether no sequence runs and none of its images waits.
+
+    Raises `Failure` where the camera cannot be asked any more.
+    """
+    try:
+        return not core.is_sequence_running() and not core.get_remaining_image_count()
+    except RuntimeError as error:
+        raise Failure(
+            f"camera {camera}: cannot be asked any more ({reason_of(error)}); check its "
+            "cable and power and start again"
+        ) from None
+
+
+def end_sequence(core: Any) -> None:
+    """Stop the core's sequence where one runs."""
     if core.is_sequence_running():
         core.stop_sequence_acquisition()
-    core.unload_all_devices()
 
 
 def set_exposure(core: Any, camera: str, exposure_ms: float) -> float:

@@ -12,7 +12,7 @@ from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader, PixelDtype
 from liverestore.rig_channels import ChannelConfig
 
-__all__ = ["RunOfImages", "channel_tags"]
+__all__ = ["RunOfImages", "channel_tags", "snap_tags"]
 
 _DTYPES: dict[str, PixelDtype] = {"uint8": "uint8", "uint16": "uint16", "float32": "float32"}
 
@@ -32,6 +32,16 @@ def channel_tags(channel: ChannelConfig | None) -> dict[str, str]:
         for name, value in known.items()
         if value is not None
     }
+
+
+def snap_tags(core: Any, camera: str) -> dict[str, str]:
+    """What the core tells of each image of a sequence and not of a snap."""
+    x, y, width, height = core.get_roi()
+    tags = {"Camera": camera, "ROI-X-start": str(x), "ROI-Y-start": str(y)}
+    tags |= {"Width": str(width), "Height": str(height)}
+    if core.has_property(camera, "Binning"):
+        tags["Binning"] = str(core.get_property(camera, "Binning"))
+    return tags
 
 
 class RunOfImages:

@@ -8,20 +8,16 @@ the specimen take the way of every other camera: sequence, ring, pop with metada
 from __future__ import annotations
 
 import gc
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pymmcore
-from mmpycorex.launcher import _PYMMCORES, _camel_to_snake
+from mmpycorex.launcher import _PYMMCORES
 from numpy.typing import DTypeLike, NDArray
 from pycromanager import Core
-from pymmcore_plus._util import PYMM_SIGNALS_BACKEND
-from pymmcore_plus.experimental.unicore.core._unicore import UniMMCore
 from pymmcore_plus.experimental.unicore.devices._camera import CameraDevice
 from pymmcore_plus.experimental.unicore.devices._stage import StageDevice, XYStageDevice
 from pymmcore_plus.experimental.unicore.devices._state import StateDevice
@@ -29,6 +25,7 @@ from pymmcore_plus.experimental.unicore.devices._state import StateDevice
 from liverestore.camera.instrument import SimulatedMicroscope
 from liverestore.camera.micromanager import MicroManagerSource
 from liverestore.camera.mm_core import release_core
+from liverestore.camera.python_core import QuickShutter, new_core
 from liverestore.camera.roi import Roi, check_roi
 from liverestore.errors import Failure, UserError
 from liverestore.rig import RigConfig
@@ -38,6 +35,7 @@ __all__ = ["SimulatedCoreSource"]
 
 CAMERA, FOCUS, FILTERS = "Simulated camera", "Simulated focus", "Simulated filters"
 XY_STAGE = "Simulated XY stage"
+SHUTTER = "Simulated shutter"
 
 
 class _Timeline:
@@ -189,66 +187,6 @@ class _Filters(StateDevice):
             raise RuntimeError(str(error)) from error
 
 
-class _PythonCore(UniMMCore):
-    """A core whose sequence can be stopped in the middle of an exposure."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stopping = threading.Event()
-
-    def startContinuousSequenceAcquisition(self, intervalMs: float = 0) -> None:  # noqa: N802, N803
-        self.stopping.clear()
-        super().startContinuousSequenceAcquisition(intervalMs)
-
-    def snapImage(self) -> None:  # noqa: N802
-        self.stopping.clear()
-        super().snapImage()
-
-    def stopSequenceAcquisition(self, cameraLabel: str | None = None) -> None:  # noqa: N802, N803
-        self.stopping.set()
-        thread = self._acquisition_thread
-        super().stopSequenceAcquisition(*([cameraLabel] if cameraLabel else []))
-        if thread is not None:
-            # UniMMCore waits two seconds and then forgets the thread; at the interpreter's
-            # end a forgotten thread aborts the process in the middle of its C++ code.
-            thread.join()
-
-    def unloadAllDevices(self) -> None:  # noqa: N802
-        self.stopping.set()
-        super().unloadAllDevices()
-
-
-def _snake_case_methods() -> dict[str, Any]:
-    """The methods of the core under the names that pycromanager's users know."""
-    names = {name for name in dir(pymmcore.CMMCore) if not name.startswith("_")}
-    return {
-        _camel_to_snake(name): getattr(_PythonCore, name)
-        for name in names
-        if callable(getattr(_PythonCore, name))
-    }
-
-
-@contextmanager
-def _signals_without_qt() -> Iterator[None]:
-    """A core made meanwhile tells of its events without Qt.
-
-    In a program with a Qt application pymmcore-plus would choose Qt's signals, which need
-    qtpy, and an event loop in the thread of the camera.
-    """
-    before = os.environ.get(PYMM_SIGNALS_BACKEND)
-    os.environ[PYMM_SIGNALS_BACKEND] = "psygnal"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[PYMM_SIGNALS_BACKEND]
-        else:
-            os.environ[PYMM_SIGNALS_BACKEND] = before
-
-
-_SnakeCaseCore = type("_SnakeCaseCore", (_PythonCore,), _snake_case_methods())
-
-
 class SimulatedCoreSource(MicroManagerSource):
     """The specimen of a rig, delivered by a Micro-Manager core in this process.
 
@@ -283,18 +221,20 @@ class SimulatedCoreSource(MicroManagerSource):
         gc.collect()
         self._microscope = SimulatedMicroscope(rig)
         timeline = self._timeline = _Timeline(self._microscope)
-        with _signals_without_qt():
-            core: Any = _SnakeCaseCore()
+        core = new_core()
         core.loadPyDevice(CAMERA, _Camera(timeline, core.stopping))
         core.loadPyDevice(FOCUS, _Focus(timeline))
         core.loadPyDevice(FILTERS, _Filters(timeline))
         core.loadPyDevice(XY_STAGE, _XYStage(timeline))
+        core.loadPyDevice(SHUTTER, QuickShutter())
         core.initializeAllDevices()
         for stain in STAINS:
             core.defineConfig("Channel", stain, FILTERS, "Label", stain)
         core.setCameraDevice(CAMERA)
         core.setFocusDevice(FOCUS)
         core.setXYStageDevice(XY_STAGE)
+        core.setShutterDevice(SHUTTER)
+        core.setAutoShutter(True)
         core.setCircularBufferMemoryFootprint(rig.source.buffer_size_mb)
         _PYMMCORES.append(core)
         return Core()

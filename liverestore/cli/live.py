@@ -52,6 +52,21 @@ def live(
     movie: Annotated[Path | None, typer.Option(help="Movie to play, for a replay rig.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Run without a window.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
+    dose_budget: Annotated[
+        float | None,
+        typer.Option(
+            metavar="J",
+            help="Most light for a field of view in J/cm2, instead of the rig's; then Live stops "
+            "and the shutter closes.",
+        ),
+    ] = None,
+    new_sample: Annotated[
+        bool, typer.Option("--new-sample", help="Begin the account of light at zero.")
+    ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="One frame every so many seconds, light off in between."),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write counts and times as JSON.")] = None,
 ) -> None:
     """Pull frames from a microscope, restore them and show raw and restored side by side.
@@ -61,6 +76,7 @@ def live(
     properly; the exit code is 0 then, or 130 where --frames were not all captured.
     """
     from liverestore.cli.first_engine import first_engine
+    from liverestore.cli.light_options import light_asked
     from liverestore.cli.run import run_plan, summarise
     from liverestore.cli.view_process import view_process
     from liverestore.service.report import check_report, run_report, write_report
@@ -68,6 +84,7 @@ def live(
     from liverestore.writer.names import free_pair
 
     config = load_rig(rig)
+    spending = light_asked(config, dose_budget, interval, new_sample=new_sample)
     if movie is not None:
         config = with_movie(config, movie)
     if report is not None:
@@ -86,6 +103,7 @@ def live(
         z=z,
         dpm=dpm,
         zstack=zstack,
+        light=spending,
         console=console,
     )
     summarise(plan, result, console)

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from liverestore.cli.light_options import LightAsked, light_line
 from liverestore.cli.refocus_options import live_dpm_asked, live_zstack_asked
 from liverestore.model_spec import find_engine
 from liverestore.rig import RigConfig
@@ -40,6 +41,7 @@ def run_plan(
     z: float | None = None,
     dpm: str | None = None,
     zstack: str | None = None,
+    light: LightAsked | None = None,
     console: Console,
 ) -> tuple[RunPlan, RunResult]:
     """Run to the end, with a line of progress on `console` where there is no window.
@@ -48,7 +50,7 @@ def run_plan(
     recordings that begin while live go beside them, else to the user's documents.
 
     `z` (um) or `dpm` is where refocusing engines begin, and `zstack` the virtual stack that they
-    make of each frame as well.
+    make of each frame as well. `light` is what the command line asks of the light.
 
     Raises `UserError` for an engine that is not installed, for one that refocuses with a rig
     that leaves out its optics, and for a `z`, `dpm` or `zstack` that does not fit, before anything
@@ -58,6 +60,7 @@ def run_plan(
     specs = [find_engine(name) for name in (engine, *engines.values())]
     target = live_dpm_asked(specs, rig, z, dpm)
     stack = live_zstack_asked(specs, rig, zstack)
+    asked = light or LightAsked()
     with PrivateEndpoints() as endpoint:
         plan = RunPlan(
             rig=rig,
@@ -73,6 +76,10 @@ def run_plan(
             seconds=seconds,
             dpm=target,
             zstack=stack,
+            dose_budget_j_cm2=asked.budget_j_cm2,
+            new_sample=asked.new_sample,
+            interval_s=asked.interval_s,
+            end_at_budget=view is None,
         )
         targets: dict[str, Target] = {"engine": engine_process, "capture": capture_process}
         if view is not None:
@@ -154,6 +161,8 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    if capture.light is not None and capture.light.exposures > 0:
+        console.print(light_line(capture.light), highlight=False, soft_wrap=True, markup=False)
     for recording in result.recordings:
         more = f", {recording.lost} not" if recording.lost else ""
         console.print(

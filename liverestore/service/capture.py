@@ -12,6 +12,7 @@ from liverestore.errors import LiverestoreError
 from liverestore.paths import user_documents
 from liverestore.service.capture_loop import CaptureLoop, Order
 from liverestore.service.child import orphaned, run_child
+from liverestore.service.light_open import open_light
 from liverestore.service.plan import RunPlan
 from liverestore.service.recorder import Pair, Recorder
 from liverestore.status import Go, Notice, RecordingReport, Stop, Word
@@ -25,6 +26,8 @@ __all__ = ["capture_process"]
 
 _REPORT_EVERY_S = 0.2
 _DRAIN_S = 5.0
+_SAVE_LIGHT_EVERY_S = 1.0
+"""What a process that is killed forgets of the light at most."""
 
 
 def capture_process(plan: RunPlan) -> None:
@@ -49,9 +52,18 @@ def _recorder(plan: RunPlan) -> Recorder:
 
 
 def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
+    light = open_light(plan)
     source = open_source(plan.rig)
     outlet = Outlet(plan.endpoints.raw, roles=("engine",))
-    loop = CaptureLoop(source, outlet, recorder=_recorder(plan), frames=plan.frames)
+    loop = CaptureLoop(
+        source,
+        outlet,
+        recorder=_recorder(plan),
+        frames=plan.frames,
+        light=light,
+        interval_s=plan.interval_s,
+        end_at_budget=plan.end_at_budget,
+    )
     news = _News(loop, link)
     try:
         loop.prepare()
@@ -67,6 +79,8 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         link.send(loop.report("ended"))
     finally:
         outlet.close()
+        if light is not None:
+            light.save()
     if loop.error is not None:
         raise loop.error
 
@@ -119,7 +133,7 @@ def _attend(
     camera = threading.Thread(target=loop.run, name="camera")
     camera.start()
     try:
-        next_report = 0.0
+        next_report = next_saving = 0.0
         ends_at = math.inf if seconds is None else time.monotonic() + seconds
         while camera.is_alive():
             if time.monotonic() > ends_at or stop.is_set() or orphaned():
@@ -129,6 +143,9 @@ def _attend(
             now = time.monotonic()
             due = now >= next_report
             news.tell(all_counts=due)
+            if now >= next_saving and loop.light is not None:
+                next_saving = now + _SAVE_LIGHT_EVERY_S
+                loop.light.save()
             if due:
                 next_report = now + _REPORT_EVERY_S
                 link.send(loop.report("running"))

@@ -11,13 +11,18 @@ from typing import Literal
 
 from liverestore.camera.channel_cycle import frames_per_snap, set_exposure
 from liverestore.camera.source import FrameSource, SourceInfo
-from liverestore.errors import EndOfStream, Failure, LiverestoreError
+from liverestore.dose import Kind
+from liverestore.errors import EndOfStream, Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.meters import RateMeter
+from liverestore.service.light_keeper import LightKeeper
+from liverestore.service.pace import Pace
 from liverestore.service.recorder import Recorder
 from liverestore.status import (
     CaptureReport,
+    NewSample,
     RecordingReport,
+    SetBudget,
     SetExposure,
     SetLive,
     SetRecording,
@@ -29,9 +34,12 @@ from liverestore.transport.outlet import Outlet
 
 __all__ = ["CaptureLoop", "Order"]
 
+_PATIENCE_S = 0.1
+"""Orders wait that long for a frame that is being exposed."""
+
 log = logging.getLogger(__name__)
 
-Order = SetLive | Snap | SetRecording | SetRoi | SetExposure | SetZ
+Order = SetLive | Snap | SetRecording | SetRoi | SetExposure | SetZ | SetBudget | NewSample
 """What the camera thread does between two frames."""
 
 
@@ -49,11 +57,22 @@ class CaptureLoop:
         *,
         recorder: Recorder,
         frames: int | None = None,
+        light: LightKeeper | None = None,
+        interval_s: float | None = None,
+        end_at_budget: bool = False,
     ) -> None:
+        """`light` accounts for what each frame costs, and allows it; None: nobody does.
+
+        With `interval_s` Live snaps a frame so often, and no light falls in between. A run
+        `end_at_budget` has nobody who could raise the budget.
+        """
         self.source = source
         self.outlet = outlet
         self._recorder = recorder
         self._frames = frames
+        self.light = light
+        self._pace = Pace(interval_s) if interval_s is not None else None
+        self._end_at_budget = end_at_budget
         self._stop = threading.Event()
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._live = True
@@ -72,16 +91,21 @@ class CaptureLoop:
     def prepare(self) -> SourceInfo:
         """Open the camera. Raises `UserError` and `Failure`."""
         self._info = self.source.start()
+        if self.light is not None:
+            self.light.notices = self.notices
+            self.light.begin(self.source, self._info)
         return self._info
 
     def order(self, word: Order) -> None:
         """Have `word` obeyed after the frame that the camera thread is at.
 
-        Exposure and focus interrupt the sequence at once, in the caller's thread; while paused
-        they wait for their turn, since a snap may be exposing for seconds. Raises what
-        `FrameSource.configure` does.
+        The focus moves at once, in the caller's thread; while paused it waits for its turn,
+        since a snap may be exposing for seconds. So does the exposure where light is accounted,
+        to be charged with what it breaks off; else it interrupts the sequence at once. Raises
+        what `FrameSource.configure` does.
         """
-        if self._live and isinstance(word, SetExposure | SetZ):
+        at_once = SetZ if self.light is not None else SetExposure | SetZ
+        if self._live and isinstance(word, at_once):
             self._configure(word)
         else:
             self._orders.put(word)
@@ -114,6 +138,8 @@ class CaptureLoop:
         finally:
             # The file first: a camera that fails to stop must not keep it open.
             self._recorder.close()
+            if self.light is not None:
+                self.light.end()
             self._stop_source()
 
     def _stop_source(self) -> None:
@@ -130,10 +156,60 @@ class CaptureLoop:
             if word is not None:
                 self._obey(word)
             elif self._live and not self._over():
-                frame = self.source.next_frame(0.1)
-                if frame is not None:
-                    self._take(frame)
-                    self._rate.tick(time.monotonic())
+                self._advance()
+
+    def _advance(self) -> None:
+        """Live: the next frame, if it comes soon and the light for it is allowed."""
+        if self._pace is not None:
+            self._snap_when_due(self._pace)
+            return
+        light = self.light
+        if light is not None:
+            wanted = None if self._frames is None else self._frames - self._captured
+            may = light.before_next(wanted)
+            if may == "stop":
+                self._stop_light(light)
+                return
+            if may == "renew":
+                self._pause()
+                return
+        frame = self.source.next_frame(
+            _PATIENCE_S if light is None else light.patience_s(_PATIENCE_S)
+        )
+        if frame is not None:
+            self._take(frame)
+            self._rate.tick(time.monotonic())
+
+    def _snap_when_due(self, pace: Pace) -> None:
+        if not pace.due(_PATIENCE_S):
+            return
+        if self.light is not None and self.light.refusal() is not None:
+            self._stop_light(self.light)
+            return
+        for frame in self._snap():
+            if self._captured != self._frames:
+                self._take(frame, "snap")
+                self._rate.tick(time.monotonic())
+
+    def _stop_light(self, light: LightKeeper) -> None:
+        """End Live for good: the budget holds not one frame more."""
+        light.stopped = True
+        self._pause()
+        self._live = False
+        self._rate.pause()
+        text = f"Live has stopped and the light is off: {light.spent()}"
+        if self._end_at_budget:
+            raise Failure(text)
+        self.notices.append(text)
+
+    def _pause(self) -> None:
+        """Pause the source and take what it had; the next frame begins another sequence."""
+        light = self.light
+        for frame in self.source.pause() if light is None else light.pause():
+            if self._captured != self._frames:
+                self._take(frame)
+        if light is not None:
+            light.paused()
 
     def _over(self) -> bool:
         return self._stop.is_set() or self._captured == self._frames
@@ -156,18 +232,26 @@ class CaptureLoop:
             return
         for frame in frames:
             if self._captured != self._frames:
-                self._take(frame)
+                self._take(frame, "snap")
 
     def _frames_of(self, word: Order) -> list[Frame]:
-        """Obey `word`; the frames that it brought."""
+        """Obey `word`; the frames that were snapped for it."""
         match word:
             case SetRecording(on=True):
                 self._recorder.begin()
             case SetRecording(on=False):
                 self._recorder.end()
             case SetExposure() | SetZ():
+                if isinstance(word, SetExposure) and self._live and self.light is not None:
+                    self._pause()
                 self._configure(word)
+            case SetBudget() if self.light is not None:
+                self.light.set_budget(word)
+            case NewSample() if self.light is not None:
+                self.light.new_sample()
             case SetRoi(roi=roi):
+                if self._live and self.light is not None:
+                    self._pause()
                 self.source.set_roi(roi)
                 self._recorder.roi_changed()
             case Snap() if self._live:
@@ -176,21 +260,30 @@ class CaptureLoop:
                     "while recording; switch Live off first"
                 )
             case Snap():
+                self._check_light()
                 return self._snap()
             case SetLive(on=True):
+                self._check_light()
                 self._live = True
             case SetLive(on=False) if self._live:
-                frames = self.source.pause()
+                self._pause()
                 self._live = False
                 self._rate.pause()
-                return frames
         return []
+
+    def _check_light(self) -> None:
+        """Raises `UserError` where the budget does not hold the next frame."""
+        refusal = self.light.refusal() if self.light is not None else None
+        if refusal is not None:
+            raise UserError(f"no light: {refusal}")
 
     def _snap(self) -> list[Frame]:
         """One frame of each channel; those before a camera that fails are kept."""
         frames: list[Frame] = []
         for _ in range(frames_per_snap(self.source)):
             try:
+                if frames:
+                    self._check_light()
                 frames.append(self.source.snap())
             except LiverestoreError as error:
                 if not frames:
@@ -199,7 +292,9 @@ class CaptureLoop:
                 break
         return frames
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: Frame, kind: Kind = "frame") -> None:
+        if self.light is not None:
+            frame = self.light.took(frame, kind=kind)
         unkept = self._recorder.keep(frame)
         self.outlet.offer(frame)
         self._last = frame
@@ -231,4 +326,5 @@ class CaptureLoop:
             fps=self._rate.mean() if phase == "ended" else self._rate.rate(time.monotonic()),
             shape=like.shape if like is not None else None,
             dtype=like.dtype if like is not None else None,
+            light=self.light.report(live=self._live) if self.light is not None else None,
         )

@@ -53,3 +53,11 @@ class RunPlan:
     """Surface that refocusing engines restore to from the beginning; None: 0 um."""
     zstack: str | None = None
     """Virtual stack that they make of each frame from the beginning, START:STOP:STEP in um."""
+    dose_budget_j_cm2: float | None = None
+    """The most light for each field of view; None: that of the rig."""
+    new_sample: bool = False
+    """Begin the account of light at zero."""
+    interval_s: float | None = None
+    """Take one frame so often, with the light off in between; None: as fast as it goes."""
+    end_at_budget: bool = False
+    """End the run when the light budget is used up: nobody is there who could raise it."""

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from liverestore.errors import Failure, UserError
 from liverestore.service.plan import RunPlan
 from liverestore.service.result import RunResult
@@ -19,7 +21,7 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
     `age_ms` is the time from capture to result; `wait_ms` the part of it before
     restoring started. captured = restored + dropped. `recordings` has every raw file with the
     numbers of its first and its last frame, and the restored files that belong to it; `saved`
-    is what `--save` named.
+    is what `--save` named; `light` is `status_light.LightReport` at the end, None for a movie.
     """
     capture, engine = result.capture, result.engine
     return {
@@ -48,6 +50,7 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
             "p95": _rounded(engine.age_p95_ms) if engine else None,
         },
         "wait_ms": {"p50": _rounded(engine.wait_p50_ms) if engine else None},
+        "light": msgspec.to_builtins(capture.light),
         "saved": {
             "raw": str(plan.raw_path) if plan.raw_path else None,
             "restored": str(plan.restored_path) if plan.restored_path else None,

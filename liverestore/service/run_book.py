@@ -134,6 +134,7 @@ class RunBook:
             age_ms=engine.recent_age_ms if engine else None,
             recording=self._recording(state),
             live=capture.live,
+            light=capture.light,
             disk_left_s=self._disk_left_s(),
             notices=tuple(self._notices[-_LAST_NOTICES:]),
             events=tuple(self._events[-_LAST_NOTICES:]),

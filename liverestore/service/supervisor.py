@@ -18,8 +18,10 @@ from liverestore.service.spawn import Target, spawn
 from liverestore.status import (
     Go,
     Hello,
+    NewSample,
     RunState,
     RunStatus,
+    SetBudget,
     SetDpm,
     SetEngine,
     SetExposure,
@@ -45,7 +47,9 @@ _SAME_INTERRUPT_S = 0.5
 _SILENCE_S = 2.0
 """A capture process that is still writing says so more often than this."""
 _MAX_RESTARTS = 5
-_FOR_CAPTURE = SetExposure | SetZ | SetLive | Snap | SetRecording | SetRoi | Stop
+_FOR_CAPTURE = (
+    SetExposure | SetZ | SetLive | Snap | SetRecording | SetRoi | SetBudget | NewSample | Stop
+)
 _FOR_ENGINE = SetEngine | SetRival | SetDpm | SetZStack | SetLive
 
 

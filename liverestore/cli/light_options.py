@@ -1,0 +1,67 @@
+"""What the command line says about light, and the account of it at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liverestore.errors import UserError
+from liverestore.rig import RigConfig
+from liverestore.rig_light import unmeasured_channel
+from liverestore.status_light import LightReport
+
+__all__ = ["LightAsked", "light_asked", "light_line"]
+
+_LONGEST_INTERVAL_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class LightAsked:
+    """What is asked of a run's light."""
+
+    budget_j_cm2: float | None = None
+    interval_s: float | None = None
+    new_sample: bool = False
+
+
+def light_asked(
+    rig: RigConfig, budget_j_cm2: float | None, interval_s: float | None, *, new_sample: bool
+) -> LightAsked:
+    """The options, checked. Raises `UserError` for one that does not fit `rig`."""
+    movie = rig.source.kind == "replay"
+    for option, given in (
+        ("--dose-budget", budget_j_cm2 is not None),
+        ("--interval", interval_s is not None),
+        ("--new-sample", new_sample),
+    ):
+        if movie and given:
+            raise UserError(f"{option}: a replayed movie costs no light; use a rig with a camera")
+    if budget_j_cm2 is not None:
+        if not budget_j_cm2 > 0:
+            raise UserError(f"--dose-budget: got {budget_j_cm2:g}, allowed is more than 0 J/cm2")
+        missing = unmeasured_channel(rig.illumination, rig.channels)
+        if missing is not None:
+            raise UserError(
+                f"--dose-budget: got {budget_j_cm2:g} J/cm2, but the rig {rig.name} has no "
+                f"{missing}: no dose is known; measure the irradiance at the sample and write it "
+                "into the rig file"
+            )
+    if interval_s is not None and not 0 < interval_s <= _LONGEST_INTERVAL_S:
+        raise UserError(
+            f"--interval: got {interval_s:g}, allowed is more than 0 to {_LONGEST_INTERVAL_S:g} s"
+        )
+    return LightAsked(budget_j_cm2, interval_s, new_sample)
+
+
+def light_line(light: LightReport) -> str:
+    """The light of a run in one line."""
+    if light.session_j_cm2 is None:
+        return (
+            f"light: on for {light.session_on_s:.4g} s in this session; its dose is not known, "
+            "the rig has no irradiance_mw_cm2"
+        )
+    rest = f", and {light.unmeasured_s:.4g} s of unknown irradiance" if light.unmeasured_s else ""
+    budget = f" of {light.budget_j_cm2:g}" if light.budget_j_cm2 is not None else ""
+    return (
+        f"light: {light.field_j_cm2 or 0:.4g}{budget} J/cm2 on field {light.field}, "
+        f"{light.session_j_cm2:.4g} J/cm2 in this session ({light.exposures} exposures){rest}"
+    )

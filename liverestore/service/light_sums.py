@@ -1,0 +1,43 @@
+"""A meter's sums, as a report and in words."""
+
+from __future__ import annotations
+
+from liverestore.dose_meter import DoseMeter
+from liverestore.status_light import LightReport
+
+__all__ = ["budget_spent", "light_report"]
+
+
+def light_report(meter: DoseMeter) -> LightReport:
+    """The sums and the budget of `meter` at this moment."""
+    field, session, budget = meter.here, meter.session, meter.budget
+    return LightReport(
+        field=field.number,
+        fields=len(meter.fields),
+        field_j_cm2=field.light.dose_j_cm2 if field.light.measured else None,
+        field_on_s=field.light.light_on_s,
+        session_j_cm2=session.dose_j_cm2 if session.measured else None,
+        session_on_s=session.light_on_s,
+        unmeasured_s=session.unmeasured_s,
+        began_utc=meter.began_utc,
+        exposures=session.count(),
+        budget_j_cm2=budget.field_j_cm2,
+        session_budget_j_cm2=budget.session_j_cm2,
+        spent_share=meter.spent_share,
+    )
+
+
+def budget_spent(meter: DoseMeter) -> str:
+    """That the budget does not hold another frame, and what to do."""
+    budget, here = meter.budget, meter.here
+    of_field, of_session = here.light.dose_j_cm2, meter.session.dose_j_cm2
+    field_left = None if budget.field_j_cm2 is None else budget.field_j_cm2 - of_field
+    session_left = None if budget.session_j_cm2 is None else budget.session_j_cm2 - of_session
+    if session_left is None or (field_left is not None and field_left <= session_left):
+        what, got = f"of {budget.field_j_cm2:g} J/cm2 for field {here.number}", of_field
+    else:
+        what, got = f"of {budget.session_j_cm2:g} J/cm2 for the session", of_session
+    return (
+        f"the light budget {what} is used up ({got:.4g} J/cm2 spent, the next frame would exceed "
+        "it); raise it in Light, or with --dose-budget"
+    )
