@@ -42,6 +42,8 @@ class LightReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Of the tighter budget (1: all of it)."""
     stopped: bool = False
     """Whether the budget has ended Live; it goes on when the budget is raised."""
+    triggered: bool = False
+    """Whether the camera switches the lamp by itself, for exposures alone."""
     shutter: str | None = None
     """Label of the shutter; None: the core has none."""
     shutter_open: bool | None = None

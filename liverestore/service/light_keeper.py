@@ -313,6 +313,7 @@ class LightKeeper:
                 on_share=share,
                 j_cm2_per_hour=per_hour,
                 stopped=self.stopped,
+                triggered=self._rig.illumination.light_on == "exposure",
                 shutter=light.shutter if light is not None else None,
                 shutter_open=None if live else self._shutter_open,
                 account=str(self._account) if self._account is not None else None,

@@ -133,7 +133,7 @@ def _frame_label(header: FrameHeader) -> str:
 def _paused_text(status: RunStatus | None) -> str:
     if status is None or status.state != "running" or status.live:
         return ""
-    return "paused - no light on the sample; Snap or Live"
+    return paused_text(status.light)
 
 
 def _raw_pane(shown: Shown, status: RunStatus | None) -> PaneState:

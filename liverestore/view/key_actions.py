@@ -74,6 +74,8 @@ def _put_away(window: LiveWindow) -> None:
     if not window.close_question.isHidden():
         window.close_question.put_away()
         return
+    if window.light.put_away():
+        return
     if window.keys.isHidden():
         window.measuring.disarm()
     window.keys.put_away()

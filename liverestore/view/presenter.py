@@ -9,6 +9,7 @@ from liverestore.meters import RateMeter
 from liverestore.view.display import DisplayState, resolve
 from liverestore.view.level_keeper import LevelKeeper
 from liverestore.view.levels import saturated_fraction
+from liverestore.view.light_text import light_cell
 from liverestore.view.luts import lut_table
 from liverestore.view.pairing import Pairing, Shown
 from liverestore.view.rival import with_rival
@@ -94,7 +95,8 @@ class Presenter:
             self._saturated = None if shown.raw is None else saturated_fraction(shown.raw)
             ages = Ages.median([ages for _, ages in self._ages])
             measured = Measured(self._rate.rate(now_s), self._saturated, ages, self.not_shown)
-            self._cells = cells(status, measured, shown, now_ns)
+            *others, runtime = cells(status, measured, shown, now_ns)
+            self._cells = (*others, light_cell(status), runtime)
         state = resolve(
             shown,
             status,

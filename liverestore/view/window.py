@@ -23,6 +23,7 @@ from liverestore.view.histogram_tool import HistogramTool
 from liverestore.view.key_actions import actions_of
 from liverestore.view.key_list import KeyList
 from liverestore.view.key_tips import show_keys_in_tips
+from liverestore.view.light_desk import LightDesk
 from liverestore.view.look import Look
 from liverestore.view.look_bar import LookBar
 from liverestore.view.measuring import Measuring
@@ -109,6 +110,7 @@ class LiveWindow(QWidget):
         self.refocus = RefocusDesk(self.deck, self.drawer, self)
         self.stack = StackDesk(self.deck, self.drawer, self.refocus.tool, camera, no_optics, self)
         self.images = ImagesBeside(self.deck, self.stack.pane, self)
+        self.light = LightDesk(self.drawer, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.channels = ChannelDesk(
             channels,
@@ -136,7 +138,7 @@ class LiveWindow(QWidget):
             bars=(self.acquisition, self.display, self.channels.bar),
             reading=(self.deck, self.stack.pane, self.notices),
             status=self.status,
-            rest=(self.drawer, self.keys, self.close_question, self.look_bar),
+            rest=(self.drawer, self.keys, self.close_question, self.light, self.look_bar),
         )
         arrange(
             self,
@@ -206,6 +208,7 @@ class LiveWindow(QWidget):
         self.measuring.follow(self.state, status, now_ns / 1e9)
         self.refocus.follow(self.state, status, now_ns / 1e9)
         self.stack.follow(self.state, status, now_ns / 1e9)
+        self.light.follow(status, now_ns / 1e9)
         self.engine_choice.follow(status.engine if status is not None else None)
         self._memory.step(now_ns / 1e9, lambda: settings_of(self))
         # Last: it may close the window.
@@ -300,8 +303,8 @@ class LiveWindow(QWidget):
         self.acquisition.redo.clicked.connect(self.undo.redo)
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
         self.status.asked.connect(self._say)
-        self.measuring.command.connect(self._send)
-        self.close_question.command.connect(self._send)
+        for desk in (self.measuring, self.close_question, self.light):
+            desk.command.connect(self._send)
         self.close_question.confirmed.connect(self.close_now)
         for desk in (self.refocus, self.stack):
             desk.command.connect(self._send)

@@ -45,6 +45,8 @@ def ome_xml(
     if summary.made_by:
         made_by = " ".join(f"{key}={value}" for key, value in summary.made_by.items())
         description = f"restored by {made_by}; {description}"
+    if light := summary.light.words():
+        description = f"{description}; {light}"
     ET.SubElement(image, "Description").text = description
     pixels = ET.SubElement(image, "Pixels", {
         "ID": "Pixels:0",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from liverestore.frame import Frame, FrameHeader, Restored
+from liverestore.writer.file_light import FileLight
 
 __all__ = ["PlaneTimes", "RunSummary"]
 
@@ -38,6 +39,7 @@ class RunSummary:
     """Of each frame on disk."""
     first: FrameHeader | None = None
     last: FrameHeader | None = None
+    light: FileLight = field(default_factory=FileLight)
     failed: bool = False
     """True when a frame could not be kept."""
 
@@ -68,6 +70,7 @@ class RunSummary:
         if self.first is None:
             self.first = header
         self.last = header
+        self.light.add(header)
         self.channels.append(header.channel)
         self.planes.append(
             PlaneTimes(

@@ -168,6 +168,9 @@ class ZarrChunks:
             own["run_id"] = summary.first.run_id
         if summary.made_by:
             own["restored_by"] = summary.made_by
+        light = summary.light.told()
+        if light is not None:
+            own["light"] = light
         described: dict[str, Any] = {
             "ome": {"version": "0.5", "multiscales": [image]},
             "liverestore": own,
