@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from liverestore.frame import Frame
 from liverestore.view.cautions import gathered
+from liverestore.view.light_text import paused_text
 from liverestore.view.moment import moment_of
 from liverestore.view.pairing import EngineSign, Shown
 from liverestore.view.refocus_surface import surface_words

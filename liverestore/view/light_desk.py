@@ -46,8 +46,13 @@ class LightDesk(QObject):
         drawer.offer(_NAME, False)
         self.tool.budget_chosen.connect(self._set_budget)
         self.tool.new_sample.clicked.connect(self._ask_sample)
-        for question in (self.budget_question, self.sample_question):
+        for question in self.questions:
             question.command.connect(self.command)
+
+    @property
+    def questions(self) -> tuple[BudgetQuestion, SampleQuestion]:
+        """What may lie over the window."""
+        return self.budget_question, self.sample_question
 
     def follow(self, status: RunStatus | None, now_s: float) -> None:
         """Show what the run reports at `now_s`, and ask where the budget is used up."""
@@ -72,16 +77,11 @@ class LightDesk(QObject):
 
     def put_away(self) -> bool:
         """Answer an open question with "no"; whether there was one."""
-        for question in (self.budget_question, self.sample_question):
+        for question in self.questions:
             if not question.isHidden():
                 question.put_away()
                 return True
         return False
-
-    def rescale(self, scale: float) -> None:
-        """Fit the questions to a text that is `scale` times the normal size."""
-        for question in (self.budget_question, self.sample_question):
-            question.rescale(scale)
 
     def _set_budget(self, j_cm2: float) -> None:
         light = self._light

@@ -138,11 +138,13 @@ def light_texts(light: LightReport, *, live: bool) -> LightTexts:
 
 def paused_text(light: LightReport | None) -> str:
     """What is said over the image of a paused camera: whether light still falls."""
-    if light is None or light.triggered or (light.shutter and not light.shutter_open):
+    if light is None or light.triggered or light.shutter_open is False:
         return "paused - no light on the sample; Snap or Live"
-    if light.shutter:
+    if light.shutter is None:
+        return "paused - no shutter is known: see that the light is off; Snap or Live"
+    if light.shutter_open:
         return f"paused - the shutter {light.shutter} is OPEN: light falls on the sample"
-    return "paused - no shutter is known: see that the light is off; Snap or Live"
+    return f"paused - the shutter {light.shutter} does not answer: see that the light is off"
 
 
 def _percent(share: float) -> int:

@@ -1,0 +1,195 @@
+"""Light in the window: the cell, the tool, the budget and what is asked when it is used up."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from liverestore.status import LightReport, NewSample, SetBudget
+from liverestore.view.feed import ShownPair
+from liverestore.view.light_text import dose_text, light_cell, light_texts, paused_text
+from liverestore.view.status_cells import Tone
+
+
+def light(**facts):
+    return LightReport(
+        **{
+            "frame_j_cm2": 0.01,
+            "frame_on_ms": 40.0,
+            "field": 2,
+            "fields": 3,
+            "field_j_cm2": 1.234,
+            "field_on_s": 4.9,
+            "session_j_cm2": 3.4,
+            "session_on_s": 13.6,
+            "began_utc": "2026-11-23T05:00:00+00:00",
+            "exposures": 1340,
+            "on_share": 0.98,
+            "j_cm2_per_hour": 885.0,
+            "budget_j_cm2": 2.0,
+            "spent_share": 0.617,
+            "shutter": "LED",
+            "account": "/home/me/light/demo.json",
+            **facts,
+        }
+    )
+
+
+UNMEASURED = {
+    "frame_j_cm2": None,
+    "field_j_cm2": None,
+    "session_j_cm2": None,
+    "j_cm2_per_hour": None,
+    "budget_j_cm2": None,
+    "spent_share": None,
+}
+
+
+@pytest.fixture
+def lit(open_window, make_frame, make_status, clock, settle):
+    def make(report, *, live=True, size=(1280, 800)):
+        window, feed = open_window(size=size)
+
+        def tell(report, *, live=True):
+            feed.report(make_status(light=report, live=live))
+            feed.offer(ShownPair(make_frame(np.full((40, 60), 7, np.uint16))))
+            clock.step(1.0)
+            window.tick()
+            settle()
+
+        tell(report, live=live)
+        return window, feed, tell
+
+    return make
+
+
+def test_the_cell_says_what_the_field_got_and_of_what_budget(make_status):
+    cell = light_cell(make_status(light=light()))
+    assert (cell.value, cell.aside, cell.tone) == ("1.23 J/cm²", "61 %", Tone.NORMAL)
+    assert "3.4 J/cm² in this session" in cell.detail
+    assert light_cell(make_status(light=light(spent_share=0.8))).tone is Tone.WARN
+    stopped = light_cell(make_status(light=light(spent_share=0.9999, stopped=True)))
+    assert (stopped.aside, stopped.tone) == ("99 %", Tone.ALARM)
+    timed = light_cell(make_status(light=light(**UNMEASURED)))
+    assert timed.value == "4.9 s"
+    assert "no irradiance" in timed.detail
+    assert light_cell(make_status()).tone is Tone.MUTED
+
+
+@pytest.mark.parametrize(
+    ("j_cm2", "text"),
+    [(0.9996, "1 J/cm²"), (123.4, "123 J/cm²"), (9.994e-4, "999 µJ/cm²"), (1e-9, "0.001 µJ/cm²")],
+)
+def test_doses_have_three_digits_and_a_unit_that_suits_them(j_cm2, text):
+    assert dose_text(j_cm2) == text
+
+
+def test_a_paused_camera_without_a_closed_shutter_does_not_promise_darkness():
+    assert "no light on the sample" in paused_text(light(shutter_open=False))
+    assert "LED is OPEN" in paused_text(light(shutter_open=True))
+    assert "does not answer" in paused_text(light(shutter_open=None))
+    assert "see that the light is off" in paused_text(light(shutter=None))
+    assert "no light on the sample" in paused_text(light(shutter=None, triggered=True))
+    assert "not counted" in light_texts(light(shutter=None), live=True).remark
+    assert light_texts(light(shutter=None, triggered=True), live=True).remark == ""
+
+
+def test_the_tool_is_offered_with_an_account_and_shows_it(lit):
+    window, _, tell = lit(None)
+    button = window.drawer.button("Light")
+    assert button.isHidden()
+    tell(light())
+    assert button.isVisible()
+    QTest.keyClick(window.raw_pane.image, Qt.Key.Key_I)
+    tell(light())
+    texts = window.light.tool.texts()
+    assert texts["Last frame"] == "10 mJ/cm² in 40 ms"
+    assert texts["Field 2"] == "1.23 J/cm²"
+    assert texts["Session, 3 fields"] == "3.4 J/cm²"
+    assert texts["Light on"] == "98 % of the time"
+    assert texts["In an hour at this rate"] == "885 J/cm²"
+    assert window.light.tool.bar.value() == 617
+    assert window.status.texts()["LIGHT"] == "1.23 J/cm²"
+    tell(light(shutter_open=False), live=False)
+    assert window.light.tool.texts()["Shutter"] == "LED: closed"
+    tell(light(**UNMEASURED))
+    assert not window.light.tool.bar.isVisible()
+    assert not window.light.tool.budget.isEnabled()
+    assert "no irradiance" in window.light.tool.remark.text()
+
+
+def test_a_budget_is_set_with_enter(lit):
+    window, feed, _ = lit(light(session_budget_j_cm2=50.0))
+    window.drawer.toggle("Light")
+    window.tick()
+    box = window.light.tool.budget
+    box.setFocus()
+    box.selectAll()
+    QTest.keyClicks(box, "3.5")
+    assert feed.commands() == []
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    assert feed.commands() == [SetBudget(field_j_cm2=3.5, session_j_cm2=50.0)]
+    assert box.value() == 3.5
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_a_used_up_budget_asks_once_and_is_raised_on_purpose(lit, size):
+    window, feed, tell = lit(light(), size=size)
+    question = window.light.budget_question
+    assert question.isHidden()
+    over = light(stopped=True, shutter_open=False, field_j_cm2=1.996, spent_share=0.998)
+    tell(over, live=False)
+    assert question.isVisible()
+    assert "2 J/cm² for field 2" in question.text.text()
+    assert "The shutter (LED) is closed." in question.text.text()
+    for widget in (question.more, question.allow, question.keep_dark):
+        place = widget.mapTo(window, QPoint(0, 0))
+        assert window.rect().contains(place)
+        assert window.rect().contains(place + widget.rect().bottomRight())
+    QTest.keyClick(question, Qt.Key.Key_Return)  # the button with the focus: stay dark
+    assert question.isHidden()
+    tell(over, live=False)
+    assert question.isHidden(), "asked once"
+    assert feed.commands() == []
+    tell(light())
+    tell(over, live=False)
+    assert question.isVisible()
+    QTest.mouseClick(question.allow, Qt.MouseButton.LeftButton)
+    assert feed.commands() == [SetBudget(field_j_cm2=2.5)]
+
+
+def test_the_question_speaks_of_the_tighter_budget_and_of_a_shutter_that_stays_open(lit):
+    window, feed, tell = lit(light())
+    over = light(
+        stopped=True, shutter_open=True, session_j_cm2=9.99, session_budget_j_cm2=10.0,
+        spent_share=0.999,
+    )  # fmt: skip
+    tell(over, live=False)
+    question = window.light.budget_question
+    assert "10 J/cm² for this session" in question.text.text()
+    assert "did NOT close" in question.text.text()
+    QTest.mouseClick(question.allow, Qt.MouseButton.LeftButton)
+    assert feed.commands() == [SetBudget(field_j_cm2=2.0, session_j_cm2=12.5)]
+
+
+def test_escape_leaves_the_sample_dark(lit):
+    window, feed, tell = lit(light())
+    tell(light(stopped=True, shutter_open=False, spent_share=1.0), live=False)
+    QTest.keyClick(window.raw_pane.image, Qt.Key.Key_Escape)
+    assert window.light.budget_question.isHidden()
+    assert feed.commands() == []
+
+
+def test_a_new_sample_is_asked_for_twice(lit):
+    window, feed, _ = lit(light())
+    window.drawer.toggle("Light")
+    window.tick()
+    question = window.light.sample_question
+    QTest.mouseClick(window.light.tool.new_sample, Qt.MouseButton.LeftButton)
+    assert question.isVisible()
+    assert "3.4 J/cm²" in question.text.text()
+    QTest.mouseClick(question.cancel, Qt.MouseButton.LeftButton)
+    assert feed.commands() == []
+    QTest.mouseClick(window.light.tool.new_sample, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(question.begin, Qt.MouseButton.LeftButton)
+    assert feed.commands() == [NewSample()]
