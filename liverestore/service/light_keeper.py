@@ -77,6 +77,7 @@ class LightKeeper:
         self._frame_j_cm2: float | None = None
         self._frame_on_ms: float | None = None
         self._warned: tuple[int, DoseBudget] | None = None
+        self._shutter: str | None = None
         self._shutter_open: bool | None = None
         self.stopped = False
         """Whether the budget has ended Live."""
@@ -297,13 +298,13 @@ class LightKeeper:
 
     def _ask_shutter(self) -> None:
         light = self._limited.light if self._limited is not None else None
-        self._shutter_open = light.is_open() if light is not None else None
+        if light is not None:
+            self._shutter, self._shutter_open = light.shutter, light.is_open()
 
     # -- for other threads ------------------------------------------------------------
 
     def report(self, *, live: bool) -> LightReport:
         """The account of this moment."""
-        light = self._limited.light if self._limited is not None else None
         with self._lock:
             share, per_hour = self._rate.now() if live else (None, None)
             return msgspec.structs.replace(
@@ -314,7 +315,7 @@ class LightKeeper:
                 j_cm2_per_hour=per_hour,
                 stopped=self.stopped,
                 triggered=self._rig.illumination.light_on == "exposure",
-                shutter=light.shutter if light is not None else None,
+                shutter=self._shutter,
                 shutter_open=None if live else self._shutter_open,
                 account=str(self._account) if self._account is not None else None,
             )

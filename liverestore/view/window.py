@@ -138,7 +138,13 @@ class LiveWindow(QWidget):
             bars=(self.acquisition, self.display, self.channels.bar),
             reading=(self.deck, self.stack.pane, self.notices),
             status=self.status,
-            rest=(self.drawer, self.keys, self.close_question, *self.light.questions, self.look_bar),
+            rest=(
+                self.drawer,
+                self.keys,
+                self.close_question,
+                *self.light.questions,
+                self.look_bar,
+            ),
         )
         arrange(
             self,
