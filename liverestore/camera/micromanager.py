@@ -140,8 +140,8 @@ class MicroManagerSource:
         core = self._core
         self._images.bit_depth = bit_depth(core, self._rig)
         self._images.begin_sequence()
-        number, limit = self._images.last_number, self._limit
-        self._ends_with = None if limit is None else number + limit
+        limit = self._limit
+        self._ends_with = limit and self._images.last_number + limit
         begin_sequence(core, self._camera, limit)
         self._begun = True
         self._last_alive_s = time.monotonic()
@@ -339,10 +339,9 @@ class MicroManagerSource:
             core, self._core = self._core, None
             light, self.light = self.light, None
             self._waiting.clear()
-        if core is None:
-            return
-        atexit.unregister(self.stop)
-        left_open = end_light(core, light)
-        self._release(core)
-        if left_open is not None:
-            raise Failure(left_open)
+        if core is not None:
+            atexit.unregister(self.stop)
+            left_open = end_light(core, light)
+            self._release(core)
+            if left_open is not None:
+                raise Failure(left_open)

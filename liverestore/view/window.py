@@ -132,19 +132,14 @@ class LiveWindow(QWidget):
         self.bindings = KeyBindings(self, own_keys)
         self.keys = KeyList(self.bindings, self)
         self.close_question = CloseQuestion(self)
+        questions = (self.close_question, *self.light.questions)
         self._may_close = False
         self.look = Look(
             self,
             bars=(self.acquisition, self.display, self.channels.bar),
             reading=(self.deck, self.stack.pane, self.notices),
             status=self.status,
-            rest=(
-                self.drawer,
-                self.keys,
-                self.close_question,
-                *self.light.questions,
-                self.look_bar,
-            ),
+            rest=(self.drawer, self.keys, *questions, self.look_bar),
         )
         arrange(
             self,
