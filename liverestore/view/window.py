@@ -304,8 +304,8 @@ class LiveWindow(QWidget):
         self.acquisition.redo.clicked.connect(self.undo.redo)
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
         self.status.asked.connect(self._say)
-        for desk in (self.measuring, self.close_question, self.light):
-            desk.command.connect(self._send)
+        for asking in (self.measuring, self.close_question, self.light):
+            asking.command.connect(self._send)
         self.close_question.confirmed.connect(self.close_now)
         for desk in (self.refocus, self.stack):
             desk.command.connect(self._send)
