@@ -114,7 +114,7 @@ def focus_of_stack(
             y = (rows[r] + rows[r + 1] - 1) / 2 - middle[0]
             x = (columns[c] + columns[c + 1] - 1) / 2 - middle[1]
             depth = float(np.interp(best, np.arange(len(z)), z))
-            found.append((x * pixel_size_um, y * pixel_size_um, depth))
+            found.append(_to_nm(x * pixel_size_um, y * pixel_size_um, depth))
     told = f"{without} without signal, {at_end} sharpest at an end of the stack"
     if len(found) < _FEWEST_LEFT:
         raise UserError(
@@ -156,7 +156,7 @@ def relative(
     for position in positions_um:
         dx, dy, dz = (a - b for a, b in zip(position, field_um, strict=True))
         across, down = (turns[w][0] * dx + turns[w][1] * dy for w in words)
-        made.append((across, down, sign * dz))
+        made.append(_to_nm(across, down, sign * dz))
     return made
 
 
@@ -178,6 +178,11 @@ def read_positions(path: str | Path) -> list[tuple[float, float, float]]:
     if not found:
         raise UserError(f"positions {path}: holds none; allowed are lines of x, y, z in um")
     return found
+
+
+def _to_nm(x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Finer digits would only make the text long."""
+    return round(x, 3), round(y, 3), round(z, 3)
 
 
 def _from_csv(text: str, path: str | Path) -> list[tuple[float, float, float]]:

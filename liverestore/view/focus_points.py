@@ -71,7 +71,7 @@ class FocusMarks:
 
     def cursor(self, view: ImageView, at: Point) -> Qt.CursorShape | None:
         """A cross while a click adds a point."""
-        return Qt.CursorShape.CrossCursor if self.armed else None
+        return Qt.CursorShape.CrossCursor if self.armed and self.shown else None
 
     def paint(self, painter: QPainter, view: ImageView) -> None:
         """Draw each point with its number and distance."""

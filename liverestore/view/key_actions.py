@@ -78,6 +78,7 @@ def _put_away(window: LiveWindow) -> None:
         return
     if window.keys.isHidden():
         window.measuring.disarm()
+        window.refocus.points.disarm()
     window.keys.put_away()
 
 

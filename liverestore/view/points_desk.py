@@ -82,6 +82,11 @@ class PointsDesk(QObject):
         self._drawer.offer(_NAME, offered)
         self._show()
 
+    def disarm(self) -> None:
+        """Let clicks be clicks again."""
+        self.tool.pick.setChecked(False)
+        self._arm(False)
+
     def _arm(self, on: bool) -> None:
         self.marks.armed = on
         self._deck.repaint_marks()
@@ -153,7 +158,7 @@ class PointsDesk(QObject):
 
     def _show(self) -> None:
         shown = self.tool.isVisible()
-        here = self._picked.frames == self._frames
+        here = not self.points_um or self._picked.frames == self._frames
         of = (self._picked, self._refocus.shape, self._refocus.pixel_size_um)
         wanted = (*of, self.tool.fit.currentText(), shown, here)
         if wanted == self._shown:

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from liverestore.dpm_points import FITS
+from liverestore.view.key_tips import set_key_tip
 from liverestore.view.widgets import ChoiceBox, WrappedLabel
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ class PointsTool(QWidget):
         self.pick = QPushButton("Pick", self)
         self.pick.setObjectName("pickPoints")
         self.pick.setCheckable(True)
-        self.pick.setToolTip("A click on an image adds the place, with the distance seen there")
+        set_key_tip(
+            self.pick,
+            "A click on an image adds the place, with the distance seen there ({put_away}: off)",
+        )
         self.clear = QPushButton("Clear", self)
         self.clear.setToolTip("Take all points away")
         self.fit = ChoiceBox("pointsFit", FITS, "Kind of surface through the points", self)

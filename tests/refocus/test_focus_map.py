@@ -62,7 +62,7 @@ def test_the_tilt_of_a_simulated_stack_is_found(stack):
 def test_planes_that_come_upwards_turn_the_surface_over(stack):
     found = focus_of_stack(stack[::-1], Z_UM[::-1], PIXEL_UM, tile_px=48, fit="plane")
     there = focus_of_stack(stack, Z_UM, PIXEL_UM, tile_px=48, fit="plane")
-    assert found.points.at(20.0, 0.0) == pytest.approx(there.points.at(20.0, 0.0), abs=1e-6)
+    assert found.points.at(20.0, 0.0) == pytest.approx(there.points.at(20.0, 0.0), abs=1e-3)
 
 
 def test_noise_alone_is_no_focus():

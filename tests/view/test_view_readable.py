@@ -16,9 +16,11 @@ from PySide6.QtWidgets import (
 )
 
 from liverestore.frame import Restored
+from liverestore.rig_surfaces import RigSurfaces
 from liverestore.view.compare import Mode
 from liverestore.view.feed import ShownPair
 from liverestore.view.stack_projections import StackView
+from liverestore.view.surface_parts import ADDABLE
 from liverestore.view.theme import THEMES
 from liverestore.view.widgets import ElidedLabel
 
@@ -223,6 +225,34 @@ def test_no_text_of_the_virtual_stack_is_cut_off(stacked, settle, size, theme, l
         cut[view.value] = cut_off(window)
     assert window.stack.pane.isVisible()
     assert window.stack.pane.sign.text()
+    assert {where: what for where, what in cut.items() if what} == {}
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["normal", "large"])
+@pytest.mark.parametrize("size", SIZES, ids=["1280x800", "4K"])
+def test_no_text_of_surfaces_and_points_is_cut_off(stacked, settle, size, large):
+    window = stacked(size)
+    window.look_bar.large_text.setChecked(large)
+    for name in ("Surface", "Points"):
+        window.drawer.toggle(name)
+    points = "points:smooth;" + ";".join(f"{n - 4}.5,{n % 3 - 1}.25,-1.5" for n in range(8))
+    window.refocus.surfaces.tool.shelf.offer(RigSurfaces("demo", {"coverslip": "1"}, {}))
+    window.refocus.points.tool.show_points(
+        [(-1234.5, -1234.5, -12.25)] * 8, [-10.25] * 8, "residual 0.12 µm rms", usable=True
+    )
+    settle()
+    cut = {"at first": cut_off(window)}
+    window.refocus.surfaces.use(f"{points}+sphere:0,123456")
+    settle()
+    tool = window.refocus.surfaces.tool
+    assert tool.isVisible()
+    assert len(tool.parts) == 3
+    for kind in ADDABLE:
+        tool.kind.setCurrentText(kind)
+        tool.add.click()
+        tool.parts[-1].click()
+        settle()
+        cut[kind] = cut_off(window)
     assert {where: what for where, what in cut.items() if what} == {}
 
 
