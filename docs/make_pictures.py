@@ -22,6 +22,7 @@ from rich.console import Console
 
 from liverestore.cli.run import DEFAULT_ENGINE, run_plan
 from liverestore.rig import RigConfig, load_rig
+from liverestore.rig_surfaces import RigSurfaces
 from liverestore.service.child import run_child
 from liverestore.service.plan import RunPlan
 from liverestore.status import SetLive, SetRival, Stop
@@ -52,6 +53,8 @@ class Shot:
     composite: bool = False
     z_um: float | None = None
     """Refocused to there, with the tool."""
+    surface: bool = False
+    """A tilted plane and a sphere, with the editor."""
     stack: str | None = None
     """The virtual stack, looked at in this way, with the tool."""
 
@@ -70,6 +73,7 @@ DEMO = (
 )
 REFOCUS = (
     Shot("refocus", z_um=3.0),
+    Shot("refocus-surface", surface=True),
     Shot("virtual-stack-orthogonal", stack="orthogonal", size=(1600, 900)),
     Shot("virtual-stack-depth", stack="depth colour"),
     Shot("virtual-stack-in-focus", stack="all in focus"),
@@ -99,6 +103,8 @@ def window_pictures(plan: RunPlan, *, shots: tuple[Shot, ...], folder: Path) -> 
             camera=plan.rig.camera,
             channels=looks_of(plan.rig.channels),
         )
+        shelf = window.refocus.surfaces.tool.shelf
+        shelf.offer(RigSurfaces(plan.rig.name, plan.rig.surfaces, {}))
         window.show()
 
         def run_for(seconds: float) -> None:
@@ -150,6 +156,12 @@ def _set_up(window: LiveWindow, shot: Shot) -> None:
     for tool, shown in (("Refocus", shot.z_um is not None), ("Stack", shot.stack is not None)):
         if shown != window.drawer.shown(tool):
             window.drawer.toggle(tool)
+    if shot.surface != window.drawer.shown("Surface"):
+        window.drawer.toggle("Surface")
+    window.refocus.surfaces.use("plane:3,0.14,-0.05" if shot.surface else "0")
+    if shot.surface:
+        window.refocus.surfaces.tool.kind.setCurrentText("sphere")
+        window.refocus.surfaces.tool.add.click()
     if shot.z_um is not None:
         window.refocus.set_z(shot.z_um)
     elif shot.stack is not None:
