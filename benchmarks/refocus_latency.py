@@ -1,14 +1,16 @@
 """From a notch of the wheel to the refocused image on the screen.
 
     python benchmarks/refocus_latency.py [--engine refocus-deepz] [--size 256] [--exposure-ms 100]
-        [--notches 20] [--paused]
+        [--notches 20] [--paused] [--zstack START:STOP:STEP]
 
 Capture, engine and a view are processes of their own, as in `liverestore live`; the view is the
 real window, painting offscreen. It turns the wheel with Shift over the image, at moments that do
 not follow the camera, and waits until an image with that distance is painted. Printed are the
 median and the 95th percentile of that time, in ms, in frame periods, and as a multiple of what
 the bare network takes for one frame on this machine. With --paused the camera stands still, and
-the frame on the screen is refocused again.
+the frame on the screen is refocused again. The engine `quarter-width-untrained`, for speed alone,
+is made for the run (`quarter_width.py`). With --zstack a virtual stack is made of each frame too.
+The load of the machine is printed before and after.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import quarter_width
 from rich.console import Console
 
 from liverestore.cli.run import run_plan
@@ -153,6 +156,11 @@ def bare_ms(engine: str, size: int, repeats: int = 15) -> float:
     return float(np.median(times))
 
 
+def load() -> float:
+    """Processes that run or want to, over the last minute; NaN where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -161,13 +169,19 @@ def main() -> None:
     parser.add_argument("--exposure-ms", type=float, default=100.0)
     parser.add_argument("--notches", type=int, default=20)
     parser.add_argument("--paused", action="store_true")
+    parser.add_argument("--zstack")
     asked = parser.parse_args()
-    alone_ms = bare_ms(asked.engine, asked.size)
     with tempfile.TemporaryDirectory() as folder:
+        if asked.engine == quarter_width.NAME:
+            quarter_width.install(Path(folder))
+        before = load()
+        alone_ms = bare_ms(asked.engine, asked.size)
         rig, out = Path(folder) / "air.toml", Path(folder) / "times.json"
         rig.write_text(RIG.format(size=asked.size, exposure_ms=asked.exposure_ms), "utf-8")
         view = partial(turning_view, out=out, notches=asked.notches, paused=asked.paused)
-        _, result = run_plan(load_rig(rig), asked.engine, view=view, console=Console(quiet=True))
+        _, result = run_plan(
+            load_rig(rig), asked.engine, view=view, zstack=asked.zstack, console=Console(quiet=True)
+        )
         if not out.exists():
             raise SystemExit(f"nothing was measured: {result.failure}, {result.notices}")
         times_ms, restoring_ms, fps = json.loads(out.read_text(encoding="utf-8"))
@@ -179,7 +193,7 @@ def main() -> None:
           f"{np.median(restoring_ms):.0f} ms")  # fmt: skip
     period = "" if asked.paused or not fps else f" = {p50 * fps / 1000:.2f} frame periods"
     print(f"wheel to image: {p50:.0f} ms{period} = {p50 / alone_ms:.1f} x the bare network; "
-          f"p95 {p95:.0f} ms")  # fmt: skip
+          f"p95 {p95:.0f} ms; load {before:.1f} before, {load():.1f} after")  # fmt: skip
 
 
 if __name__ == "__main__":

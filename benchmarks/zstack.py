@@ -1,10 +1,10 @@
 """Virtual planes of one frame: together as batches, and one after the other.
 
     python benchmarks/zstack.py [--planes 21] [--rounds 5] [--sizes 256 512] [--batch-px 1048576]
-        [--threads 2]
+        [--threads 2] [--engines refocus-deepz]
 
-For the shipped `refocus-deepz` and for the generator of Deep-Z at a quarter of its width, with
-weights as they are initialised: they decide the picture and not the time. Both ways take turns
+For the shipped `refocus-deepz` and for an untrained one of a quarter of the width of Deep-Z
+(`quarter_width.py`). Both ways take turns
 within each round, in changing order, and are timed with all that `restore_planes` and `restore`
 do around the network. Printed are the medians in ms a plane, the median over the rounds of their
 ratio (above 1: together is faster), and the load of the machine before and after.
@@ -13,7 +13,6 @@ ratio (above 1: together is faster), and the load of the machine before and afte
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import tempfile
 import time
@@ -21,28 +20,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
+import quarter_width
 
 from liverestore.camera_model import CameraModel
 from liverestore.frame import Frame, FrameHeader
-from liverestore.model_spec import ModelSpec, find_engine
+from liverestore.model_spec import find_engine
 from liverestore.optics import Optics
 from liverestore.restore import restore, restore_planes
 from liverestore.runtime.base import InferenceRuntime, whole_of
 from liverestore.runtime.table import open_runtime
-from liverestore.training.deepz_networks import DeepZGenerator
-from liverestore.training.onnx_file import write_onnx
 
 _OPTICS = Optics(0.8, 525.0, 1.0, 1.333, 0.325, depth_um=20.0)
 _CAMERA = CameraModel(offset_counts=100.0, gain_e_per_count=0.46, read_noise_e=1.6)
-
-
-def quarter_width(folder: Path) -> ModelSpec:
-    """An engine like the shipped one, with the untrained generator of a quarter of the width."""
-    torch.manual_seed(0)
-    weights = folder / "quarter.onnx"
-    write_onnx(DeepZGenerator(0.25).eval(), weights, DeepZGenerator.divisor, 2)
-    return dataclasses.replace(find_engine("refocus-deepz"), name="quarter-width", weights=weights)
 
 
 def frame_of(size: int) -> Frame:
@@ -103,6 +92,7 @@ def measure(
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--engines", nargs="+", default=["refocus-deepz", quarter_width.NAME])
     parser.add_argument("--planes", type=int, default=21)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
@@ -111,13 +101,14 @@ def main() -> None:
     asked = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else "")
     with tempfile.TemporaryDirectory() as folder:
-        for spec in (find_engine("refocus-deepz"), quarter_width(Path(folder))):
-            runtime = open_runtime(spec, threads=asked.threads, precision="fast")
+        quarter_width.install(Path(folder))
+        for name in asked.engines:
+            runtime = open_runtime(find_engine(name), threads=asked.threads, precision="fast")
             for size in asked.sizes:
                 for batch_px in asked.batch_px:
                     made = measure(runtime, size, asked.planes, asked.rounds, batch_px)
                     print(
-                        f"{spec.name}, {runtime.description}, {asked.planes} planes of "
+                        f"{name}, {runtime.description}, {asked.planes} planes of "
                         f"{size}x{size}, batches of {batch_px or 'the usual'} px: together "
                         f"{made[0]:.1f} ms a plane, one by one {made[1]:.1f}, ratio {made[2]:.2f}"
                     )  # fmt: skip

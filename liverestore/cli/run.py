@@ -57,9 +57,12 @@ def run_plan(
     starts.
     """
     engines = {channel.name: channel.engine for channel in rig.channels if channel.engine}
-    specs = [find_engine(name) for name in (engine, *engines.values())]
-    target = live_dpm_asked(specs, rig, z, dpm)
-    stack = live_zstack_asked(specs, rig, zstack)
+    specs = {name: find_engine(name) for name in (engine, *engines.values())}
+    # Where every channel has an engine of its own, the one for all others has nothing to do.
+    at_work = {engines.get(channel.name, engine) for channel in rig.channels} or {engine}
+    used = [spec for name, spec in specs.items() if name in at_work]
+    target = live_dpm_asked(used, rig, z, dpm)
+    stack = live_zstack_asked(used, rig, zstack)
     asked = light or LightAsked()
     with PrivateEndpoints() as endpoint:
         plan = RunPlan(
@@ -183,7 +186,8 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
 def _content(file: RestoredReport) -> str:
     if file.planes == 1:
         return f"{file.frames} frames"
-    return f"{file.frames // file.planes} virtual stacks of {file.planes} planes"
+    stacks = file.frames // file.planes
+    return f"{stacks} virtual stack{'s' if stacks != 1 else ''} of {file.planes} planes"
 
 
 def _engines(plan: RunPlan, engine: EngineReport) -> str:

@@ -28,6 +28,20 @@ depth_um = 10.0
 [specimen]
 shape = [64, 96]
 """
+CHANNELS = """
+[[channels]]
+name = "one"
+group = "Channel"
+preset = "nuclei"
+exposure_ms = 5.0
+engine = "mean5"
+[[channels]]
+name = "two"
+group = "Channel"
+preset = "filaments"
+exposure_ms = 5.0
+engine = "median5"
+"""
 
 
 @pytest.fixture
@@ -37,6 +51,7 @@ def liverestore(home, make_package, monkeypatch, capsys):
     monkeypatch.chdir(home)
     monkeypatch.setenv("COLUMNS", "200")
     (home / "air.toml").write_text(RIG, encoding="utf-8")
+    (home / "two.toml").write_text(RIG + CHANNELS, encoding="utf-8")
     blind = RIG.replace("numerical_aperture = 0.8\n", "").replace(
         'kind = "simulated"', 'kind = "replay"\npath = "in.tif"'
     )
@@ -70,6 +85,8 @@ REFUSED = {
     "--rig air.toml --engine bend --zstack 0:12:1": "asks for 12 um; the engine 'bend' reaches",
     "--rig air.toml --engine bend --zstack 0:2": "allowed is START:STOP:STEP in um",
     "--rig air.toml --engine bend --zstack 0:9:0.01": "901 planes; allowed while live are up to",
+    # each channel has another engine
+    "--rig two.toml --engine bend --zstack 0:2:1": "got --zstack, but the engine 'mean5' does not",
     "--rig blind.toml --engine bend --zstack 0:2:1": "optics.numerical_aperture missing",
 }
 
@@ -100,7 +117,7 @@ def test_a_run_saves_stacks_beside_the_raw_movie(liverestore, home):
     line = "--rig air.toml --engine bend --z 3 --zstack=-1:1:0.5 --save out --report r.json"
     code, errors = liverestore(*line.split())
     assert code == 0, errors
-    assert "(1 virtual stacks of 5 planes)" in errors
+    assert "(1 virtual stack of 5 planes)" in errors
     report = json.loads((home / "r.json").read_text(encoding="utf-8"))
     assert (report["dpm"], report["zstack"]) == ("3", "-1:1:0.5")
     (recording,) = report["recordings"]
