@@ -14,6 +14,7 @@ from liverestore.acquisition_positions import read_positions
 from liverestore.camera.open import open_core_source
 from liverestore.cli.acquire_words import begin_lines, end_lines, progress_of
 from liverestore.cli.interrupt import INTERRUPTED, Interrupt
+from liverestore.cli.light_options import light_line
 from liverestore.cli.refocus_options import Refocusing, refocusing_asked
 from liverestore.errors import UserError
 from liverestore.model_spec import find_engine
@@ -33,6 +34,8 @@ from liverestore.service.acquisition_record import (
 )
 from liverestore.service.acquisition_report import acquisition_report
 from liverestore.service.camera_knowledge import CameraKnowledge
+from liverestore.service.light_sums import light_report
+from liverestore.service.metered_camera import MeteredCamera
 from liverestore.service.report import check_report, write_report
 from liverestore.writer.names import SaveFormat, free_pairs
 from liverestore.zstack import refocus_words
@@ -124,6 +127,7 @@ def run_acquisition(asked: Asked, console: Console) -> int:
         restorer = FrameRestorer(runtime, CameraKnowledge(rig.camera, notices.append), goal)
         restorer.prepare(info.shape, info.dtype)
         stages = source.stages()
+        camera = MeteredCamera(source, info, rig, record_path.parent)
         for line in begin_lines(plan, left, goal.pictures, info, stages, done):
             console.print(Text(line))
         _say(console, notices)
@@ -138,7 +142,7 @@ def run_acquisition(asked: Asked, console: Console) -> int:
         with Interrupt() as interrupt, progress_of(left) as show:
             loop = AcquisitionLoop(
                 plan,
-                source,
+                camera,
                 stages,
                 files,
                 restorer.made_of,
@@ -147,11 +151,14 @@ def run_acquisition(asked: Asked, console: Console) -> int:
                 show=show,
             )
             outcome = loop.run()
+        camera.light.save()
+        notices += camera.light.notices
         notices += [f"{text} ({count} pictures)" for text, count in restorer.warnings.items()]
         _say(console, notices[said:])
     finally:
         runtime.close()
         source.stop()
+    console.print(Text(light_line(light_report(camera.light.meter))))
     for line in end_lines(left, outcome, goal.pictures, runtime.description):
         console.print(Text(line))
     if asked.report is not None:

@@ -139,6 +139,10 @@ class LightKeeper:
         """That the budget does not hold another frame, and what to do."""
         return budget_spent(self.meter)
 
+    def next_channel(self, name: str) -> None:
+        """The next exposure is of the channel `name`."""
+        self._channel = name
+
     def _frames_left(self) -> int | None:
         channel, exposure_ms = self._channel, self._exposure_ms
         if isinstance(self._source, ChannelCycle):

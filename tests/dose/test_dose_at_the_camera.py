@@ -10,11 +10,12 @@ from liverestore.camera.mm_light import CoreLight
 from liverestore.camera.open import open_source
 from liverestore.dose_account import open_account
 from liverestore.dose_meter import DoseBudget, DoseMeter
-from liverestore.errors import Failure
+from liverestore.errors import Failure, UserError
 from liverestore.movie import open_movie
 from liverestore.rig import load_rig
 from liverestore.service.capture_loop import CaptureLoop
 from liverestore.service.light_keeper import LightKeeper
+from liverestore.service.metered_camera import MeteredCamera
 from liverestore.service.recorder import Recorder
 from liverestore.status import NewSample, SetBudget, SetExposure, SetLive, SetRoi, Snap
 from liverestore.transport.endpoint import PrivateEndpoints
@@ -381,3 +382,19 @@ def test_a_shutter_that_stays_open_is_told(why, told):
     assert told in wrong
     assert "switch the light off by hand" in wrong
     assert core.asked_to_close == (why is None)
+
+
+def test_an_acquisition_is_charged_and_held_to_the_budget(tmp_path):
+    rig = simulated(budget_j_cm2=3 * FRAME_J)
+    source = open_source(rig)
+    try:
+        camera = MeteredCamera(source, source.start(), rig, tmp_path)
+        doses = [camera.snap().header.light.field_dose_j_cm2 for _ in range(3)]
+        assert doses == pytest.approx([FRAME_J, 2 * FRAME_J, 3 * FRAME_J])
+        with pytest.raises(UserError, match="no light"):
+            camera.snap()
+        assert source.exposures == 3
+        camera.light.save()
+    finally:
+        source.stop()
+    assert open_account(tmp_path / "light.json").session.count("snap") == 3

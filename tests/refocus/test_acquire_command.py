@@ -279,7 +279,7 @@ def test_ctrl_c_leaves_whole_files_and_resume_goes_on(liverestore, microscope, h
         assert movie.leading_shape == (2, 2)
         assert movie.header(0).metadata["TimeIndex"] == "2"
     changed = {path.name for path, ns in before.items() if path.stat().st_mtime_ns != ns}
-    assert changed == {"acquisition.json"}
+    assert changed == {"acquisition.json", "light.json"}
     assert "is complete" in liverestore(*options, "--resume")[2]
     assert threading.active_count() < 20
 
