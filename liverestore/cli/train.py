@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from liverestore.cli.train_beside_live import beside_live
 from liverestore.cli.train_cross_modality import cross_modality
 from liverestore.cli.train_deepz import deepz, deepz_plus
 from liverestore.cli.train_options import (
@@ -176,3 +177,4 @@ def n2v(
 train_app.command("deepz")(deepz)
 train_app.command("deepz-plus")(deepz_plus)
 train_app.command("cross-modality")(cross_modality)
+train_app.command("beside-live")(beside_live)

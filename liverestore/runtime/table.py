@@ -12,7 +12,15 @@ from liverestore.model_spec import ModelSpec
 from liverestore.runtime.base import InferenceRuntime
 from liverestore.runtime.upgrade import UpgradingRuntime
 
-__all__ = ["BACKENDS", "Backend", "Choice", "choose", "open_runtime", "serving_words"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Choice",
+    "choose",
+    "open_on_processor",
+    "open_runtime",
+    "serving_words",
+]
 
 Precision = Literal["f32", "bf16", "f16"]
 
@@ -109,6 +117,17 @@ def open_runtime(
         lambda: _opened(spec, backend, threads, precision),
         tell,
     )
+
+
+def open_on_processor(spec: ModelSpec, *, threads: int | None = None) -> InferenceRuntime:
+    """A runtime for `spec` that leaves the GPU to others and multiplies in 32 bits.
+
+    Raises `UserError` where the processor cannot run it.
+    """
+    backend = _without_gpu(spec)
+    if backend is None:
+        raise UserError(f"engine '{spec.name}' cannot run on the processor; choose another")
+    return _opened(spec, backend, threads, "f32")
 
 
 def _without_gpu(spec: ModelSpec) -> Backend | None:

@@ -129,6 +129,31 @@ class EngineControls(QWidget):
             self.changed.emit(Change(what, before, name, put))
 
     @property
+    def channel(self) -> str | None:
+        """The channel that the chooser speaks of; None: there is one."""
+        return self._channel
+
+    def offer(self, name: str) -> None:
+        """Let engine `name` be chosen too, in both choosers."""
+        for box in (self.engine, self.rival):
+            if box.findText(name) < 0:
+                box.addItem(name)
+            box.setEnabled(True)
+
+    def withdraw(self, name: str) -> None:
+        """Engine `name` can be chosen no more; where it is in use, another one is asked for."""
+        if self._rival_shown == name:
+            self._put_rival(_RAW)
+        for box in (self.engine, self.rival):
+            place = box.findText(name)
+            if place >= 0:
+                box.removeItem(place)
+
+    def compare_with(self, name: str) -> None:
+        """Show engine `name` as B."""
+        self._rival_chosen(name)
+
+    @property
     def compared_with(self) -> str | None:
         """The engine chosen to be compared with, whether it is there yet or not; None: raw."""
         return None if self._rival_shown == _RAW else self._rival_shown

@@ -1,0 +1,115 @@
+"""`liverestore train beside-live`: what the live view starts to learn from the sample."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from liverestore.cli.train_progress import need_training_packages
+
+__all__ = ["beside_live"]
+
+_SAY_EVERY = 0.005
+"""Of the whole: a line of progress."""
+
+
+def beside_live(
+    frames: Annotated[Path, typer.Argument(help="Movie of one field of view, 12 frames or more.")],
+    name: Annotated[str, typer.Option(help="Name of the engine, which is installed for you.")],
+    against: Annotated[
+        str | None, typer.Option(metavar="ENGINE", help="Engine in use, scored beside it.")
+    ] = None,
+    rig: Annotated[str | None, typer.Option(help="Rig whose camera took the frames.")] = None,
+    seconds: Annotated[float, typer.Option(min=1.0, help="Of learning.")] = 120.0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processor cores; else a quarter of them.")
+    ] = None,
+    child: Annotated[
+        bool,
+        typer.Option(
+            "--child", help="For programs: JSON lines out, and end when the input is closed."
+        ),
+    ] = False,
+) -> None:
+    """Learn from the last frames while a live run goes on, and score both engines.
+
+    At the lowest priority and on the processor alone, so that the live run is not slowed. The
+    last quarter of the frames is not learned from: on it both engines are scored, each restored
+    frame against the raw frame after it.
+    """
+    need_training_packages()
+    if child:
+        _end_with_parent()
+    from liverestore.training.low_priority import give_way
+
+    # Before torch is imported: its threads then begin with it.
+    priority = give_way()
+    cores = threads or max(1, (os.cpu_count() or 1) // 4)
+    _limit_threads(cores)
+    from liverestore.cli.train_progress import rig_camera
+    from liverestore.paths import file_name, user_cache, user_data
+    from liverestore.rig import load_rig
+    from liverestore.training.beside_live import BesideLiveJob, train_beside_live
+
+    tell = _json_line if child else _words
+    tell(say=f"{priority}, {cores} thread{'s' * (cores > 1)}")
+    last = 0.0
+
+    def on_iteration(iteration: int, loss: float, progress: float) -> None:
+        nonlocal last
+        if progress - last >= _SAY_EVERY:
+            last = progress
+            tell(progress=round(progress, 4), iteration=iteration, loss=loss)
+
+    out = user_data() / "engines" / file_name(name)
+    job = BesideLiveJob(
+        frames=frames,
+        out=out,
+        scratch=user_cache() / "training" / f"{out.name}-{os.getpid()}",
+        against=against,
+        camera=rig_camera(None if rig is None else load_rig(rig)),
+        seconds=seconds,
+        threads=cores,
+    )
+    found = train_beside_live(job, on_iteration, lambda line: tell(say=line))
+    tell(engine=out.name, verdict=found.verdict, **dataclasses.asdict(found))
+
+
+def _limit_threads(cores: int) -> None:
+    """For libraries that read it when they are loaded."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(cores)
+
+
+def _end_with_parent() -> None:
+    """End when whoever started this is gone, however it went: its end of the pipe closes."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _json_line(**what: object) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def _words(**what: object) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if "say" in what:
+        console.print(str(what["say"]), markup=False)
+    elif "engine" in what:
+        console.print(f"engine {what['engine']}: {what['verdict']}", markup=False)
+        for key in ("new", "old", "raw"):
+            if what[key] is not None:
+                console.print(f"  {key:4} {what[key]:.4f}", markup=False)
