@@ -8,12 +8,16 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from liverestore.cli.train_progress import need_training_packages
+from liverestore.errors import UserError
+
+if TYPE_CHECKING:
+    from liverestore.camera_model import CameraModel
 
 __all__ = ["beside_live"]
 
@@ -28,7 +32,14 @@ def beside_live(
         str | None, typer.Option(metavar="ENGINE", help="Engine in use, scored beside it.")
     ] = None,
     rig: Annotated[str | None, typer.Option(help="Rig whose camera took the frames.")] = None,
-    seconds: Annotated[float, typer.Option(min=1.0, help="Of learning.")] = 120.0,
+    camera: Annotated[
+        str | None,
+        typer.Option(metavar="OFFSET,GAIN,READ_NOISE", help="In counts, e/count and e."),
+    ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(min=1.0, help="Of learning, in processor time: longer while live takes it."),
+    ] = 120.0,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor cores; else a quarter of them.")
     ] = None,
@@ -75,12 +86,25 @@ def beside_live(
         out=out,
         scratch=user_cache() / "training" / f"{out.name}-{os.getpid()}",
         against=against,
-        camera=rig_camera(None if rig is None else load_rig(rig)),
+        camera=_numbers(camera) if camera else rig_camera(load_rig(rig) if rig else None),
         seconds=seconds,
         threads=cores,
     )
     found = train_beside_live(job, on_iteration, lambda line: tell(say=line))
     tell(engine=out.name, verdict=found.verdict, **dataclasses.asdict(found))
+
+
+def _numbers(camera: str) -> CameraModel:
+    from liverestore.camera_model import CameraModel
+
+    try:
+        offset, gain, read_noise = (float(number) for number in camera.split(","))
+    except ValueError:
+        raise UserError(
+            f"--camera: got {camera!r}, allowed are three numbers: offset (counts), gain (e/count) "
+            "and read noise (e), as in 100,0.46,1.6"
+        ) from None
+    return CameraModel(offset, gain, read_noise)
 
 
 def _limit_threads(cores: int) -> None:
@@ -93,7 +117,9 @@ def _end_with_parent() -> None:
     """End when whoever started this is gone, however it went: its end of the pipe closes."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin, whose lock a thread that waits would hold when all ends.
+        while os.read(0, 4096):
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -45,7 +45,10 @@ class BesideLiveJob:
     """Engine in use."""
     camera: CameraModel | None = None
     """Of the rig, without maps; None: estimated from the frames."""
-    seconds: float = 120.0
+    seconds: float | None = 120.0
+    """Of processor time for each thread: while a live run takes the processor, longer."""
+    iterations: int | None = None
+    """The first of both that is reached ends the learning."""
     threads: int = 1
     seed: int = 1
 
@@ -62,6 +65,8 @@ def train_beside_live(
     """
     if job.out.exists():
         raise UserError(f"{job.out}: exists already; choose another name")
+    # Before anything is learned: a name may be wrong.
+    old = None if job.against is None else find_engine(job.against)
     movie = max(read_recordings(job.frames, least_frames=1), key=len)
     if len(movie) < LEAST_FRAMES:
         raise UserError(
@@ -83,16 +88,17 @@ def train_beside_live(
                 frames=part,
                 out=made,
                 seconds=job.seconds,
+                iterations=job.iterations,
                 seed=job.seed,
                 threads=job.threads,
                 device="cpu",
+                gives_way=True,
             ),
             on_iteration,
             lambda diagnosis: say(diagnosis.words),
             say,
         )
         say(f"scoring on {held_out} frames that it never saw")
-        old = None if job.against is None else find_engine(job.against)
         if old is not None and (old.refocuses or old.task != "denoise"):
             say(f"{old.name} does not only denoise: nothing to compare with")
             old = None

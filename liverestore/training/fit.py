@@ -59,6 +59,9 @@ class FitSettings:
     leave a faint grid in float32."""
     exact_share: float = 0.08
     checkpoint_every_s: float = 120.0
+    processor_threads: int = 0
+    """Count `seconds` in processor time of so many threads, for a training that gives way to
+    others and would learn little by the clock; 0: by the clock."""
 
     def __post_init__(self) -> None:
         if self.iterations is None and self.seconds is None:
@@ -78,6 +81,12 @@ class FitReport:
     losses: tuple[float, ...]
     """One value an iteration of this call."""
     interrupted: bool
+
+
+def _clock(settings: FitSettings) -> Callable[[], float]:
+    if settings.processor_threads:
+        return lambda: time.process_time() / settings.processor_threads
+    return time.monotonic
 
 
 def _progress(settings: FitSettings, iteration: int, seconds: float) -> float:
@@ -236,7 +245,8 @@ def fit(
         iteration, before_s = int(state["iteration"]), float(state["seconds"])
     loss_of = LOSSES[settings.loss]
     log = LossLog(device, "loss", on_iteration)
-    started = time.monotonic()
+    clock = _clock(settings)
+    started = clock()
     saved = started
     interrupted = False
 
@@ -248,7 +258,7 @@ def fit(
                 "average": average.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "iteration": iteration,
-                "seconds": before_s + time.monotonic() - started,
+                "seconds": before_s + clock() - started,
                 "settings": asdict(settings),
                 "made_with": dict(made_with or {}),
             },
@@ -258,7 +268,7 @@ def fit(
     with fast_products(device):
         try:
             while True:
-                now = time.monotonic()
+                now = clock()
                 progress = _progress(settings, iteration, before_s + now - started)
                 if progress >= 1:
                     break
@@ -286,4 +296,4 @@ def fit(
     network.load_state_dict(average.state_dict())
     network.eval()
     losses = tuple(row[0] for row in log.rows)
-    return FitReport(iteration, before_s + time.monotonic() - started, losses, interrupted)
+    return FitReport(iteration, before_s + clock() - started, losses, interrupted)

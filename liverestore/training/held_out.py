@@ -30,7 +30,7 @@ __all__ = ["Comparison", "Restore", "compare", "distances"]
 Restore = Callable[[NDArray[np.generic]], NDArray[np.generic]]
 """One frame (Y, X) in counts to its restored one, in counts."""
 
-_SMOOTH_PX = 2.0
+_SMOOTH_PX = 1.0
 """Over which the light is averaged to know the noise; the same for all engines."""
 _SURE = 2.0
 """Standard errors."""

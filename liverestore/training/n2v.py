@@ -45,6 +45,8 @@ class N2vJob(TrainingOptions):
     bf16: bool = field(default=False, kw_only=True)
     channels: int = field(default=16, kw_only=True)
     crop_px: int = field(default=96, kw_only=True)
+    gives_way: bool = field(default=False, kw_only=True)
+    """Count `seconds` in processor time, as this process runs only when no other wants to."""
 
     @property
     def checkpoint(self) -> Path:
@@ -95,6 +97,7 @@ def train_n2v(
         bf16=job.bf16,
         warm_up_iterations=50,
         ema_decay=0.995,
+        processor_threads=(job.threads or 1) if job.gives_way else 0,
     )
     report = course.run(network, source, settings, on_iteration)
     training = course.record(

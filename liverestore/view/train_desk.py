@@ -16,10 +16,9 @@ from liverestore.view.train_tool import TrainTool
 from liverestore.view.trainer_child import TrainerChild
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from PySide6.QtWidgets import QWidget
 
+    from liverestore.rig import CameraConfig
     from liverestore.status import RunStatus
     from liverestore.view.display import DisplayState
     from liverestore.view.drawer import ToolDrawer
@@ -46,26 +45,24 @@ def _why_not() -> str:
 
 
 class TrainDesk(QObject):
-    """Owns the tool. Frames are kept only while it is shown or its frames are being learned from.
-
-    `make_child` starts the process; another one is for tests.
-    """
+    """Owns the tool. Frames are kept only while it is shown and nothing is being learned."""
 
     def __init__(
         self,
         drawer: ToolDrawer,
         engines: EngineControls,
-        rig: str | None,
+        title: str,
+        camera: CameraConfig | None,
         parent: QWidget,
-        make_child: Callable[..., TrainerChild] = TrainerChild,
     ) -> None:
         super().__init__(parent)
         self.tool = TrainTool(parent)
-        self._engines, self._rig, self._make_child = engines, rig, make_child
+        self._engines, self._camera = engines, camera
+        # "liverestore - the rig"
+        self._rig = title.split(" - ", 1)[-1]
         self._keeper = FrameKeeper()
         self._child: TrainerChild | None = None
         self._made: str | None = None
-        self._channel: str | None = None
         self._in_use: str | None = None
         self._minutes = 0.0
         self._share, self._word, self._trouble = 0.0, "", ""
@@ -108,23 +105,33 @@ class TrainDesk(QObject):
         frames = self._keeper.frames()
         if self._child is not None or len(frames) < _LEAST_FRAMES:
             return
-        header = frames[0].header
-        self._channel = header.channel
         self._in_use = self._engines.engine_of(self._engines.channel)
         self._minutes = float(self.tool.minutes.currentText())
         now = datetime.now().astimezone()
-        rig = self._rig or header.camera or "camera"
-        name = file_name(f"{rig[:_MOST_SHORT_NAME].strip()} {now:%m-%d %H%M%S}".replace(" ", "-"))
+        name = "".join(c if c.isalnum() else "-" for c in self._rig[:_MOST_SHORT_NAME])
+        name = "-".join(part for part in (*name.split("-"), f"{now:%m%d-%H%M%S}") if part)
         # The card calls the frames by the name of this file.
-        told = f"{name}, {now:%Y-%m-%d}, {len(frames)} frames of {rig}"
+        rig = file_name(self._rig).replace("%20", " ").replace("%2C", ",").replace("%3A", "")
+        told = f"{len(frames)} frames of {rig}, {now:%Y-%m-%d}.ome.tif"
         scratch = user_cache() / "training" / f"{name}-{os.getpid()}-frames"
-        call = ["train", "beside-live", str(scratch / f"{file_name(told)}.ome.tif")]
+        call = ["train", "beside-live", str(scratch / told)]
         call += ["--name", name, "--seconds", f"{60 * self._minutes:g}", "--child"]
         if self._in_use is not None:
             call += ["--against", self._in_use]
         self._share, self._word, self._trouble = 0.0, "starting", ""
-        self._child = self._make_child(frames, scratch / f"{file_name(told)}.ome.tif", call)
+        numbers = self._camera_numbers()
+        if numbers:
+            call += ["--camera", numbers]
+        self._child = TrainerChild(frames, scratch / told, call)
         self._show_progress()
+
+    def _camera_numbers(self) -> str:
+        """Offset, gain and read noise as the command takes them; empty where one is missing."""
+        camera = self._camera
+        if camera is None:
+            return ""
+        known = (camera.offset_counts, camera.gain_e_per_count, camera.read_noise_e)
+        return "" if None in known else ",".join(f"{number:g}" for number in known)
 
     def _listen(self) -> None:
         if self._child is None:
@@ -174,13 +181,17 @@ class TrainDesk(QObject):
             self._engines.compare_with(self._made)
 
     def _discard(self) -> None:
+        channel = self._engines.channel
         if self._made is not None:
+            if self._in_use is not None and self._engines.engine_of(channel) == self._made:
+                self._engines.choose(self._in_use, channel)
             self._engines.withdraw(self._made)
             shutil.rmtree(user_data() / "engines" / self._made, ignore_errors=True)
         self._done()
 
     def _done(self) -> None:
         self._made, self._asking = None, False
+        self.tool.show_idle(0, _LEAST_FRAMES, "gathering frames")
 
     def _cancel(self) -> None:
         if self._child is not None:

@@ -45,7 +45,6 @@ class TrainTool(QWidget):
         self.progress.setTextVisible(False)
         self.said = WrappedLabel("", self)
         self.verdict = WrappedLabel("", self)
-        self.verdict.setObjectName("question")
         self.scores = WrappedLabel("", self)
         self.scores.setProperty("role", "name")
         self.answers = tuple(
@@ -108,12 +107,14 @@ class TrainTool(QWidget):
         set_tone(label, "")
 
     def _show_parts(self, *, idle: bool, running: bool = False, asking: bool = False) -> None:
-        for widget in (self.hint, self.minutes, self._unit, self.start_button, self.frames):
-            widget.setVisible(idle)
-        for widget in (self.progress, self.cancel_button):
-            widget.setVisible(running)
-        for widget in (self.verdict, self.scores, *self.answers):
-            widget.setVisible(asking)
+        parts: tuple[tuple[bool, tuple[QWidget, ...]], ...] = (
+            (idle, (self.hint, self.minutes, self._unit, self.start_button, self.frames)),
+            (running, (self.progress, self.cancel_button)),
+            (asking, (self.verdict, self.scores, *self.answers)),
+        )
+        for shown, widgets in parts:
+            for widget in widgets:
+                widget.setVisible(shown)
 
     def _button(self, text: str, name: str) -> QPushButton:
         button = QPushButton(text, self)

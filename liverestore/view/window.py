@@ -36,6 +36,7 @@ from liverestore.view.snapshot_taker import SnapshotTaker
 from liverestore.view.stack_desk import StackDesk
 from liverestore.view.statusbar import NoticeBar, StatusBar
 from liverestore.view.toast import Toast
+from liverestore.view.train_desk import TrainDesk
 from liverestore.view.undo import Change
 from liverestore.view.undo_keeper import UndoKeeper
 
@@ -109,6 +110,7 @@ class LiveWindow(QWidget):
         self.measuring = Measuring(self.deck, self.drawer, camera, self)
         self.refocus = RefocusDesk(self.deck, self.drawer, self)
         self.stack = StackDesk(self.deck, self.drawer, self.refocus.tool, camera, no_optics, self)
+        self.training = TrainDesk(self.drawer, self.acquisition.engines, title, camera, self)
         self.images = ImagesBeside(self.deck, self.stack.pane, self)
         self.light = LightDesk(self.drawer, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
@@ -208,6 +210,7 @@ class LiveWindow(QWidget):
         self.toast.step(now_ns / 1e9)
         self.measuring.follow(self.state, status, now_ns / 1e9)
         self.refocus.follow(self.state, status, now_ns / 1e9)
+        self.training.follow(self.state, status)
         self.stack.follow(self.state, status, now_ns / 1e9)
         self.light.follow(status, now_ns / 1e9)
         self.engine_choice.follow(status.engine if status is not None else None)
@@ -340,6 +343,7 @@ class LiveWindow(QWidget):
             return
         self._timer.stop()
         self.snapshots.close()
+        self.training.close()
         self.stack.close()
         self._memory.close(settings_of(self))
         self._feed.close()
