@@ -33,6 +33,7 @@ from liverestore.service.capture import capture_process
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.engine import engine_process
 from liverestore.service.plan import RunEndpoints, RunPlan
+from liverestore.service.spawn import Target
 from liverestore.service.supervisor import Supervisor
 from liverestore.status import Stop
 from liverestore.transport.control import ControlLink
@@ -147,7 +148,11 @@ def main() -> None:
             endpoints=RunEndpoints(endpoint("control"), endpoint("raw"), endpoint("restored")),
         )
         view = partial(turning_view, seconds=asked.seconds, rounds=asked.rounds, log=log)
-        targets = {"capture": capture_process, "engine": engine_process, "view": view}
+        targets: dict[str, Target] = {
+            "capture": capture_process,
+            "engine": engine_process,
+            "view": view,
+        }
         result = Supervisor(plan, targets).run()
         if result.failure is not None:
             raise SystemExit(result.failure)
