@@ -73,7 +73,8 @@ def turning_view(plan: RunPlan, *, seconds: float, rounds: int, log: Path) -> No
         def turn(kind: str) -> None:
             taken: list[tuple[int, int, int]] = []
             results(after(seconds), taken)
-            turns.append({"kind": kind, "results": taken})
+            if len(taken) > 1:
+                turns.append({"kind": kind, "results": taken})
 
         results(lambda: len(keeper) >= _FRAMES, [])
         results(after(_FIRST_S), [])
@@ -93,7 +94,8 @@ def turning_view(plan: RunPlan, *, seconds: float, rounds: int, log: Path) -> No
             results(lambda begun=begun, patience=patience: begun() or patience(), [])
             turn("training" if learning[0] else "waiting for the training")
             steps = [word["iteration"] for word in child.said() if "iteration" in word]
-            turns[-1]["iterations"] = max(steps, default=0)
+            if turns:
+                turns[-1]["iterations"] = max(steps, default=0)
             child.close()
             results(after(2.0), [])
         log.write_text(json.dumps(turns), encoding="utf-8")
