@@ -261,12 +261,10 @@ class LiveWindow(QWidget):
         self.contrast.show_state(state, now_s, numbers=numbers)
 
     def _own_notices(self) -> tuple[str, ...]:
-        keys = self.bindings.notice
-        return (*self._memory.notices, keys) if keys else self._memory.notices
+        return (*self._memory.notices, *filter(None, [self.bindings.notice]))
 
     def _show_zoom(self) -> None:
-        zoom = self.deck.zoom_now()
-        if zoom is not None:
+        if (zoom := self.deck.zoom_now()) is not None:
             self.display.show_zoom(zoom)
 
     def _set_lut(self, name: str) -> None:
