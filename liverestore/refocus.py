@@ -21,7 +21,7 @@ from liverestore.frame import FrameHeader
 from liverestore.microscopes import defocus_waves_per_um
 from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
-from liverestore.sign_of_z import sign_report
+from liverestore.sign_of_z import TWO_PLANES, sign_report
 from liverestore.zstack import ZStack, parse_zstack
 
 __all__ = [
@@ -259,6 +259,6 @@ def _about_optics(pixel_size_um: float | None, spec: ModelSpec, optics: Optics) 
         words.append(
             f"these optics (immersion {optics.immersion_index:g}, sample {optics.sample_index:g}, "
             f"depth {optics.depth_um:g} um) look the same above and below focus: +z and -z cannot "
-            "be told apart"
+            f"be told apart in one frame; {TWO_PLANES}"
         )
     return words

@@ -24,7 +24,7 @@ from scipy import special
 from liverestore.microscopes import defocus_waves_per_um
 from liverestore.optics import Optics, widefield_psf
 
-__all__ = ["SignReport", "SignRow", "sign_report"]
+__all__ = ["TWO_PLANES", "SignReport", "SignRow", "sign_report"]
 
 _NEAREST_WAVES, _ROWS, _STEPS = 0.25, 9, 3
 """The table goes in ratios of sqrt(2) from so many waves of defocus at the rim of the pupil;
@@ -36,6 +36,8 @@ _CONTRAST = 0.5
 """Standard deviation of the texture over its mean."""
 _PER_PIXEL = 0.1
 """Mean light of a texture's pixel relative to the photons of a point."""
+TWO_PLANES = "two frames at two stage positions tell it: liverestore sign"
+"""The remedy that works with any optics."""
 _TOLD = 0.05
 """Probability of the wrong side up to which the sign counts as told."""
 
@@ -93,7 +95,7 @@ class SignReport:
         if self.error_at(z_um) <= _TOLD or abs(z_um) < self.rows[0].z_um:
             return None
         # One text for all distances, so that those of a stack are one note.
-        return f"+z and -z look alike at such distances: {self.sentence}"
+        return f"+z and -z look alike at such distances: {self.sentence}; {TWO_PLANES}"
 
     @property
     def sentence(self) -> str:

@@ -67,6 +67,7 @@ def _register() -> None:
         engines,
         live,
         restore,
+        sign,
         train,
     )
 
@@ -76,6 +77,7 @@ def _register() -> None:
     app.command("restore")(restore.restore)
     app.command("calibrate")(calibrate.calibrate)
     app.command("dpm")(dpm.dpm)
+    app.command("sign")(sign.sign)
     app.command("engines")(engines.engines)
     app.command("bench")(bench.bench)
     app.command("build")(build.build)

@@ -34,7 +34,8 @@ def sign_of_z() -> list[Finding]:
                 text=f"{name}: {report.sentence}",
                 remedy=None
                 if report.told_um
-                else f"measure the objective: liverestore calibrate --rig {name} --psf STACK",
+                else f"measure the objective: liverestore calibrate --rig {name} --psf STACK; or "
+                f"take two planes: liverestore sign --rig {name} FRAME1 FRAME2",
                 essential=False,
             )
         )
