@@ -97,6 +97,11 @@ class ModelSpec:
         return self.task in _REFOCUSING
 
     @property
+    def sections(self) -> bool:
+        """Whether what it makes is a confocal picture of the plane wanted (Deep-Z+)."""
+        return self.task == "confocal-refocus"
+
+    @property
     def channels(self) -> int:
         """Planes of its input: the picture and, where it refocuses, the DPM."""
         return 2 if self.refocuses else 1

@@ -180,6 +180,8 @@ def _aim(
         "depth_um": optics.depth_um,
         "pixel_size_um": pixel_size_um or optics.pixel_size_um,
     }
+    if spec.sections:
+        parameters["target"] = "confocal"
     if dpm.sha256:
         parameters["dpm_sha256"] = dpm.sha256
     if dpm.uniform_um is not None:

@@ -33,6 +33,8 @@ class Refocusing:
     stack: ZStack | None
     """Either this or `dpm`."""
     optics: Optics
+    confocal: bool = False
+    """Whether the engine makes confocal pictures (Deep-Z+)."""
 
     def check_frames(
         self, spec: ModelSpec, shape: tuple[int, int], pixel_size_um: float | None
@@ -44,7 +46,8 @@ class Refocusing:
 
     def words(self) -> dict[str, str]:
         """For the metadata of the file."""
-        target = f"{self.stack}" if self.stack is not None else f"{self.dpm} um"
+        place = f"{self.stack}" if self.stack is not None else f"{self.dpm} um"
+        target = place + (", as confocal pictures" if self.confocal else "")
         return refocus_words(target, {None: self.optics})
 
 
@@ -76,7 +79,7 @@ def refocusing_asked(
         surface = _surface(z, dpm, rig)
     words = f"{asked[0]} {given[asked[0]]}"
     check_reach(farthest if surface is None else surface, spec, words)
-    return Refocusing(surface, stack, _optics(rig, spec.name))
+    return Refocusing(surface, stack, _optics(rig, spec.name), spec.sections)
 
 
 def live_dpm_asked(

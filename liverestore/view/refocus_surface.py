@@ -95,14 +95,15 @@ def extent_um(shape: tuple[int, int], pixel_size_um: float) -> Extent:
 
 def surface_words(parameters: dict[str, float | int | str]) -> str:
     """How an image was refocused, from the parameters of its provenance; empty if it was not."""
+    target = ", as confocal" if parameters.get("target") == "confocal" else ""
     if "virtual_z_um" in parameters:
         z_um = float(parameters["virtual_z_um"])
-        return f"refocused by {_signed(z_um)} µm" if z_um else "refocused by 0 µm"
+        return f"refocused by {_signed(z_um) if z_um else '0'} µm{target}"
     if "dpm" not in parameters:
         return ""
     ends = (float(parameters[f"dpm_{end}_um"]) for end in ("min", "max"))
     low, high = (_signed(um) for um in ends)
-    return f"refocused to a surface from {low} to {high} µm"
+    return f"refocused to a surface from {low} to {high} µm{target}"
 
 
 def _signed(um: float) -> str:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from liverestore.bead_finding import find_beads
+from liverestore.bead_finding import Bead, find_beads
 from liverestore.camera_model import CameraModel
 from liverestore.errors import UserError
 from liverestore.optics import Optics, mismatch_spherical_waves, stage_psf, widefield_psf
 from liverestore.psf_fit import fit_psf
+from liverestore.psf_model import fit_bead
 
 BEADS = Path(__file__).parents[3] / "shared" / "data" / "refocus" / "beads"
 NOMINAL = Optics(0.8, 520.0, 1.0, 1.33, 0.16)
@@ -25,10 +26,11 @@ def stack_of(optics, photons, *, places=((24, 24),), planes=15, bead_um=0.2, see
     rng = np.random.default_rng(seed)
     focus = (np.arange(planes) - planes // 2) * STEP_UM + 0.1
     shift = np.tile([0.03, -0.05], (planes, 1))
-    bead = photons * stage_psf(optics, focus, 45, shift_um=shift, bead_um=bead_um)
+    # As large as the window of the fit: light cut off beside it would be taken for optics.
+    bead = photons * stage_psf(optics, focus, 49, shift_um=shift, bead_um=bead_um)
     light = np.full((planes, side, side), 4.0)
     for y, x in places:
-        light[:, y - 22 : y + 23, x - 22 : x + 23] += bead
+        light[:, y - 24 : y + 25, x - 24 : x + 25] += bead
     electrons = rng.poisson(light) + 1.6 * rng.standard_normal(light.shape)
     return np.clip(np.rint(electrons / 0.5 + 100), 0, 65535).astype(np.uint16)
 
@@ -37,7 +39,7 @@ def stack_of(optics, photons, *, places=((24, 24),), planes=15, bead_um=0.2, see
 def deep():
     """Beads 18 um deep in water under an air objective that has aberrations of its own."""
     true = replace(NOMINAL, numerical_aperture=0.77, depth_um=18.0, zernike_waves=TERMS)
-    return stack_of(true, 60_000.0)
+    return stack_of(true, 20_000.0)
 
 
 def test_known_terms_come_back_within_a_tenth(deep):
@@ -49,12 +51,37 @@ def test_known_terms_come_back_within_a_tenth(deep):
         found = fit.zernike_nm[noll]
         assert found.value == pytest.approx(waves * 520, rel=0.1)
         # 4 standard uncertainties, and those are worth something.
-        assert abs(found.value - waves * 520) < 4 * found.uncertainty < 6.0
+        assert abs(found.value - waves * 520) < 4 * found.uncertainty < 10.0
     assert abs(fit.zernike_nm[6].value) < 4 * fit.zernike_nm[6].uncertainty
-    assert fit.photons == pytest.approx(60_000, rel=0.1)
+    assert fit.photons == pytest.approx(20_000, rel=0.1)
     assert fit.chi2_per_dof == pytest.approx(1.0, abs=0.1)
     assert fit.correlation > 0.99
     assert 22 not in fit.zernike_nm  # the mismatch explains the higher orders
+
+
+def test_uncertainties_of_dim_stacks_are_those_of_repeated_stacks():
+    true = replace(NOMINAL, numerical_aperture=0.77, depth_um=6.0, zernike_waves=TERMS)
+    known = {f"Z{noll}": waves for noll, waves in TERMS}
+    known |= {"numerical_aperture": 0.77, "depth_um": 6.0, "Z6": 0.0, "Z7": 0.0}
+    names = tuple(known)
+    focus = (np.arange(11) - 5) * STEP_UM
+    light = 4.0 + 5000.0 * stage_psf(true, focus, 31, blur_um=0.08).astype(float)
+    pulls = []
+    for seed in range(6):
+        rng = np.random.default_rng((seed, 4))
+        electrons = rng.poisson(light) + 1.6 * rng.standard_normal(light.shape)
+        bead = Bead(np.rint(electrons / 0.5 + 100), focus, (15, 15), 5)
+        start = known | {"blur_um": 0.08}
+        fit = fit_bead(
+            bead,
+            NOMINAL,
+            names,
+            lambda counts: (1.6 / 0.5) ** 2 + np.maximum(counts - 100, 0) / 0.5,
+            start=start,
+        )
+        pulls.append([(fit.values[n] - known[n]) / fit.uncertainty(n) for n in names])
+    # 42 of them: a factor of 1.5 either way would show.
+    assert 0.67 < np.sqrt(np.mean(np.square(pulls))) < 1.5
 
 
 def test_a_known_depth_is_taken_as_such_and_beads_are_weighed_together():

@@ -52,6 +52,10 @@ def test_steps_add_up_without_dust():
         ({"dpm": "-2.5", "virtual_z_um": -2.5}, "refocused by \u22122.5 µm"),
         ({"dpm": "0", "virtual_z_um": 0.0}, "refocused by 0 µm"),
         (
+            {"dpm": "2", "virtual_z_um": 2.0, "target": "confocal"},
+            "refocused by +2 µm, as confocal",
+        ),
+        (
             {"dpm": "plane:1,1,0", "dpm_min_um": -0.25, "dpm_max_um": 2.25},
             "refocused to a surface from \u22120.25 to +2.25 µm",
         ),
