@@ -116,26 +116,21 @@ def sign_from_two_planes(
             f"two planes: the second frame has {scale:.3g} times the light of the first; allowed "
             "is 0.1 to 10: take both with one exposure"
         )
+    two /= scale
     steps = math.ceil(apart / _STEP_WAVES)
     count = math.ceil(_REACH_WAVES / apart * steps)
-    z_um = delta_um / steps * np.arange(-count, count + 1)
+    z_um = np.arange(-count, count + 1) * np.float64(delta_um / steps)
     noise = (camera.read_noise_e, camera.read_noise_e / scale)
-    blocks = np.stack(
-        [
-            _blocks(left)
-            for left in _left_over(one, two / scale, z_um, delta_um, optics, scale, noise)
-        ],
+    blocks: NDArray[np.float64] = np.stack(
+        [_blocks(left) for left in _left_over(one, two, z_um, delta_um, optics, scale, noise)],
         axis=-1,
     )
     rows, columns = (max(1, n // _TILE_BLOCKS) for n in blocks.shape[:2])
     tiles = tuple(
-        tuple(
-            _side(z_um, part.reshape(-1, z_um.size))
-            for part in np.array_split(band, columns, axis=1)
-        )
+        tuple(_side(z_um, part) for part in np.array_split(band, columns, axis=1))
         for band in np.array_split(blocks, rows, axis=0)
     )
-    whole = _side(z_um, blocks.reshape(-1, z_um.size))
+    whole = _side(z_um, blocks)
     return TwoPlaneSign(whole, tiles, float(np.abs(z_um).max()))
 
 
@@ -220,7 +215,8 @@ def _blocks(left: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _side(z_um: NDArray[np.float64], chi2: NDArray[np.float64]) -> Side:
-    """What blocks (N, D) say together: the better side, and how far they agree about it."""
+    """What blocks (Y, X, D) say together: the better side, and how far they agree about it."""
+    chi2 = chi2.reshape(-1, z_um.size)
     total = chi2.sum(axis=0)
     deeper = int(np.where(z_um > 0, total, np.inf).argmin())
     above = int(np.where(z_um < 0, total, np.inf).argmin())
