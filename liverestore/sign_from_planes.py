@@ -66,10 +66,11 @@ class Side:
                 f"not told: {self.wrong_side:.0%} speak for the other side (most likely "
                 f"{self.z_um:+.2g} um)"
             )
+        share = "under 0.1 %" if self.wrong_side < 1e-3 else f"{self.wrong_side:.1%}"
         where = "deeper than" if self.sign > 0 else "above"
         return (
             f"the light lies {where} the plane in focus in the first frame, by about "
-            f"{abs(self.z_um):.2g} um; {self.wrong_side:.2g} speak for the other side"
+            f"{abs(self.z_um):.2g} um; {share} speak for the other side"
         )
 
 
