@@ -8,6 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from liverestore.status_light import LightReport, NewSample, SetBudget
+from liverestore.status_trust import SetTrustMap
+from liverestore.trust.trust_map import TrustMap
+from liverestore.trust.verdict import Verdict
 
 __all__ = [
     "CaptureReport",
@@ -32,6 +35,7 @@ __all__ = [
     "SetRecording",
     "SetRival",
     "SetRoi",
+    "SetTrustMap",
     "SetZ",
     "SetZStack",
     "Snap",
@@ -92,6 +96,8 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     """How far, above and below the plane in focus, all of them reach."""
     zstack: str | None = None
     """As in `EngineReport`."""
+    trust: dict[str, Verdict] = {}
+    trust_map: TrustMap | None = None
     notices: tuple[str, ...] = ()
     """Things a person should know now, one line each, oldest first."""
     events: tuple[str, ...] = ()
@@ -176,6 +182,7 @@ Command = (
     | SetRival
     | SetDpm
     | SetZStack
+    | SetTrustMap
     | SetLive
     | Snap
     | SetRecording
@@ -304,6 +311,9 @@ class EngineReport(_Word, frozen=True, kw_only=True):
     none, or no engine in use refocuses."""
     zstack_asked: str | None = None
     """The one that was asked for, in effect as soon as an engine refocuses; None: none was."""
+    trust: dict[str, Verdict] = {}
+    """Channel ("" where frames name none) -> what the data say about its restored images."""
+    trust_map: TrustMap | None = None
     ready: bool = False
     restored: int = 0
     failed: int = 0

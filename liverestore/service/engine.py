@@ -17,6 +17,7 @@ from liverestore.service.engine_loop import EngineLoop
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
 from liverestore.service.restored_files import RestoredFiles
+from liverestore.service.trust_keeper import TrustKeeper
 from liverestore.status import (
     Notice,
     SaveRestored,
@@ -24,6 +25,7 @@ from liverestore.status import (
     SetEngine,
     SetLive,
     SetRival,
+    SetTrustMap,
     SetZStack,
     Stop,
     Word,
@@ -101,7 +103,10 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     files = RestoredFiles(
         plan.restored_path, tell=link.send, find_optics=dpm.optics, stacked=stacked
     )
-    loop = EngineLoop(inlet, outlet, camera, open_engine, files=files, dpm=dpm, ends=ends)
+    trust = TrustKeeper(dpm.optics)
+    loop = EngineLoop(
+        inlet, outlet, camera, open_engine, files=files, dpm=dpm, ends=ends, trust=trust
+    )
     try:
         _begin(loop, plan)
         told = loop.report()
@@ -109,7 +114,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         next_report = 0.0
         while not stop.is_set() and not orphaned() and loop.step(_WAIT_S):
             words.extend(link.receive(0))
-            _hear(words, loop, files, stop)
+            _hear(words, loop, files, stop, trust)
             files.attend(time.monotonic())
             now = time.monotonic()
             if now >= next_report or loop.notices or loop.lineup.loading != told.loading:
@@ -118,10 +123,11 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
                 link.send(told)
                 while loop.notices:
                     link.send(Notice(text=loop.notices.pop(0)))
-        _hear(words, loop, files, stop)
+        _hear(words, loop, files, stop, trust)
         link.send(loop.report(final=True))
         outlet.finish("the run has ended", timeout_s=0.0 if stop.is_set() else 0.3)
     finally:
+        trust.close()
         files.close()
         inlet.close()
         outlet.close()
@@ -148,7 +154,13 @@ def _begin(loop: EngineLoop, plan: RunPlan) -> None:
         loop.stack(plan.zstack)
 
 
-def _hear(words: list[Word], loop: EngineLoop, files: RestoredFiles, stop: threading.Event) -> None:
+def _hear(
+    words: list[Word],
+    loop: EngineLoop,
+    files: RestoredFiles,
+    stop: threading.Event,
+    trust: TrustKeeper,
+) -> None:
     """Obey `words`, and leave none."""
     while words:
         word = words.pop(0)
@@ -156,6 +168,8 @@ def _hear(words: list[Word], loop: EngineLoop, files: RestoredFiles, stop: threa
             stop.set()
         elif isinstance(word, SaveRestored):
             files.obey(word, time.monotonic())
+        elif isinstance(word, SetTrustMap):
+            trust.show_map(word.kind)
         else:
             _obey(loop, word)
 

@@ -17,6 +17,7 @@ from liverestore.service.lineup import KEPT_S, Lineup
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.live_zstack import LiveZStack
 from liverestore.service.restored_files import RestoredFiles
+from liverestore.service.trust_keeper import TrustKeeper
 from liverestore.status import EngineReport
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
@@ -53,17 +54,20 @@ class EngineLoop:
         kept_s: float = KEPT_S,
         dpm: LiveDpm | None = None,
         ends: Callable[[], bool] = lambda: False,
+        trust: TrustKeeper | None = None,
     ) -> None:
         """An engine that serves no longer is closed `kept_s` later.
 
         `dpm` says where engines that refocus look; without it none can be used. `ends` is asked
-        while a virtual stack is made whether to give it up, its frame counting as dropped.
+        while a virtual stack is made whether to give it up, its frame counting as dropped. `trust`
+        judges the results; its owner closes it.
         """
         self._inlet = inlet
         self._outlet = outlet
         self._camera = camera
         self._files = files
         self._dpm = dpm
+        self._trust = trust
         self._last: dict[str | None, Made] = {}
         """The newest result of each channel."""
         self._urged = False
@@ -198,6 +202,9 @@ class EngineLoop:
 
     def _hand_on(self, made: Made) -> None:
         result = made.result
+        if self._trust is not None:
+            self._trust.see(result, made.camera)
+            result = self._trust.mark(result)
         captured_ns = result.source.header.captured_ns
         last = result if result.rival is None else result.rival
         self._waits.add((result.provenance.started_ns - captured_ns) / 1e6)
@@ -233,6 +240,8 @@ class EngineLoop:
             reach_um=reach_um,
             zstack=self._zstack.asked if stacks else None,
             zstack_asked=self._zstack.asked,
+            trust={} if self._trust is None else self._trust.verdicts,
+            trust_map=None if self._trust is None else self._trust.map,
             ready=True,
             restored=self._restored,
             failed=self._failed,

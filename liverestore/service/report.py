@@ -29,6 +29,7 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
         "engine": engine.engine if engine else plan.engine,
         "runtime": engine.runtime if engine else None,
         "dpm": engine.dpm if engine else None,
+        "trust": msgspec.to_builtins(engine.trust) if engine else {},
         "zstack": engine.zstack if engine else None,
         "shape": list(capture.shape) if capture.shape else None,
         "dtype": capture.dtype,

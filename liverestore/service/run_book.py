@@ -124,6 +124,8 @@ class RunBook:
             dpm=engine.dpm if engine else None,
             reach_um=engine.reach_um if engine else None,
             zstack=engine.zstack if engine else None,
+            trust=engine.trust if engine else {},
+            trust_map=engine.trust_map if engine else None,
             captured=capture.captured,
             lost=capture.lost,
             written=self._written(),

@@ -29,6 +29,7 @@ from liverestore.status import (
     SetRecording,
     SetRival,
     SetRoi,
+    SetTrustMap,
     SetZ,
     SetZStack,
     Snap,
@@ -50,7 +51,7 @@ _MAX_RESTARTS = 5
 _FOR_CAPTURE = (
     SetExposure | SetZ | SetLive | Snap | SetRecording | SetRoi | SetBudget | NewSample | Stop
 )
-_FOR_ENGINE = SetEngine | SetRival | SetDpm | SetZStack | SetLive
+_FOR_ENGINE = SetEngine | SetRival | SetDpm | SetZStack | SetTrustMap | SetLive
 
 
 class Supervisor:

@@ -26,9 +26,10 @@ from liverestore.trust.spot_template import blurred
 __all__ = ["Oddity", "beyond_cutoff", "oddities"]
 
 _SATURATED_AMBER, _SATURATED_RED = 1e-3, 1e-2
-_SAMPLE_EVERY = 2
+_SAMPLE_PX = 65_536
+"""Looked at for saturation, spread over the frame."""
 _SIZES_AGREE = 0.05
-_CROP_PX = 160
+_CROP_PX = 128
 _FADED = 0.2
 _EDGE_PX = 16
 _SIGMAS = 4.0
@@ -75,7 +76,8 @@ def _saturated(raw: NDArray[np.generic], header: FrameHeader) -> Oddity | None:
     top = 2 ** (8 * raw.dtype.itemsize) - 1
     if header.bit_depth is not None:
         top = min(top, 2**header.bit_depth - 1)
-    some = raw[::_SAMPLE_EVERY, ::_SAMPLE_EVERY]
+    step = max(1, math.isqrt(raw.size // _SAMPLE_PX))
+    some = raw[::step, ::step]
     share = np.count_nonzero(np.greater_equal(some, top)) / some.size
     if share < _SATURATED_AMBER:
         return None
