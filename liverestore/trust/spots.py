@@ -93,12 +93,19 @@ def spot_test(
     Of frames of 32 px or more a side it tells something.
     """
     restored = pool.mean_restored_e()
-    inverse = np.reciprocal(variance_e(restored, read_noise_e, gain_e_per_count))
-    inverse = blurred(inverse, 2 * template.sigma_px)
+    variance = variance_e(restored, read_noise_e, gain_e_per_count)
+    residual = pool.mean_residual()
+    # Filter times spot, and filter squared, are as wide as this.
+    width_px = template.sigma_px / math.sqrt(2)
+    inverse = blurred(np.reciprocal(variance), width_px)
     frames = pool.effective_frames
-    amplitude = template.apply(pool.mean_residual())
+    amplitude = template.apply(residual)
     amplitude /= inverse * np.float32(template.overlap)
-    noise = np.sqrt(np.float32(template.power / max(frames, 1e-9)) / inverse)
+    # The noise is that of the light which was there, and an invented spot has none.
+    light = blurred(restored + residual * variance, template.sigma_px)
+    actual = variance_e(light, read_noise_e, gain_e_per_count)
+    spread = blurred(actual / np.square(variance), width_px)
+    noise = np.sqrt(np.float32(template.power / max(frames, 1e-9)) * spread) / inverse
     noise /= np.float32(template.overlap)
     shown = template.apply(restored)
     shown /= np.float32(template.overlap)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from liverestore.view.display import DisplayState
     from liverestore.view.mark_layers import MarkLayer
     from liverestore.view.panes import View
+    from liverestore.view.trust_layer import TrustLayer
 
 __all__ = ["ImageDeck"]
 
@@ -117,6 +118,12 @@ class ImageDeck(QWidget):
             if pane.image.contours is not layer:
                 pane.image.contours = layer
                 pane.image.viewport().update()
+
+    def set_trust(self, layer: TrustLayer | None) -> None:
+        """Show a map of what can be believed where the restored image is; None: none."""
+        for pane in (self.restored_pane, self.compare_pane):
+            pane.image.trust = layer
+            pane.image.viewport().update()
 
     def repaint_marks(self) -> None:
         """Show the marks as they are now."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from liverestore.view.geometry import VisiblePart
     from liverestore.view.levels import Levels
     from liverestore.view.mark_layers import MarkLayers
+    from liverestore.view.trust_layer import TrustLayer
 
 __all__ = ["DIMMED_OPACITY", "ImagePane", "ImageView", "Picture", "View", "pictures"]
 
@@ -72,6 +73,7 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self.marks: MarkLayers | None = None
         """Shapes over the image that the mouse can take hold of."""
         self.contours: ContourLayer | None = None
+        self.trust: TrustLayer | None = None
         """Lines of the surface that the image was refocused to."""
         self.turn_depth = False
         self._wheel = WheelSteps()
@@ -178,6 +180,8 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         painter.resetTransform()
         marker = self.overlay.marker
         at = None if marker is None else self.box.mapViewToScene(QPointF(*marker))
+        if self.trust is not None:
+            self.trust.paint(painter, self)
         if self.contours is not None:
             self.contours.paint(painter, self)
         if self.marks is not None:

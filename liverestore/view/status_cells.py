@@ -41,6 +41,7 @@ class Tone(Enum):
     """How urgently a text is to be seen."""
 
     NORMAL = "normal"
+    GOOD = "good"
     MUTED = "muted"
     WARN = "warn"
     ALARM = "alarm"

@@ -231,6 +231,8 @@ def stylesheet(
     #cellValue {{ font-size: {sx(14)}; }}
     #cellAside {{ color: {c["muted"]}; font-size: {sx(11)}; }}
     #cellValue[tone="muted"] {{ color: {c["muted"]}; }}
+    #cellValue[tone="good"], #trustLight[tone="good"] {{ color: {c["accent"]}; }}
+    #trustLight[tone="alarm"] {{ color: {c["alarm"]}; font-weight: 700; }}
     #cellValue[tone="warn"] {{ color: {c["warn"]}; }}
     #cellValue[tone="alarm"] {{ color: {c["alarm"]}; font-weight: 700; }}
     #drawer, #drawerScroll, #drawerContent {{ background: {c["window"]}; }}

@@ -37,6 +37,7 @@ from liverestore.view.stack_desk import StackDesk
 from liverestore.view.statusbar import NoticeBar, StatusBar
 from liverestore.view.toast import Toast
 from liverestore.view.train_desk import TrainDesk
+from liverestore.view.trust_desk import TrustDesk
 from liverestore.view.undo import Change
 from liverestore.view.undo_keeper import UndoKeeper
 
@@ -111,6 +112,7 @@ class LiveWindow(QWidget):
         self.refocus = RefocusDesk(self.deck, self.drawer, self)
         self.stack = StackDesk(self.deck, self.drawer, self.refocus.tool, camera, no_optics, self)
         self.training = TrainDesk(self.drawer, self.acquisition.engines, title, camera, self)
+        self.trust = TrustDesk(self.deck, self.drawer, self)
         self.images = ImagesBeside(self.deck, self.stack.pane, self)
         self.light = LightDesk(self.drawer, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
@@ -208,11 +210,11 @@ class LiveWindow(QWidget):
         channel = header.channel if header and self.channels.several else self.channels.addressee
         self.acquisition.follow(header, status, now_ns / 1e9, channel)
         self.toast.step(now_ns / 1e9)
-        self.measuring.follow(self.state, status, now_ns / 1e9)
-        self.refocus.follow(self.state, status, now_ns / 1e9)
+        for desk in (self.measuring, self.refocus, self.stack):
+            desk.follow(self.state, status, now_ns / 1e9)
         self.training.follow(self.state, status)
-        self.stack.follow(self.state, status, now_ns / 1e9)
         self.light.follow(status, now_ns / 1e9)
+        self.trust.follow(status, channel, header.shape if header else None)
         self.engine_choice.follow(status.engine if status is not None else None)
         self._memory.step(now_ns / 1e9, lambda: settings_of(self))
         # Last: it may close the window.
@@ -305,7 +307,7 @@ class LiveWindow(QWidget):
         self.acquisition.redo.clicked.connect(self.undo.redo)
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
         self.status.asked.connect(self._say)
-        for asking in (self.measuring, self.close_question, self.light):
+        for asking in (self.measuring, self.close_question, self.light, self.trust):
             asking.command.connect(self._send)
         self.close_question.confirmed.connect(self.close_now)
         for desk in (self.refocus, self.stack):
@@ -340,9 +342,8 @@ class LiveWindow(QWidget):
             event.ignore()
             return
         self._timer.stop()
-        self.snapshots.close()
-        self.training.close()
-        self.stack.close()
+        for busy in (self.snapshots, self.training, self.stack):
+            busy.close()
         self._memory.close(settings_of(self))
         self._feed.close()
         super().closeEvent(event)

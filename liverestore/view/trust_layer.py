@@ -1,0 +1,96 @@
+"""Paints a map of what can be believed over the restored image, never into the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QTransform
+
+from liverestore.view.theme import COLOURS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from liverestore.trust.trust_map import TrustMap
+    from liverestore.view.panes import ImageView
+
+__all__ = ["TrustLayer", "legend"]
+
+_ALPHA = 130
+_EVIDENCE_FROM, _EVIDENCE_TO = 3.0, 6.0
+"""Standard errors at which a cell begins to be tinted, and is tinted in full."""
+_STEPS_E = (10.0, 20.0, 40.0, 80.0)
+_STEP_ALPHAS = (0, 35, 70, 105, 140)
+
+
+def legend(trust_map: TrustMap) -> str:
+    """What the colours mean, for the corner of the image."""
+    if trust_map.kind == "evidence":
+        return "red: shown, not in the data\nblue: in the data, not shown"
+    return "clear: invented spots of 10 e would be found\nstronger tint: of 20, 40, 80 e and more"
+
+
+class TrustLayer:
+    """One map; made once, painted with each view."""
+
+    def __init__(self, trust_map: TrustMap) -> None:
+        grid = trust_map.grid()
+        self._words = legend(trust_map)
+        self._shape, self._cell = trust_map.shape, trust_map.cell_px
+        colours = _evidence(grid) if trust_map.kind == "evidence" else _detectable(grid)
+        height, width = grid.shape
+        image = QImage(colours.tobytes(), width, height, 4 * width, QImage.Format.Format_ARGB32)
+        self._image = image.copy()
+
+    def paint(self, painter: QPainter, view: ImageView) -> None:
+        """Draw it where `view` shows the restored image; `painter` is in screen pixels."""
+        zoom, overlay = view.zoom(), view.overlay
+        if zoom <= 0 or overlay.waiting:
+            return
+        painter.save()
+        origin = view.on_screen((0.0, 0.0))
+        height, width = self._shape
+        frame = QRectF(origin.x(), origin.y(), width * zoom, height * zoom)
+        seen = frame.intersected(QRectF(view.viewport().rect()))
+        if overlay.edge is not None:
+            # Right of the curtain's edge is another image.
+            seen.setRight(min(seen.right(), overlay.edge * view.viewport().width()))
+        if not seen.isEmpty():
+            painter.setClipRect(seen)
+            to_screen = QTransform(zoom, 0.0, 0.0, zoom, origin.x(), origin.y())
+            rows, columns = self._image.height(), self._image.width()
+            cells = QRectF(0, 0, columns * self._cell, rows * self._cell)
+            painter.drawImage(to_screen.mapRect(cells), self._image)
+            self._write(painter, seen, overlay.scale)
+        painter.restore()
+
+    def _write(self, painter: QPainter, seen: QRectF, scale: float) -> None:
+        font = painter.font()
+        font.setPixelSize(round(12 * scale))
+        painter.setFont(font)
+        around = int(Qt.AlignmentFlag.AlignLeft)
+        size = painter.fontMetrics().boundingRect(QRect(), around, self._words)
+        box = QRectF(size).adjusted(-6, -3, 6, 3)
+        if box.width() > seen.width() or box.height() > seen.height():
+            return
+        box.moveTopLeft(seen.topLeft() + QPointF(6 * scale, 6 * scale))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(10, 12, 14, 200))
+        painter.drawRoundedRect(box, 3 * scale, 3 * scale)
+        painter.setPen(QColor(COLOURS["text"]))
+        painter.drawText(box.adjusted(6, 3, -6, -3), around, self._words)
+
+
+def _evidence(z: NDArray[np.float32]) -> NDArray[np.uint32]:
+    strength = np.clip((np.abs(z) - _EVIDENCE_FROM) / (_EVIDENCE_TO - _EVIDENCE_FROM), 0, 1)
+    alpha = np.where(np.abs(z) >= _EVIDENCE_FROM, 50 + (_ALPHA + 60 - 50) * strength, 0)
+    rgb = np.where(z < 0, np.uint32(0xF05050), np.uint32(0x4AA3FF))
+    return (alpha.astype(np.uint32) << np.uint32(24)) | rgb
+
+
+def _detectable(photons_e: NDArray[np.float32]) -> NDArray[np.uint32]:
+    step = np.searchsorted(_STEPS_E, photons_e, side="right")
+    alpha = np.array(_STEP_ALPHAS, np.uint32)[step]
+    return (alpha << np.uint32(24)) | np.uint32(0xE0A030)

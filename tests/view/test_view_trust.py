@@ -1,0 +1,76 @@
+"""The light of what can be believed, in the status line, the tool, and over the image."""
+
+import numpy as np
+
+from liverestore.status import SetTrustMap
+from liverestore.trust.trust_map import TrustMap
+from liverestore.trust.verdict import Verdict
+from liverestore.view.trust_words import trust_cell
+
+NUMBERS = {
+    "frames": 32.0,
+    "detectable_e": 11.0,
+    "invented_spots": 2.0,
+    "invented_e": 31.0,
+    "residual_variance": 0.94,
+    "residual_lag1": -0.04,
+    "residual_lag1_error": 0.001,
+}
+
+
+def verdict(level="red", reason="shows spots that are not in the data"):
+    return Verdict(level=level, reason=reason, numbers=NUMBERS)
+
+
+def shown(open_window, make_frame, make_restored, settle, clock, status):
+    window, feed = open_window()
+    frame = make_frame()
+
+    def again(with_status=status):
+        feed.report(with_status)
+        clock.step(1)
+        window.tick()
+        settle()
+
+    from liverestore.view.feed import ShownPair
+
+    feed.offer(ShownPair(frame, make_restored(frame)))
+    again()
+    return window, feed, again
+
+
+def test_the_worst_channel_is_told_with_its_reason(make_status):
+    assert trust_cell(None).value == "\u2013"
+    cell = trust_cell(
+        make_status(trust={"GFP": verdict("green", "agrees with the data"), "RFP": verdict()})
+    )
+    assert cell.value == "\u25cf no"
+    assert cell.tone.value == "alarm"
+    assert cell.detail.startswith("RFP: shows spots that are not in the data")
+    assert "2 spots, the largest of 31 e" in cell.detail
+
+
+def test_light_tool_and_map(open_window, make_frame, make_restored, make_status, settle, clock):
+    status = make_status(trust={"": verdict()})
+    window, feed, again = shown(open_window, make_frame, make_restored, settle, clock, status)
+    assert window.status.texts()["TRUST"] == "\u25cf no"
+    assert "spots that are not in the data" in window.trust.tool.detail.text()
+
+    window.trust.tool.maps.setCurrentText("Where data and image differ")
+    assert feed.commands()[-1] == SetTrustMap(kind="evidence")
+    before = window.restored_pane.image.grab().toImage()
+    grid = np.zeros((8, 12), "<f2")
+    grid[4, 6] = -9
+    sent = TrustMap(kind="evidence", channel="", shape=(64, 96), cell_px=8, values=grid.tobytes())
+    again(make_status(trust={"": verdict()}, trust_map=sent))
+    assert window.restored_pane.image.trust is not None
+    assert window.raw_pane.image.trust is None
+    assert window.restored_pane.image.grab().toImage() != before
+
+    other = TrustMap(
+        kind="evidence", channel="", shape=(32, 96), cell_px=8, values=grid[:4].tobytes()
+    )
+    again(make_status(trust={"": verdict()}, trust_map=other))
+    assert window.restored_pane.image.trust is None, "a map of frames of another size"
+    window.trust.tool.maps.setCurrentText("No map")
+    assert feed.commands()[-1] == SetTrustMap(kind=None)
