@@ -97,14 +97,15 @@ def spot_test(
     residual = pool.mean_residual()
     # Filter times spot, and filter squared, are as wide as this.
     width_px = template.sigma_px / math.sqrt(2)
-    inverse = blurred(np.reciprocal(variance), width_px)
+    weight: FloatArray = np.reciprocal(variance)
+    inverse = blurred(weight, width_px)
     frames = pool.effective_frames
     amplitude = template.apply(residual)
     amplitude /= inverse * np.float32(template.overlap)
     # The noise is that of the light which was there, and an invented spot has none.
     light = blurred(restored + residual * variance, template.sigma_px)
     actual = variance_e(light, read_noise_e, gain_e_per_count)
-    spread = blurred(actual / np.square(variance), width_px)
+    spread = blurred(actual * np.square(weight), width_px)
     noise = np.sqrt(np.float32(template.power / max(frames, 1e-9)) * spread) / inverse
     noise /= np.float32(template.overlap)
     shown = template.apply(restored)

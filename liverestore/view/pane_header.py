@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from liverestore.view.widgets import ElidedLabel
+from liverestore.view.widgets import ElidedLabel, set_tone
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent, QShowEvent
 
     from liverestore.view.display import PaneState
     from liverestore.view.moment import Moment
+    from liverestore.view.status_cells import Cell
 
 __all__ = ["PaneHeader"]
 
@@ -28,6 +29,9 @@ class PaneHeader(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("paneHeader")
+        self.light = QLabel(self)
+        self.light.setObjectName("trustLight")
+        self.light.setVisible(False)
         self.title = self._label("paneTitle")
         self.caption = self._label("paneCaption")
         self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -35,9 +39,11 @@ class PaneHeader(QWidget):
         self.frame_label = self._label("paneFrame")
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.addWidget(self.light)
         for label in (self.title, self.caption, self.time, self.frame_label):
             self._row.addWidget(label, 1 if label is self.caption else 0)
         self._shown: tuple[str, str, str, Moment | None] | None = None
+        self._light: Cell | None = None
 
     def show_state(self, state: PaneState) -> None:
         """Write what `state` says of the image."""
@@ -48,6 +54,16 @@ class PaneHeader(QWidget):
         self.title.setText(state.title)
         self.caption.setText(state.caption)
         self.frame_label.setText(state.frame_label)
+        self._fit()
+
+    def show_light(self, cell: Cell | None) -> None:
+        """Say what the data say of the image, with the whole text on hover; None: nothing."""
+        self.light.setVisible(cell is not None)
+        if cell is not None and cell != self._light:
+            self.light.setText(cell.value)
+            self.light.setToolTip(cell.detail)
+            set_tone(self.light, cell.tone.value)
+        self._light = cell
         self._fit()
 
     def rescale(self, scale: float) -> None:
@@ -79,6 +95,8 @@ class PaneHeader(QWidget):
             self.time.setVisible(False)
             return
         others = self.title.sizeHint().width() + number + 3 * self._row.spacing()
+        if self._light is not None:
+            others += self.light.sizeHint().width() + self._row.spacing()
         caption = self.caption.sizeHint().width()
         text = next(
             (

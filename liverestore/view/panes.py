@@ -206,6 +206,7 @@ class ImagePane(QFrame):
         self._header = PaneHeader(self)
         self.title, self.caption = self._header.title, self._header.caption
         self.time, self.frame_label = self._header.time, self._header.frame_label
+        self.show_light = self._header.show_light
         self.readout = ElidedLabel(self)
         self.readout.setObjectName("paneReadout")
         self.image = view(self)

@@ -14,7 +14,6 @@ from liverestore.view.luts import lut_table
 from liverestore.view.pairing import Pairing, Shown
 from liverestore.view.rival import with_rival
 from liverestore.view.status_cells import Ages, Cell, Measured, cells
-from liverestore.view.trust_words import trust_cell
 
 if TYPE_CHECKING:
     from liverestore.frame import Frame, Restored
@@ -97,7 +96,7 @@ class Presenter:
             ages = Ages.median([ages for _, ages in self._ages])
             measured = Measured(self._rate.rate(now_s), self._saturated, ages, self.not_shown)
             *others, runtime = cells(status, measured, shown, now_ns)
-            self._cells = (*others, light_cell(status), runtime, trust_cell(status))
+            self._cells = (*others, light_cell(status), runtime)
         state = resolve(
             shown,
             status,

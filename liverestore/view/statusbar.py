@@ -33,7 +33,6 @@ _WIDTHS_PX = {
     "DROPPED": 84,
     "SATURATED": 78,
     "DISK": 88,
-    "TRUST": 52,
 }
 """Of the cells that must not move while their numbers change, at normal size."""
 

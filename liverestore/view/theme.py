@@ -231,7 +231,9 @@ def stylesheet(
     #cellValue {{ font-size: {sx(14)}; }}
     #cellAside {{ color: {c["muted"]}; font-size: {sx(11)}; }}
     #cellValue[tone="muted"] {{ color: {c["muted"]}; }}
-    #cellValue[tone="good"], #trustLight[tone="good"] {{ color: {c["accent"]}; }}
+    #trustLight[tone="good"] {{ color: {c["accent"]}; }}
+    #trustLight[tone="muted"] {{ color: {c["muted"]}; }}
+    #trustLight[tone="warn"] {{ color: {c["warn"]}; }}
     #trustLight[tone="alarm"] {{ color: {c["alarm"]}; font-weight: 700; }}
     #cellValue[tone="warn"] {{ color: {c["warn"]}; }}
     #cellValue[tone="alarm"] {{ color: {c["alarm"]}; font-weight: 700; }}

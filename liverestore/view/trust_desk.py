@@ -77,6 +77,8 @@ class TrustDesk(QObject):
     ) -> None:
         """Show what the run reports, and its map where it is of the image on the screen."""
         cell, worst = trust_cell(status), worst_of(status)
+        for pane in (self._deck.restored_pane, self._deck.compare_pane):
+            pane.show_light(None if worst is None else cell)
         self.tool.light.setText(cell.value)
         set_tone(self.tool.light, cell.tone.value)
         if worst is None:

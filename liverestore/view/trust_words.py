@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["LAMP", "detail_of", "trust_cell", "worst_of"]
 
 LAMP = "\u25cf"
-_SHORT = {"green": "yes", "amber": "care", "red": "no", "untested": "\u2026"}
-"""Short: the status line has room for little more."""
+_SHORT = {"green": "agrees", "amber": "caution", "red": "refuted", "untested": "testing"}
 _TONES = {
     "green": Tone.GOOD,
     "amber": Tone.WARN,

@@ -44,7 +44,7 @@ def test_the_worst_channel_is_told_with_its_reason(make_status):
     cell = trust_cell(
         make_status(trust={"GFP": verdict("green", "agrees with the data"), "RFP": verdict()})
     )
-    assert cell.value == "\u25cf no"
+    assert cell.value == "\u25cf refuted"
     assert cell.tone.value == "alarm"
     assert cell.detail.startswith("RFP: shows spots that are not in the data")
     assert "2 spots, the largest of 31 e" in cell.detail
@@ -53,7 +53,7 @@ def test_the_worst_channel_is_told_with_its_reason(make_status):
 def test_light_tool_and_map(open_window, make_frame, make_restored, make_status, settle, clock):
     status = make_status(trust={"": verdict()})
     window, feed, again = shown(open_window, make_frame, make_restored, settle, clock, status)
-    assert window.status.texts()["TRUST"] == "\u25cf no"
+    assert window.restored_pane._header.light.text() == "\u25cf refuted"
     assert "spots that are not in the data" in window.trust.tool.detail.text()
 
     window.trust.tool.maps.setCurrentText("Where data and image differ")
