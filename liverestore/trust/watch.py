@@ -32,6 +32,8 @@ FloatArray = NDArray[np.float32]
 TESTED_EVERY = 8
 """Looks between two tests of the pools."""
 _FIRST_TEST = 16
+_TESTS_RISE, _TESTS_FALL = 3, 4
+"""Tests in a row; neighbours share three quarters of their frames."""
 _LEAST_PX = 64
 _LAG1_ERRORS, _LAG1_LEAST = 5.0, 0.03
 """Residuals are called correlated beyond five standard errors and a correlation that matters."""
@@ -61,7 +63,7 @@ class TrustWatch:
         self._optics = optics
         self._template = template_for(optics)
         self._glanced = Steady()
-        self._tested = Steady()
+        self._tested = Steady(rises_after=_TESTS_RISE, falls_after=_TESTS_FALL)
         self._glances = 0
         self._subject: _Subject | None = None
         self._numbers: dict[str, float] = {}
@@ -78,7 +80,7 @@ class TrustWatch:
         self._noise: NoiseCheck | None = None
         self._looks = 0
         self._second = ()
-        self._tested = Steady()
+        self._tested = Steady(rises_after=_TESTS_RISE, falls_after=_TESTS_FALL)
         self.last_test = None
         self._numbers = {}
 
