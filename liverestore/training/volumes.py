@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from liverestore.errors import UserError
+from liverestore.training.cells import cell_points
 from liverestore.training.dice import Dice
 
 __all__ = ["KINDS", "Grid", "random_volume", "voxels"]
@@ -250,6 +251,11 @@ def mitochondria(grid: Grid, dice: Dice, thickness_um: float) -> Points:
     return torch.cat(places), torch.cat(weights)
 
 
+def cells(grid: Grid, dice: Dice, thickness_um: float) -> Points:
+    """Adherent cells, a few um high (see `training.cells`)."""
+    return cell_points(grid.side_um, grid.unit, dice, thickness_um)
+
+
 def tissue(grid: Grid, dice: Dice) -> Tensor:
     """(Z, Y, X) dim light from everywhere, brighter and darker by regions: a thick sample."""
     turns = torch.arange(grid.side_px, device=dice.device) * (2 * math.pi / grid.side_px)
@@ -274,8 +280,9 @@ KINDS: dict[str, tuple[Callable[[Grid, Dice, float], Points], float]] = {
     "membranes": (membranes, 0.15),
     "nuclei": (nuclei, 0.2),
     "mitochondria": (mitochondria, 0.15),
+    "cells": (cells, 0.5),
 }
-"""Kind -> (generator of points, share of the specimens that it is the main part of)."""
+"""Kind -> (generator of points, how often it is the main part of a specimen beside the others)."""
 
 _IN_TISSUE = 0.2
 """Share of the specimens that lie in a dim, thick surrounding."""

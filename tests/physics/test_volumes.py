@@ -108,3 +108,13 @@ def test_wrong_sizes_are_refused():
         widefield_lens(AIR, GRID).stack(torch.zeros(3, 64, 64))
     with pytest.raises(UserError, match="grid"):
         dataclasses.replace(GRID, planes=0)
+
+
+@pytest.mark.parametrize(("asked_um", "high_um"), [(0.3, 1.5), (5.0, 5.0), (30.0, 10.0)])
+def test_cells_stand_on_a_floor_and_are_as_high_as_asked_within_limits(asked_um, high_um):
+    place, _ = KINDS["cells"][0](GRID, Dice.of(seeded(5)), asked_um)
+    z = place[:, 0]
+    # Vesicles are spread by 0.12 um about their places.
+    assert float(z.min()) >= -high_um / 2 - 0.7
+    assert float(z.max()) <= high_um / 2 + 0.7
+    assert float(z.max() - z.min()) > 0.5 * high_um
