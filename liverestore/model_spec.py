@@ -21,6 +21,7 @@ from liverestore.paths import engine_folders
 
 __all__ = [
     "BUILT_IN",
+    "SHARPENING",
     "ModelSpec",
     "TrainedOptics",
     "engine_problems",
@@ -34,6 +35,8 @@ DpmUnit = Literal["waves of defocus at the rim of the pupil"]
 Range = tuple[float, float]
 
 _REFOCUSING = ("refocus", "confocal-refocus")
+SHARPENING = ("confocal-refocus", "widefield-to-confocal", "confocal-to-sted")
+"""Tasks whose results show more detail than the frame does."""
 
 
 class TrainedOptics(msgspec.Struct, frozen=True, kw_only=True):

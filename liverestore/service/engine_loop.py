@@ -9,7 +9,7 @@ from collections.abc import Callable
 from liverestore.errors import LiverestoreError
 from liverestore.frame import Frame
 from liverestore.meters import AgeMeter, RateMeter
-from liverestore.model_spec import ModelSpec
+from liverestore.model_spec import SHARPENING, ModelSpec
 from liverestore.service.camera_knowledge import CameraKnowledge
 from liverestore.service.engine_loading import OpenRuntime
 from liverestore.service.frame_work import FrameWork, GivenUp, Made
@@ -203,7 +203,9 @@ class EngineLoop:
     def _hand_on(self, made: Made) -> None:
         result = made.result
         if self._trust is not None:
-            self._trust.see(result, made.camera)
+            spec = self.lineup.serving(result.source.header.channel).runtime.spec
+            sharpened = spec.task in SHARPENING
+            self._trust.see(result, made.camera, sharpened=sharpened)
             result = self._trust.mark(result)
         captured_ns = result.source.header.captured_ns
         last = result if result.rival is None else result.rival

@@ -55,7 +55,7 @@ class TrustKeeper:
         self._find_optics = find_optics
         self._share = share
         self._watches: dict[str, TrustWatch] = {}
-        self._waiting: dict[str, tuple[Restored, CameraModel, bool]] = {}
+        self._waiting: dict[str, tuple[Restored, CameraModel, bool, bool]] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._credit_ns = 0.0
@@ -93,8 +93,8 @@ class TrustKeeper:
                 if kind is not None and watch.last_test is not None:
                     self._map = trust_map(watch.last_test, kind, channel)
 
-    def see(self, result: Restored, camera: CameraModel) -> None:
-        """Take note of a result; returns at once."""
+    def see(self, result: Restored, camera: CameraModel, *, sharpened: bool = False) -> None:
+        """Take note of a result; returns at once. `sharpened` as in `TrustWatch.look`."""
         made = result.provenance
         wall_ns, now_ns = max(0, made.finished_ns - made.started_ns), time.process_time_ns()
         with self._changed:
@@ -110,7 +110,8 @@ class TrustKeeper:
                 return
             channel = result.source.header.channel or ""
             waiting = self._waiting.get(channel)
-            self._waiting[channel] = (result, camera, look or (waiting is not None and waiting[2]))
+            look = look or (waiting is not None and waiting[2])
+            self._waiting[channel] = (result, camera, look, sharpened)
             self._changed.notify()
 
     def mark(self, result: Restored) -> Restored:
@@ -142,12 +143,12 @@ class TrustKeeper:
             if not self._waiting:
                 return False
             channel = next(iter(self._waiting))
-            result, camera, look = self._waiting.pop(channel)
+            result, camera, look, sharpened = self._waiting.pop(channel)
         began_ns = time.thread_time_ns()
         watch = self._watch(channel, result)
         tested = watch.last_test
         if look:
-            watch.look(result, camera)
+            watch.look(result, camera, sharpened=sharpened)
         else:
             watch.glance(result, camera)
         verdict, made = watch.verdict, None

@@ -2,8 +2,8 @@
 
 A spot that is not in the data leaves a negative residual at the same place in frame after frame,
 while noise averages out. Up to 32 frames are added evenly; from then on older ones fade so that
-the noise stays that of about 32 (for a moment that of 39). Filtering is linear, so it waits until
-the sum is looked at.
+the noise stays that of about 32 (for a while that of up to 43). Filtering is linear, so it
+waits until the sum is looked at.
 """
 
 from __future__ import annotations

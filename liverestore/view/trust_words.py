@@ -40,6 +40,12 @@ def detail_of(verdict: Verdict) -> str:
             f"invented spots of {numbers['detectable_e']:g} photoelectrons or more would be found "
             f"at half of all places, {numbers['frames']:.0f} frames pooled"
         )
+    elif "refuted_area_share" in numbers:
+        percent = 100 * numbers["refuted_area_share"]
+        lines.append(
+            f"seen through the microscope again, {percent:.0f} % of the areas show light that the "
+            "frame does not have; spots are not tested in another plane"
+        )
     else:
         lines.append(f"{numbers.get('frames', 0):.0f} frames pooled of the 16 for a first test")
     if numbers.get("invented_spots"):
@@ -48,7 +54,7 @@ def detail_of(verdict: Verdict) -> str:
         lines.append(f"invented: {count:.0f} spots, the largest of {strongest:.0f} e")
     if numbers.get("missing_spots"):
         lines.append(f"missing: {numbers['missing_spots']:.0f} spots that the data have")
-    if "residual_lag1" in numbers:
+    if "residual_lag1" in numbers and "refuted_area_share" not in numbers:
         lines.append(
             f"residual: variance {numbers['residual_variance']:.2f} (noise alone 1), correlation "
             f"of neighbours {numbers['residual_lag1']:+.3f} \u00b1 "

@@ -166,7 +166,7 @@ def test_the_keeper_spends_its_share_and_no_more(run, truth, monkeypatch):
         last_test = None
         verdict = trust_keeper.Verdict()
 
-        def look(self, _result, _camera):
+        def look(self, _result, _camera, **_facts):
             clock["thread"] += 200_000_000
             clock["process"] += 200_000_000
 

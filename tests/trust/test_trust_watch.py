@@ -234,6 +234,7 @@ def test_a_refocused_plane_is_judged_through_the_microscope(truth):
         watch.look(made, CAMERA)
     assert watch.verdict.level == "green"
     assert watch.verdict.numbers["refuted_area_share"] == 0
+    assert "invented_spots" not in watch.verdict.numbers
     surface = dataclasses.replace(
         made, provenance=msgspec.structs.replace(made.provenance, parameters={"dpm": "plane"})
     )
