@@ -49,6 +49,14 @@ def live(
     save_format: Annotated[
         Literal["ome-zarr", "ome-tiff"], typer.Option("--format", help="Of the saved files.")
     ] = "ome-zarr",
+    restoring: Annotated[
+        Literal["newest", "every"],
+        typer.Option(
+            "--restore",
+            help="newest: what the engine keeps up with; every: after the run, from the raw files, "
+            "all other recorded frames as well.",
+        ),
+    ] = "newest",
     movie: Annotated[Path | None, typer.Option(help="Movie to play, for a replay rig.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Run without a window.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
@@ -73,12 +81,15 @@ def live(
 
     With --save every raw frame is kept from the first one on; without it, Record in the window
     writes to the folder liverestore in your documents. Ctrl-C ends the run and closes the file
-    properly; the exit code is 0 then, or 130 where --frames were not all captured.
+    properly; the exit code is 0 then, or 130 where --frames were not all captured. With --restore
+    every, a Ctrl-C after the run keeps what was restored; `restore --resume` goes on.
     """
+    from liverestore.cli.backlog import restore_rest
     from liverestore.cli.first_engine import first_engine
     from liverestore.cli.light_options import light_asked
     from liverestore.cli.run import run_plan, summarise
     from liverestore.cli.view_process import view_process
+    from liverestore.rig_camera import camera_of
     from liverestore.service.report import check_report, run_report, write_report
     from liverestore.view.available import why_no_view
     from liverestore.writer.names import free_pair
@@ -87,6 +98,10 @@ def live(
     spending = light_asked(config, dose_budget, interval, new_sample=new_sample)
     if movie is not None:
         config = with_movie(config, movie)
+    if restoring == "every" and headless and save is None:
+        raise UserError(
+            "got --restore every, but nothing is recorded; name a folder for the frames with --save"
+        )
     if report is not None:
         check_report(report)
     if not headless and (reason := why_no_view()) is not None:
@@ -109,7 +124,11 @@ def live(
     summarise(plan, result, console)
     if result.failure is not None:
         typer.echo(f"liverestore: {result.failure}", err=True)
+    afterwards, code = {}, 0
+    if restoring == "every":
+        afterwards, code = restore_rest(result, camera_of(config.camera), console, rig)
     if report is not None:
-        write_report(report, run_report(plan, result))
+        counts = {raw: said.restored for raw, said in afterwards.items()}
+        write_report(report, run_report(plan, result, counts))
     cut_short = result.interrupted and frames is not None and result.capture.captured < frames
-    raise typer.Exit(result.exit_code or (130 if cut_short else 0))
+    raise typer.Exit(result.exit_code or (130 if cut_short else 0) or code)

@@ -18,7 +18,16 @@ from liverestore.writer.layout import file_kind, layout_like
 from liverestore.writer.ome import OmeSink, free_name
 from liverestore.zstack import ZStack
 
-__all__ = ["Made", "as_dtype", "check_output", "frame_of", "open_output", "replace_old"]
+__all__ = [
+    "Made",
+    "as_dtype",
+    "check_apart",
+    "check_output",
+    "frame_of",
+    "header_at",
+    "open_output",
+    "replace_old",
+]
 
 _WIDER: dict[str, tuple[str, ...]] = {
     "uint8": ("uint16", "float32"),
@@ -39,13 +48,7 @@ class Made:
 
 def check_output(source: Path, out: Path, *, force: bool) -> None:
     """Refuse an OUT that cannot be, before any work. Raises `UserError`."""
-    file_kind(out)
-    ours, theirs = source.resolve(), out.expanduser().resolve()
-    if ours == theirs or ours in theirs.parents or theirs in ours.parents:
-        raise UserError(
-            f"{out}: IN and OUT are the same or lie in each other; raw frames are never "
-            "overwritten; give OUT another name"
-        )
+    check_apart(source, out)
     if not out.exists():
         return
     if not force:
@@ -54,6 +57,17 @@ def check_output(source: Path, out: Path, *, force: bool) -> None:
         raise UserError(
             f"{out}: got a folder that is no OME-Zarr; --force replaces files of the kinds "
             ".tif, .ome.tif and .ome.zarr only; give OUT another name"
+        )
+
+
+def check_apart(source: Path, out: Path) -> None:
+    """Refuse an OUT of an unknown kind, or one that is IN. Raises `UserError`."""
+    file_kind(out)
+    ours, theirs = source.resolve(), out.expanduser().resolve()
+    if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+        raise UserError(
+            f"{out}: IN and OUT are the same or lie in each other; raw frames are never "
+            "overwritten; give OUT another name"
         )
 
 
@@ -119,29 +133,34 @@ def replace_old(new: Path, out: Path) -> Path:
 def frame_of(movie: Movie, index: int, dtype: str) -> Frame:
     """Frame `index` of `movie` with its header, as `dtype` where that loses nothing.
 
-    Restoring in a wider dtype keeps what the narrower one would round off. A movie of
-    another program has no clock times: the header then counts from 0 and has no date.
+    Restoring in a wider dtype keeps what the narrower one would round off.
     """
     pixels = movie[index]
     if dtype in _WIDER[pixels.dtype.name]:
         pixels = pixels.astype(dtype)
     made_as: PixelDtype = pixels.dtype.name  # type: ignore[assignment]
+    return Frame(pixels, msgspec.structs.replace(header_at(movie, index), dtype=made_as))
+
+
+def header_at(movie: Movie, index: int) -> FrameHeader:
+    """Header of frame `index` of `movie`, as it is handed out.
+
+    A movie of another program has no clock times: the header then counts from 0 and has no date.
+    """
     shape = (movie.shape[1], movie.shape[2])
+    dtype: PixelDtype = movie.dtype.name  # type: ignore[assignment]
     header = movie.header(index)
     if header is not None:
-        return Frame(pixels, msgspec.structs.replace(header, dtype=made_as, shape=shape))
-    return Frame(
-        pixels,
-        FrameHeader(
-            run_id=movie.path.name.split(".")[0],
-            number=index,
-            shape=shape,
-            dtype=made_as,
-            captured_ns=round(index * (movie.interval_ms or 0.0) * 1e6),
-            captured_utc="",
-            camera="",
-            pixel_size_um=movie.pixel_size_um,
-        ),
+        return msgspec.structs.replace(header, dtype=dtype, shape=shape)
+    return FrameHeader(
+        run_id=movie.path.name.split(".")[0],
+        number=index,
+        shape=shape,
+        dtype=dtype,
+        captured_ns=round(index * (movie.interval_ms or 0.0) * 1e6),
+        captured_utc="",
+        camera="",
+        pixel_size_um=movie.pixel_size_um,
     )
 
 

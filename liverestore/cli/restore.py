@@ -9,9 +9,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from liverestore.errors import UserError
 from liverestore.rig_channels import MOST_CHANNELS
 
 if TYPE_CHECKING:
+    from liverestore.cli.backlog import Asked
     from liverestore.movie import Movie
 
 __all__ = ["restore"]
@@ -24,7 +26,9 @@ def restore(
         Path, typer.Argument(metavar="IN", help="Movie, stack or image: .tif or .ome.zarr.")
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="New .tif, .ome.tif or .ome.zarr.")],
-    engine: Annotated[str, typer.Option(help="Engine that restores; see `engines`.")],
+    engine: Annotated[
+        str | None, typer.Option(help="Engine that restores; see `engines`.  [required]")
+    ] = None,
     rig: Annotated[
         str | None,
         typer.Option(
@@ -53,13 +57,23 @@ def restore(
         OutputDtype | None, typer.Option(help="Pixels of OUT; else those of IN.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Restore what an OUT that is there lacks, as its other frames were; they say "
+            "with which engine, camera numbers and distances.",
+        ),
+    ] = False,
 ) -> None:
     """Restore each frame of IN and write OUT with the same axes and pixel size.
 
     Counts in, counts out. OUT says in each frame what made it. An engine
     that refocuses takes one of --z, --zstack (which adds the axis Z) and
-    --dpm. Ctrl-C leaves the frames restored so far as a readable file.
+    --dpm. Ctrl-C leaves the frames restored so far as a readable file;
+    --resume goes on with it, or completes what a live run restored in part.
     """
+    from liverestore.cli.backlog import Asked
     from liverestore.cli.camera_choice import choose_camera
     from liverestore.cli.output_file import Made, check_output, open_output
     from liverestore.cli.refocus_options import refocusing_asked
@@ -68,9 +82,14 @@ def restore(
     from liverestore.movie import open_movie
     from liverestore.runtime.table import open_runtime
 
+    console = Console(highlight=False, soft_wrap=True)
+    if resume:
+        _resume(source, out, rig, Asked(engine, z, zstack, dpm, dtype), console, force=force)
+        return
+    if engine is None:
+        raise UserError("got no engine; name one of `liverestore engines` with --engine")
     spec = find_engine(engine)
     refocusing = refocusing_asked(spec, rig, z, zstack, dpm)
-    console = Console(highlight=False, soft_wrap=True)
     with open_movie(source) as movie:
         check_output(movie.path, out, force=force)
         if refocusing is not None:
@@ -96,6 +115,26 @@ def restore(
             job.run([int(index) for index in order], console)
         finally:
             runtime.close()
+
+
+def _resume(
+    source: Path, out: Path, rig: str | None, asked: Asked, console: Console, *, force: bool
+) -> None:
+    from liverestore.cli.backlog import resume
+    from liverestore.cli.interrupt import INTERRUPTED
+    from liverestore.rig import load_rig
+    from liverestore.rig_camera import camera_of
+
+    if force:
+        raise UserError(
+            "got --force and --resume; give --resume to go on with OUT, or --force to replace it"
+        )
+    measured = None if rig is None else camera_of(load_rig(rig).camera)
+    said = resume(source, out, asked, measured, console)
+    if not said.asked and not said.interrupted:
+        console.print("nothing to do: every frame has its result")
+    if said.interrupted:
+        raise typer.Exit(INTERRUPTED)
 
 
 def _about(movie: Movie, engine: str) -> list[str]:

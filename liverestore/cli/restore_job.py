@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 from rich.console import Console
@@ -21,7 +22,9 @@ from liverestore.restore import restore, restore_planes
 from liverestore.runtime.base import InferenceRuntime, whole_of
 from liverestore.writer.ome import OmeSink
 
-__all__ = ["RestoreJob"]
+__all__ = ["RestoreJob", "with_progress"]
+
+T = TypeVar("T")
 
 
 class RestoreJob:
@@ -55,7 +58,7 @@ class RestoreJob:
         planes = len(order) * (1 if stack is None else stack.count)
         try:
             with Interrupt() as interrupt:
-                for restored, frame_is_done in _with_progress(self._all(order), planes):
+                for restored, frame_is_done in with_progress(self._all(order), planes):
                     self._sink.append(self._fitting(restored))
                     if frame_is_done and interrupt.asked:
                         break
@@ -146,9 +149,8 @@ class RestoreJob:
         return restored
 
 
-def _with_progress(
-    made: Iterable[tuple[Restored, bool]], count: int
-) -> Iterable[tuple[Restored, bool]]:
+def with_progress(made: Iterable[T], count: int) -> Iterable[T]:
+    """`made`, with a bar on a terminal that fills as they are taken, up to `count`."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

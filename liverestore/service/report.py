@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,17 @@ from liverestore.service.result import RunResult
 __all__ = ["check_report", "run_report", "write_report"]
 
 
-def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
+def run_report(
+    plan: RunPlan, result: RunResult, afterwards: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Counts, rates and ages of a run; None where nothing was measured.
 
-    `age_ms` is the time from capture to result; `wait_ms` the part of it before
-    restoring started. captured = restored + dropped. `recordings` has every raw file with the
-    numbers of its first and its last frame, and the restored files that belong to it; `saved`
-    is what `--save` named; `light` is `status_light.LightReport` at the end, None for a movie.
+    `age_ms` is the time from capture to result; `wait_ms` the part of it before restoring started.
+    captured = restored + dropped. `recordings` has every raw file with the numbers of its first
+    and its last frame, and the restored files that belong to it as the run left them;
+    `restored_afterwards` are the frames that were then restored from the raw file (`afterwards`, by
+    raw file), None where that was not asked for. `saved` is what `--save` named; `light` is
+    `status_light.LightReport` at the end, None for a movie.
     """
     capture, engine = result.capture, result.engine
     return {
@@ -64,6 +69,7 @@ def run_report(plan: RunPlan, result: RunResult) -> dict[str, Any]:
                 "frames": recording.frames,
                 "lost": recording.lost,
                 "error": recording.error,
+                "restored_afterwards": (afterwards or {}).get(recording.raw),
                 "restored": [
                     {
                         "path": file.path,
