@@ -20,6 +20,7 @@ __all__ = [
     "Results",
     "Step",
     "final_name",
+    "of_making",
     "siblings",
     "working_name",
 ]
@@ -27,8 +28,8 @@ __all__ = [
 _WORKING = "_resuming"
 _NAMED = re.compile(r"(?P<stem>.*?)(?P<extension>(\.ome)?\.[^.]*)", re.IGNORECASE)
 _OF_LIVE = r"(_\d{3}|_part\d+(_\d{3})?)?"
-_ABOUT_THE_FRAME = "brightest_e"
-"""The one number of a provenance that is the frame's own."""
+_ABOUT_THE_FRAME = ("brightest_e", "trust")
+"""What the parameters that tell of one frame and its result, not of its making, begin with."""
 
 Kind = tuple[float, ...]
 """Distances of the planes of a virtual stack in um; () for a plain series."""
@@ -242,6 +243,15 @@ class BacklogPlan:
         return seen.values()
 
 
+def of_making(made: Provenance) -> dict[str, float | int | str]:
+    """The parameters that say how a frame was made; not those that judge it."""
+    return {
+        name: value
+        for name, value in made.parameters.items()
+        if not name.startswith(_ABOUT_THE_FRAME)
+    }
+
+
 def signature(provenances: Sequence[Provenance]) -> object:
     """Equal for frames that were made in the same way."""
     return tuple(
@@ -249,7 +259,7 @@ def signature(provenances: Sequence[Provenance]) -> object:
             made.engine,
             made.version,
             made.sha256,
-            tuple(sorted((k, str(v)) for k, v in made.parameters.items() if k != _ABOUT_THE_FRAME)),
+            tuple(sorted((name, str(value)) for name, value in of_making(made).items())),
         )
         for made in provenances
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from liverestore.camera_model import CameraModel
-from liverestore.cli.backlog_plan import Kind, signature
+from liverestore.cli.backlog_plan import Kind, of_making, signature
 from liverestore.dpm import Dpm, parse_dpm
 from liverestore.errors import UserError
 from liverestore.frame import Frame, Provenance, Restored
@@ -154,9 +154,10 @@ class Kitchen:
         if signature(kept) == recipe.made:
             return
         for before, after in zip(recipe.provenances, kept, strict=True):
-            for name in {**before.parameters, **after.parameters}:
-                told, got = before.parameters.get(name), after.parameters.get(name)
-                if told != got and name != "brightest_e":
+            made, now_made = of_making(before), of_making(after)
+            for name in {**made, **now_made}:
+                told, got = made.get(name), now_made.get(name)
+                if told != got:
                     raise UserError(
                         f"frame {frame.header.number} would be restored with {name} = {got}, but "
                         f"the frames that are there were made with {told}; restore all of them "

@@ -124,11 +124,11 @@ def live(
     summarise(plan, result, console)
     if result.failure is not None:
         typer.echo(f"liverestore: {result.failure}", err=True)
-    afterwards, code = {}, 0
+    afterwards, code = None, 0
     if restoring == "every":
-        afterwards, code = restore_rest(result, camera_of(config.camera), console, rig)
+        done, code = restore_rest(result, camera_of(config.camera), console, rig)
+        afterwards = {raw: said.restored for raw, said in done.items()}
     if report is not None:
-        counts = {raw: said.restored for raw, said in afterwards.items()}
-        write_report(report, run_report(plan, result, counts))
+        write_report(report, run_report(plan, result, afterwards))
     cut_short = result.interrupted and frames is not None and result.capture.captured < frames
     raise typer.Exit(result.exit_code or (130 if cut_short else 0) or code)

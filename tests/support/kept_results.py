@@ -1,5 +1,6 @@
 """Frames, and what engines make of them, to be written into files."""
 
+import msgspec
 import numpy as np
 
 from liverestore.frame import Frame, FrameHeader, Restored
@@ -40,18 +41,21 @@ class FrameMaker:
         return Restored(movie[index], Frame(blank, record.header), record.provenance)
 
 
-def restored_by(engine, frame, camera, version=None):
-    """What `engine` makes of `frame`, or an older version of it would have."""
+def restored_by(engine, frame, camera, version=None, judged=None):
+    """What `engine` makes of `frame`, or an older version of it would have.
+
+    `judged` is what the live view's tests added to the record.
+    """
     spec = find_engine(engine)
     if engine not in _RUNTIMES:
         _RUNTIMES[engine] = open_runtime(spec)
     runtime = _RUNTIMES[engine]
     made = restore(frame, spec, runtime.infer, camera, runtime=runtime.description)
-    if version is None:
-        return made
-    import msgspec
-
-    provenance = msgspec.structs.replace(made.provenance, version=version)
+    provenance = msgspec.structs.replace(
+        made.provenance,
+        version=version or made.provenance.version,
+        parameters={**made.provenance.parameters, **(judged or {})},
+    )
     return Restored(made.pixels, frame, provenance)
 
 
