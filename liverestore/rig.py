@@ -22,6 +22,7 @@ from liverestore.rig_calibration import CalibrationConfig, calibration_inconsist
 from liverestore.rig_channels import ChannelConfig, channels_inconsistency
 from liverestore.rig_light import IlluminationConfig, light_inconsistency
 from liverestore.rig_messages import numbers, unknown_key, wrong_value
+from liverestore.rig_server import EngineServerConfig
 from liverestore.rig_surfaces import from_folder, surfaces_fault
 
 __all__ = [
@@ -136,6 +137,7 @@ class RigConfig(_Section, frozen=True):
     surfaces: dict[str, str] = {}
     """Name to SPEC of a surface to refocus to (see `rig_surfaces`)."""
     calibration: CalibrationConfig = CalibrationConfig()
+    engine_server: EngineServerConfig | None = None
     origin: str = ""
 
 

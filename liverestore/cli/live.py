@@ -75,6 +75,16 @@ def live(
         float | None,
         typer.Option(metavar="S", help="One frame every so many seconds, light off in between."),
     ] = None,
+    engine_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tcp://HOST:PORT",
+            help="Restore on another machine, which runs `engine serve`; instead of the rig's.",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Key of that machine, or its name once it is authorised.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write counts and times as JSON.")] = None,
 ) -> None:
     """Pull frames from a microscope, restore them and show raw and restored side by side.
@@ -85,6 +95,7 @@ def live(
     every, a Ctrl-C after the run keeps what was restored; `restore --resume` goes on.
     """
     from liverestore.cli.backlog import restore_rest
+    from liverestore.cli.engine_at import engine_server
     from liverestore.cli.first_engine import first_engine
     from liverestore.cli.light_options import light_asked
     from liverestore.cli.run import run_plan, summarise
@@ -119,6 +130,7 @@ def live(
         dpm=dpm,
         zstack=zstack,
         light=spending,
+        server=engine_server(config, engine_at, key),
         console=console,
     )
     summarise(plan, result, console)

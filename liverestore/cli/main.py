@@ -64,7 +64,9 @@ def _register() -> None:
         demo,
         doctor,
         dpm,
+        engine_serve,
         engines,
+        keys,
         live,
         restore,
         sign,
@@ -79,6 +81,8 @@ def _register() -> None:
     app.command("dpm")(dpm.dpm)
     app.command("sign")(sign.sign)
     app.command("engines")(engines.engines)
+    app.add_typer(engine_serve.engine_app, name="engine")
+    app.command("keys")(keys.keys)
     app.command("bench")(bench.bench)
     app.command("build")(build.build)
     app.command("doctor")(doctor.doctor)

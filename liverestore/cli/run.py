@@ -7,13 +7,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from liverestore.cli.engine_at import refuse_file
 from liverestore.cli.light_options import LightAsked, light_line
 from liverestore.cli.refocus_options import live_dpm_asked, live_zstack_asked
 from liverestore.model_spec import find_engine
 from liverestore.rig import RigConfig
 from liverestore.service.capture import capture_process
 from liverestore.service.engine import engine_process
-from liverestore.service.plan import RunEndpoints, RunPlan
+from liverestore.service.plan import FarMachine, RunEndpoints, RunPlan
+from liverestore.service.remote_engine import remote_engine_process
 from liverestore.service.result import RunResult
 from liverestore.service.spawn import Target
 from liverestore.service.supervisor import Supervisor
@@ -42,6 +44,7 @@ def run_plan(
     dpm: str | None = None,
     zstack: str | None = None,
     light: LightAsked | None = None,
+    server: FarMachine | None = None,
     console: Console,
 ) -> tuple[RunPlan, RunResult]:
     """Run to the end, with a line of progress on `console` where there is no window.
@@ -50,7 +53,8 @@ def run_plan(
     recordings that begin while live go beside them, else to the user's documents.
 
     `z` (um) or `dpm` is where refocusing engines begin, and `zstack` the virtual stack that they
-    make of each frame as well. `light` is what the command line asks of the light.
+    make of each frame as well. `light` is what the command line asks of the light, `server` the
+    machine that restores instead of this one.
 
     Raises `UserError` for an engine that is not installed, for one that refocuses with a rig
     that leaves out its optics, and for a `z`, `dpm` or `zstack` that does not fit, before anything
@@ -61,6 +65,7 @@ def run_plan(
     # Where every channel has an engine of its own, the one for all others has nothing to do.
     at_work = {engines.get(channel.name, engine) for channel in rig.channels} or {engine}
     used = [spec for name, spec in specs.items() if name in at_work]
+    refuse_file(server, dpm)
     target = live_dpm_asked(used, rig, z, dpm)
     stack = live_zstack_asked(used, rig, zstack)
     asked = light or LightAsked()
@@ -83,8 +88,10 @@ def run_plan(
             new_sample=asked.new_sample,
             interval_s=asked.interval_s,
             end_at_budget=view is None,
+            engine_server=server,
         )
-        targets: dict[str, Target] = {"engine": engine_process, "capture": capture_process}
+        restores = engine_process if server is None else remote_engine_process
+        targets: dict[str, Target] = {"engine": restores, "capture": capture_process}
         if view is not None:
             targets["view"] = view
         with _Progress(console, frames) as progress:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from liverestore.errors import LiverestoreError, UserError
 from liverestore.model_spec import find_engine
@@ -34,11 +35,34 @@ from liverestore.transport.control import ControlLink
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
 
-__all__ = ["CameraKnowledge", "EngineLoop", "engine_process", "open_live"]
+__all__ = [
+    "CameraKnowledge",
+    "EngineLoop",
+    "Wanted",
+    "begin",
+    "engine_process",
+    "obey",
+    "open_live",
+]
 
 _REPORT_EVERY_S = 0.2
 _WAIT_S = 0.1
 _SWITCH_INTERVAL_S = 0.0005
+
+
+class Wanted(Protocol):
+    """The engines that a run begins with, and where they look; as `RunPlan` says."""
+
+    @property
+    def engine(self) -> str: ...  # noqa: D102
+    @property
+    def engines(self) -> dict[str, str]: ...  # noqa: D102
+    @property
+    def rival(self) -> str | None: ...  # noqa: D102
+    @property
+    def dpm(self) -> str | None: ...  # noqa: D102
+    @property
+    def zstack(self) -> str | None: ...  # noqa: D102
 
 
 def engine_process(plan: RunPlan) -> None:
@@ -108,7 +132,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         inlet, outlet, camera, open_engine, files=files, dpm=dpm, ends=ends, trust=trust
     )
     try:
-        _begin(loop, plan)
+        begin(loop, plan)
         told = loop.report()
         link.send(told)
         next_report = 0.0
@@ -135,7 +159,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         # take seconds and is not waited for.
 
 
-def _begin(loop: EngineLoop, plan: RunPlan) -> None:
+def begin(loop: EngineLoop, plan: Wanted) -> None:
     """With the engines of the plan, which after a crash are those that were in use.
 
     Raises `UserError` for one that is not installed. A rival is not worth a run.
@@ -171,10 +195,10 @@ def _hear(
         elif isinstance(word, SetTrustMap):
             trust.show_map(word.kind)
         else:
-            _obey(loop, word)
+            obey(loop, word)
 
 
-def _obey(loop: EngineLoop, word: Word) -> None:
+def obey(loop: EngineLoop, word: Word) -> None:
     """What is asked for while live; the engines in use go on until it is there."""
     if isinstance(word, SetEngine):
         loop.lineup.ask(word.name, word.channel)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from liverestore.errors import LiverestoreError
-from liverestore.frame import Frame
+from liverestore.frame import Frame, Restored
 from liverestore.meters import AgeMeter, RateMeter
 from liverestore.model_spec import SHARPENING, ModelSpec
 from liverestore.service.camera_knowledge import CameraKnowledge
@@ -19,16 +20,34 @@ from liverestore.service.live_zstack import LiveZStack
 from liverestore.service.restored_files import RestoredFiles
 from liverestore.service.trust_keeper import TrustKeeper
 from liverestore.status import EngineReport
-from liverestore.transport.inlet import Inlet
-from liverestore.transport.outlet import Outlet
 from liverestore.wire import End
 
-__all__ = ["EngineLoop"]
+__all__ = ["EngineLoop", "Frames", "Results"]
 
 _NEWER_S = 0.005
 """So long a newer frame may be on its way before the last one is restored again."""
 _TOLD_EVERY = 100
 """Of frames that were not restored, the first and every so many are told."""
+
+
+class Frames(Protocol):
+    """Where frames come from, one at a time: `transport.inlet`, or another machine."""
+
+    def receive(self, timeout_s: float) -> Frame | Restored | End | None:
+        """The newest frame; what was received before is done with."""
+        ...
+
+    def fail(self) -> None:
+        """The frame received last could not be used."""
+        ...
+
+
+class Results(Protocol):
+    """Where results go: `transport.outlet`, or another machine."""
+
+    def offer(self, item: Frame | Restored) -> None:
+        """Take `item`; never blocks."""
+        ...
 
 
 class EngineLoop:
@@ -45,8 +64,8 @@ class EngineLoop:
 
     def __init__(
         self,
-        inlet: Inlet,
-        outlet: Outlet,
+        inlet: Frames,
+        outlet: Results,
         camera: CameraKnowledge,
         open_engine: OpenRuntime,
         *,

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from liverestore.rig import RigConfig
 from liverestore.transport.endpoint import Endpoint
+from liverestore.transport.machine_keys import PublicKey
 from liverestore.writer.names import SaveFormat
 
-__all__ = ["RunEndpoints", "RunPlan"]
+__all__ = ["FarMachine", "RunEndpoints", "RunPlan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,16 @@ class RunEndpoints:
     """Frames, from capture."""
     restored: Endpoint
     """Restored frames, from the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class FarMachine:
+    """An engine on another machine."""
+
+    address: str
+    """tcp://HOST:PORT"""
+    key: PublicKey
+    """Of that machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +70,7 @@ class RunPlan:
     """Begin the account of light at zero."""
     interval_s: float | None = None
     """Take one frame so often, with the light off in between; None: as fast as it goes."""
+    engine_server: FarMachine | None = None
+    """The other machine that restores; None: this one."""
     end_at_budget: bool = False
     """End the run when the light budget is used up: nobody is there who could raise it."""

@@ -123,12 +123,15 @@ def _hear_ctrl_c():
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the command line in `tmp_path`; what still runs at the end is killed."""
+    """Start the command line in `tmp_path`; what still runs at the end is killed.
+
+    `within` is put before the command, to run it inside of something.
+    """
     running = []
 
-    def launch(*arguments, **options):
+    def launch(*arguments, within=(), **options):
         process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            [*within, *COMMAND, *map(str, arguments)],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
