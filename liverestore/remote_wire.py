@@ -23,6 +23,7 @@ from liverestore.status import (
     SetEngine,
     SetLive,
     SetRival,
+    SetTrustMap,
     SetZStack,
 )
 from liverestore.wire import (
@@ -114,6 +115,7 @@ LinkWord = (
     | SetRival
     | SetDpm
     | SetZStack
+    | SetTrustMap
     | SetLive
 )
 _DECODER: msgspec.json.Decoder[LinkWord] = msgspec.json.Decoder(LinkWord)

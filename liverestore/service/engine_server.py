@@ -36,7 +36,8 @@ from liverestore.service.engine import begin, obey, open_live
 from liverestore.service.engine_loop import EngineLoop
 from liverestore.service.far_wanted import Order
 from liverestore.service.live_dpm import LiveDpm
-from liverestore.status import Failed, Notice, SetDpm
+from liverestore.service.trust_keeper import TrustKeeper
+from liverestore.status import Failed, Notice, SetDpm, SetTrustMap
 from liverestore.transport.engine_desk import EngineDesk, Peer
 from liverestore.wire import Buffer, End, Message, WireError, decode
 
@@ -159,6 +160,7 @@ class _Session:
             _check_installed(name)
             return open_live(name, threads, loop.notices.append, dpm)
 
+        trust = TrustKeeper(dpm.optics)
         loop = EngineLoop(
             self,
             self,
@@ -166,22 +168,24 @@ class _Session:
             open_engine,
             dpm=dpm,
             ends=self._ends,
+            trust=trust,
         )
         try:
             _check_surface(self._opened.dpm)
             begin(loop, self._opened)
             self._ready, self._heard_s = True, time.monotonic()
             self.say(Opened())
-            self._loop(loop)
+            self._loop(loop, trust)
         finally:
+            trust.close()
             loop.close()
 
-    def _loop(self, loop: EngineLoop) -> None:
+    def _loop(self, loop: EngineLoop, trust: TrustKeeper) -> None:
         next_report = 0.0
         loading: str | None = None
         while loop.step(_WAIT_S):
             while self._orders:
-                self._obey(loop, self._orders.pop(0))
+                self._obey(loop, trust, self._orders.pop(0))
             now = time.monotonic()
             if now >= next_report or loop.notices or loop.lineup.loading != loading:
                 next_report = now + _REPORT_EVERY_S
@@ -190,7 +194,10 @@ class _Session:
                 while loop.notices:
                     self._notice(loop.notices.pop(0))
 
-    def _obey(self, loop: EngineLoop, word: Order) -> None:
+    def _obey(self, loop: EngineLoop, trust: TrustKeeper, word: Order) -> None:
+        if isinstance(word, SetTrustMap):
+            trust.show_map(word.kind)
+            return
         if isinstance(word, SetDpm):
             try:
                 _check_surface(word.spec)

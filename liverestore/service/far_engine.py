@@ -27,7 +27,7 @@ from liverestore.rig_server import is_text_surface
 from liverestore.service.far_wanted import Order, in_use, opening, ordered
 from liverestore.service.plan import RunPlan
 from liverestore.service.restored_files import RestoredFiles
-from liverestore.status import EngineReport, Failed, Notice, SetDpm, SetLive, Word
+from liverestore.status import EngineReport, Failed, Notice, SetDpm, SetLive, SetTrustMap, Word
 from liverestore.transport.engine_desk import EngineLine
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
@@ -65,6 +65,7 @@ class FarEngine:
         self._machine = plan.engine_server.key.name
         self._wanted, self._maps = opening(plan)
         self._live = True
+        self._trust_map = SetTrustMap(kind=None)
         self._up = self._opened = False
         self._ever_up = False
         self._flying: Frame | None = None
@@ -117,6 +118,8 @@ class FarEngine:
         if isinstance(word, SetLive):
             self._live = word.on
             self._rate.pause()
+        elif isinstance(word, SetTrustMap):
+            self._trust_map = word
         self._wanted = ordered(self._wanted, word)
         if self._opened:
             self._line.send(encode_word(word))
@@ -261,6 +264,8 @@ class FarEngine:
         self._opened, self._said = True, None
         if not self._live:
             self._line.send(encode_word(SetLive(on=False)))
+        if self._trust_map.kind is not None:
+            self._line.send(encode_word(self._trust_map))
         if self._ever_up:
             gone_s = now - self._down_s
             self._tell(

@@ -11,11 +11,19 @@ from liverestore.errors import UserError
 from liverestore.remote_wire import MAX_MAPS_BYTES, Open
 from liverestore.rig import RigConfig, SourceConfig
 from liverestore.service.plan import RunPlan
-from liverestore.status import EngineReport, SetDpm, SetEngine, SetLive, SetRival, SetZStack
+from liverestore.status import (
+    EngineReport,
+    SetDpm,
+    SetEngine,
+    SetLive,
+    SetRival,
+    SetTrustMap,
+    SetZStack,
+)
 
 __all__ = ["Order", "in_use", "opening", "ordered"]
 
-Order = SetEngine | SetRival | SetDpm | SetZStack | SetLive
+Order = SetEngine | SetRival | SetDpm | SetZStack | SetTrustMap | SetLive
 """Words of the window that are the engine's."""
 
 

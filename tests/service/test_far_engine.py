@@ -1,5 +1,7 @@
 """An engine on another machine: over real sockets, in threads of one process."""
 
+from typing import get_args
+
 import msgspec
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from liverestore.remote_wire import Open, Refused, decode_word, encode_word
 from liverestore.restore import restore
 from liverestore.rig_camera import camera_of
 from liverestore.runtime.table import open_runtime
-from liverestore.status import EngineReport, Notice, SetDpm, SetEngine, SetLive
+from liverestore.status import EngineReport, Notice, SetDpm, SetEngine, SetLive, SetTrustMap
 from liverestore.transport.engine_desk import EngineLine
 from liverestore.transport.machine_keys import KeyFolder
+from liverestore.trust.trust_map import MapKind
 
 
 @pytest.fixture
@@ -221,6 +224,14 @@ def test_the_cameras_maps_travel_with_the_rig(server, scope, tmp_path):
     difference = made.pixels.astype(float) - expected.pixels.astype(float)
     assert np.abs(difference).max() <= 2
     assert "maps" in str(made.provenance.parameters)
+
+
+def test_what_can_be_believed_is_judged_there_and_told_here(server, scope):
+    microscope = scope(server.port, engine="denoise-live")
+    microscope.order(SetTrustMap(kind=get_args(MapKind)[0]))
+    made, _ = microscope.shoot(lambda made: "trust" in made.provenance.parameters)
+    report = microscope.said(EngineReport, where=lambda word: word.trust)
+    assert report.trust[""].level == made.provenance.parameters["trust"]
 
 
 def test_a_pause_reaches_the_engine_and_the_end_ends_it(server, scope):
