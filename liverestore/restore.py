@@ -20,7 +20,7 @@ from liverestore.optics import Optics
 from liverestore.refocus import Aim, aim
 from liverestore.tiling import infer_tiled
 
-__all__ = ["Infer", "Whole", "restore", "restore_planes"]
+__all__ = ["Infer", "Whole", "brightest_e", "restore", "restore_planes"]
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(N, C, Y, X) float32 to (N, 1, Y, X); its result may be overwritten by the next call."""
@@ -250,13 +250,13 @@ def _about_light(
     span = spec.photon_range_e
     if span is None or camera.origin == "assumed" or min(frame.header.shape) < _PLACE_PX:
         return (), {}
-    brightest_e = _brightest_e(frame.pixels, camera)
+    found_e = brightest_e(frame.pixels, camera)
     low, high = span[0] / _OUT_OF_RANGE, span[1] * _OUT_OF_RANGE
     # Readout alone makes places as bright as this; what hides in it is not called too dark.
     read_e = _BRIGHT_SIGMAS * camera.read_noise_e / _PLACE_PX
-    if brightest_e > high:
+    if found_e > high:
         said = f"light above {high:g} e"
-    elif brightest_e < math.hypot(low, read_e):
+    elif found_e < math.hypot(low, read_e):
         said = f"light below {low:g} e"
     else:
         return (), {}
@@ -264,10 +264,10 @@ def _about_light(
         f"{said} at the brightest places: engine '{spec.name}' was trained for {span[0]:g} to "
         f"{span[1]:g} e there"
     )
-    return (words,), {"brightest_e": float(f"{brightest_e:.3g}")}
+    return (words,), {"brightest_e": float(f"{found_e:.3g}")}
 
 
-def _brightest_e(pixels: NDArray[Any], camera: CameraModel) -> float:
+def brightest_e(pixels: NDArray[Any], camera: CameraModel) -> float:
     """Photoelectrons that a thousandth of the places of a frame (Y, X) exceeds."""
     height, width = pixels.shape
     across = width // _PLACE_PX

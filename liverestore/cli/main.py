@@ -66,7 +66,11 @@ def _register() -> None:
         dpm,
         engine_serve,
         engines,
+<<<<<<< HEAD
         keys,
+=======
+        exposure,
+>>>>>>> 83d29d1 (Find the least exposure whose restored pictures keep the quality asked for)
         live,
         restore,
         sign,
@@ -78,6 +82,7 @@ def _register() -> None:
     app.command("acquire")(acquire.acquire)
     app.command("restore")(restore.restore)
     app.command("calibrate")(calibrate.calibrate)
+    app.command("exposure")(exposure.exposure)
     app.command("dpm")(dpm.dpm)
     app.command("sign")(sign.sign)
     app.command("engines")(engines.engines)

@@ -23,7 +23,7 @@ from scipy.signal import windows
 
 from liverestore.errors import UserError
 
-__all__ = ["THRESHOLD", "agreement_as_halves", "resolution_px", "ring_correlation"]
+__all__ = ["THRESHOLD", "agreement_as_halves", "period_px", "resolution_px", "ring_correlation"]
 
 THRESHOLD = 1 / 7
 _FADED = 0.25
@@ -81,7 +81,14 @@ def resolution_px(image: NDArray[np.generic], truth: NDArray[np.generic]) -> flo
     The curve is smoothed over three rings; where it is below from the start the result is
     infinite.
     """
-    frequency, curve = ring_correlation(image, truth)
+    return period_px(*ring_correlation(image, truth))
+
+
+def period_px(frequency: NDArray[np.float64], curve: NDArray[np.float64]) -> float:
+    """Smallest period in pixels at which `curve` (R,), with the truth, is above the threshold.
+
+    `frequency` (R,) in cycles per pixel. See `resolution_px`.
+    """
     halves = agreement_as_halves(ndimage.gaussian_filter1d(curve, _SMOOTH_RINGS, truncate=2.0))
     below = np.flatnonzero(halves < THRESHOLD)
     if below.size == 0:

@@ -1,0 +1,340 @@
+"""One series that looks for the exposure, from the question to the number in the rig."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from liverestore.camera.open import open_source
+from liverestore.cli.calibration_file import Target, target_of
+from liverestore.cli.rig_edit import edited, read_rig_text, write_rig_text
+from liverestore.dose_account import account_file, open_account
+from liverestore.dose_meter import DoseBudget
+from liverestore.errors import UserError
+from liverestore.exposure_advice import Advice
+from liverestore.exposure_fidelity import Fidelity
+from liverestore.exposure_quality import Quality
+from liverestore.exposure_series import LEAST_ROUNDS, MOST_ROUNDS, SeriesPlan
+from liverestore.exposure_words import Spent, advice_lines, advice_record
+from liverestore.restore import restore
+from liverestore.rig import RigConfig, load_rig
+from liverestore.rig_camera import camera_of, missing_camera_numbers
+from liverestore.rig_channels import named_channel
+from liverestore.rig_light import lamp_of
+from liverestore.runtime.base import whole_of
+from liverestore.runtime.table import open_runtime
+from liverestore.service.exposure_run import ExposureRun
+from liverestore.service.light_keeper import LightKeeper
+from liverestore.service.report import check_report, write_report
+
+if TYPE_CHECKING:
+    from liverestore.camera.source import FrameSource, SourceInfo
+    from liverestore.camera_model import CameraModel
+    from liverestore.model_spec import ModelSpec
+    from liverestore.runtime.base import InferenceRuntime
+
+__all__ = ["ExposureJob", "Request"]
+
+_SHORTEST_SHARE = 1 / 43
+"""Of the first exposure: eight steps of 1.6."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for on the command line."""
+
+    quality: Quality
+    present_ms: float | None = None
+    shortest_ms: float | None = None
+    channel: str | None = None
+    max_dose_j_cm2: float | None = None
+    report: Path | None = None
+    plot: Path | None = None
+    write: bool = False
+    out: Path | None = None
+    yes: bool = False
+
+
+class ExposureJob:
+    """Opens the camera of `rig`, takes the series, tells the advice and writes it if asked."""
+
+    def __init__(self, rig: RigConfig, spec: ModelSpec, request: Request, console: Console) -> None:
+        """Checks what can be checked without light. Raises `UserError`."""
+        self._rig, self._spec = _of_channel(rig, request.channel), spec
+        self._request, self._console = request, console
+        if rig.source.kind == "replay":
+            raise UserError(
+                f"rig {rig.name}: replays a movie, whose exposure is past; name a rig of a camera"
+            )
+        if spec.task != "denoise":
+            raise UserError(
+                f"engine '{spec.name}': is for {spec.task}; its pictures differ from any exposure "
+                "of this microscope by design, so that none tells how good they are: choose an "
+                "engine that denoises"
+            )
+        camera = camera_of(rig.camera)
+        if camera is None:
+            raise UserError(
+                f"rig {rig.name}: leaves out camera.{missing_camera_numbers(rig.camera)[0]}; "
+                "measure the camera first: liverestore calibrate --rig"
+            )
+        self._camera: CameraModel = camera
+        self._lamp = lamp_of(
+            self._rig.illumination,
+            self._rig.channels,
+            next((c.name for c in self._rig.channels), None),
+        )
+        limit = request.max_dose_j_cm2
+        if limit is not None and (self._lamp.irradiance_mw_cm2 is None or not limit > 0):
+            raise UserError(
+                f"--max-dose: got {limit:g} J/cm2, allowed is more than 0, and the rig must say "
+                "irradiance_mw_cm2; measure it at the sample, or leave the option out"
+            )
+        self._target = self._where_to_write()
+        for path in (request.report, request.plot):
+            if path is not None:
+                check_report(path)
+
+    def _where_to_write(self) -> Target | None:
+        request = self._request
+        if request.out is not None and not request.write:
+            raise UserError("exposure: got --out without --set; give both to write a copy")
+        if not request.write:
+            return None
+        if self._rig.channels:
+            raise UserError(
+                f"--set: the rig {self._rig.name} has channels, whose exposures stand in its "
+                "[[channels]]; leave --set out and write exposure_ms there yourself"
+            )
+        return target_of(self._rig, request.out, force=request.out is None, with_maps=False)
+
+    def run(self) -> None:
+        """Raises `UserError` where the series supports no advice, and as the camera does."""
+        runtime = open_runtime(self._spec)
+        with ExitStack() as ending:
+            ending.callback(runtime.close)
+            ending.enter_context(_ended_by_sigterm())
+            source = open_source(self._rig)
+            # Closes the shutter as well.
+            ending.callback(source.stop)
+            info = source.start()
+            plan = self._plan(info)
+            account = account_file(self._rig.name, None)
+            own = self._rig.illumination
+            budget = DoseBudget(own.budget_j_cm2, own.session_budget_j_cm2)
+            light = LightKeeper(
+                open_account(account, budget=budget, expires=True), self._rig, account=account
+            )
+            ending.callback(self._end_light, light)
+            light.begin(source, info)
+            self._ask_for_light(plan)
+            run = self._series(source, plan, runtime, light)
+            before_ms = info.exposure_ms or plan.reference_ms
+            ending.callback(source.configure, exposure_ms=before_ms)
+            advice, scores = self._taken(run)
+        spent = Spent(self._lamp, run.light_ms, run.shots, run.rounds, own.light_on == "live")
+        self._tell(advice, scores, spent)
+
+    def _end_light(self, light: LightKeeper) -> None:
+        light.end()
+        light.save()
+        for notice in light.notices:
+            self._console.print(Text(notice, style="yellow"))
+
+    def _plan(self, info: SourceInfo) -> SeriesPlan:
+        first_ms = self._request.present_ms or info.exposure_ms
+        if first_ms is None:
+            raise UserError(f"camera {info.name}: tells no exposure; give --from MS")
+        shortest_ms = self._request.shortest_ms or first_ms * _SHORTEST_SHARE
+        plan = SeriesPlan(first_ms, shortest_ms)
+        most = self._request.max_dose_j_cm2
+        if most is None:
+            return plan
+        irradiance = self._lamp.irradiance_mw_cm2
+        assert irradiance is not None
+        most_ms = most / irradiance * 1e6
+        fits = [n for n in range(LEAST_ROUNDS, MOST_ROUNDS + 1) if plan.light_ms(n) <= most_ms]
+        if not fits:
+            needed = plan.light_ms(LEAST_ROUNDS) * irradiance * 1e-6
+            raise UserError(
+                f"--max-dose: got {most:g} J/cm2, but a series from {first_ms:g} ms takes "
+                f"{needed:.3g} J/cm2 at least; allow that, or begin lower: --from MS"
+            )
+        return SeriesPlan(first_ms, shortest_ms, fits[-1])
+
+    def _ask_for_light(self, plan: SeriesPlan) -> None:
+        words = Spent(self._lamp, 0.0, 0, 0, light_stays_on=False).words
+        levels = plan.exposures_ms
+        least, most = (plan.light_ms(n) for n in (LEAST_ROUNDS, plan.rounds))
+        self._say(f"asked: {self._request.quality.words}")
+        self._say(
+            f"plan: {len(levels)} exposures from {levels[0]:g} to {levels[-1]:g} ms between "
+            f"references of {plan.reference_ms:g} ms, {LEAST_ROUNDS} rounds or as many as it "
+            f"takes, {plan.rounds} at most"
+        )
+        question = (
+            f"This takes {words(least)} at least, and at most {words(most)}; keep the sample and "
+            "the focus where they are. Go on?"
+        )
+        if self._request.yes:
+            self._say(question.removesuffix(" Go on?"))
+            return
+        try:
+            agreed = typer.confirm(question, default=True)
+        except typer.Abort:
+            raise UserError(
+                "exposure: got no answer; answer at a terminal, or give --yes"
+            ) from None
+        if not agreed:
+            raise UserError("exposure: stopped as you said; no light was spent")
+
+    def _series(
+        self,
+        source: FrameSource,
+        plan: SeriesPlan,
+        runtime: InferenceRuntime,
+        light: LightKeeper,
+    ) -> ExposureRun:
+        whole, camera = whole_of(runtime), self._camera
+        return ExposureRun(
+            source,
+            plan,
+            lambda frame: restore(frame, runtime.spec, runtime.infer, camera, whole=whole),
+            runtime.spec,
+            lambda _frame: camera,
+            light=light,
+        )
+
+    def _taken(self, run: ExposureRun) -> tuple[Advice, tuple[Fidelity, ...]]:
+        console = Console(stderr=True)
+        with Progress(
+            TextColumn("exposing"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        ) as progress:
+            task = progress.add_task("", total=run.plan.shots(LEAST_ROUNDS))
+
+            def on_shot(done: int) -> None:
+                rounds = max(LEAST_ROUNDS, run.rounds + 1)
+                progress.update(task, completed=done, total=run.plan.shots(rounds))
+
+            run.on_shot = on_shot
+            return run.run(self._request.quality)
+
+    def _tell(self, advice: Advice, scores: tuple[Fidelity, ...], spent: Spent) -> None:
+        self._table(advice, scores)
+        for line in advice_lines(advice, spent):
+            self._say(line)
+        request = self._request
+        if request.report is not None:
+            numbers = advice_record(advice, scores, spent)
+            write_report(
+                request.report, {"rig": self._rig.name, "engine": self._spec.name, **numbers}
+            )
+            self._say(f"report: {request.report}")
+        if request.plot is not None:
+            self._draw(advice, request.plot)
+        if advice.refusal is not None:
+            raise UserError(f"exposure: no advice: {advice.refusal}")
+        if self._target is not None and advice.exposure_ms is not None:
+            self._write(advice.exposure_ms, self._target)
+
+    def _table(self, advice: Advice, scores: tuple[Fidelity, ...]) -> None:
+        table = Table(box=None, pad_edge=False)
+        for name in ("exposure (ms)", "PSNR (dB)", "+-", "SSIM", "detail (px)", "frames"):
+            table.add_column(name, justify="right")
+        table.add_column("", no_wrap=True)
+        for level, score in zip(advice.levels, scores, strict=True):
+            note = "" if level.allowed else "too dim for the engine"
+            table.add_row(
+                f"{level.exposure_ms:.3g}",
+                f"{level.psnr_db:.2f}",
+                f"{level.doubt_db:.2f}",
+                f"{score.ssim:.3f}",
+                f"{score.frc_px:.2f}",
+                f"{level.frames}",
+                note,
+            )
+        self._console.print(table)
+        self._say(
+            f"raw frames at {advice.present_ms:g} ms: {advice.raw_psnr_db:.2f} dB; asked: "
+            f"{advice.target_db:.2f} dB"
+        )
+
+    def _draw(self, advice: Advice, path: Path) -> None:
+        from liverestore.view.available import why_no_offscreen
+
+        reason = why_no_offscreen()
+        if reason is not None:
+            self._say(f"plot: not made, because {reason}", "yellow")
+            return
+        from liverestore.view.exposure_plot import save_exposure_plot
+
+        save_exposure_plot(advice, path, title=self._rig.name)
+        self._say(f"plot: {path}")
+
+    def _write(self, exposure_ms: float, target: Target) -> None:
+        if not self._request.yes:
+            try:
+                agreed = typer.confirm(
+                    f"Write {exposure_ms:g} ms into {target.rig}?", default=False
+                )
+            except typer.Abort:
+                agreed = False
+            if not agreed:
+                self._say("nothing was written")
+                return
+        origin = Path(self._rig.origin)
+        note = f"{datetime.now(UTC):%Y-%m-%d} by liverestore exposure, for {self._spec.name}"
+        text = edited(
+            read_rig_text(origin),
+            "camera",
+            {"exposure_ms": exposure_ms},
+            notes={"exposure_ms": note},
+        )
+        write_rig_text(target.rig, text)
+        load_rig(target.rig)
+        self._say(f"written: {target.rig}")
+
+    def _say(self, what: str, style: str = "") -> None:
+        self._console.print(Text(what, style=style))
+
+
+def _of_channel(rig: RigConfig, name: str | None) -> RigConfig:
+    """`rig` with the channel of that name alone."""
+    if name is None and len(rig.channels) <= 1:
+        return rig
+    found = named_channel(rig.channels, name)
+    if found is None:
+        names = ", ".join(channel.name for channel in rig.channels) or "none"
+        raise UserError(f"--channel: got {name}, the rig {rig.name} has {names}; name one of them")
+    return msgspec.structs.replace(rig, channels=(found,))
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that the shutter is closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
