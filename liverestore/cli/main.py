@@ -66,11 +66,8 @@ def _register() -> None:
         dpm,
         engine_serve,
         engines,
-<<<<<<< HEAD
-        keys,
-=======
         exposure,
->>>>>>> 83d29d1 (Find the least exposure whose restored pictures keep the quality asked for)
+        keys,
         live,
         restore,
         sign,
