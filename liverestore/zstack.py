@@ -60,10 +60,10 @@ def parse_zstack(text: str, what: str = "--zstack") -> ZStack:
             f"below STOP: {form}; for one plane refocus to it"
         )
     steps = (stop - start) / step
-    if steps >= _MOST_PLANES:
+    if steps + 1e-6 >= _MOST_PLANES:
         raise UserError(
-            f"{what}: got {text!r}, which is {steps:.3g} planes; allowed are up to "
-            f"{_MOST_PLANES}; take a larger step"
+            f"{what}: got {text!r}, which is {steps + 1:,.0f} planes; allowed are up to "
+            f"{_MOST_PLANES:,}; take a larger step"
         )
     count = math.floor(steps + 1e-6) + 1
     if count < 2:

@@ -191,6 +191,8 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
 
 
 def _content(file: RestoredReport) -> str:
+    if not file.closed:
+        return "not closed, because the engine died: has what was written until then"
     if file.planes == 1:
         return f"{file.frames} frames"
     stacks = file.frames // file.planes

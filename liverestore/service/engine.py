@@ -111,6 +111,9 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         words.extend(link.receive(0))
         return stop.is_set() or any(isinstance(word, Stop) for word in words)
 
+    def other_stack() -> bool:
+        return any(isinstance(word, SetZStack) for word in words)
+
     in_turn = [channel.name for channel in plan.rig.channels]
 
     def stacked() -> tuple[str, ...]:
@@ -129,7 +132,15 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     )
     trust = TrustKeeper(dpm.optics)
     loop = EngineLoop(
-        inlet, outlet, camera, open_engine, files=files, dpm=dpm, ends=ends, trust=trust
+        inlet,
+        outlet,
+        camera,
+        open_engine,
+        files=files,
+        dpm=dpm,
+        ends=ends,
+        other_stack=other_stack,
+        trust=trust,
     )
     try:
         begin(loop, plan)
@@ -138,10 +149,13 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         next_report = 0.0
         while not stop.is_set() and not orphaned() and loop.step(_WAIT_S):
             words.extend(link.receive(0))
-            _hear(words, loop, files, stop, trust)
+            # Told before the next frame, which can take long and be the last one of this process:
+            # what was asked for is then asked of the one that takes its place.
+            told_now = _hear(words, loop, files, stop, trust)
             files.attend(time.monotonic())
             now = time.monotonic()
-            if now >= next_report or loop.notices or loop.lineup.loading != told.loading:
+            told_now |= bool(loop.notices) or loop.lineup.loading != told.loading
+            if told_now or now >= next_report:
                 next_report = now + _REPORT_EVERY_S
                 told = loop.report()
                 link.send(told)
@@ -184,8 +198,9 @@ def _hear(
     files: RestoredFiles,
     stop: threading.Event,
     trust: TrustKeeper,
-) -> None:
-    """Obey `words`, and leave none."""
+) -> bool:
+    """Obey `words`, and leave none; whether one was to the engines."""
+    obeyed = False
     while words:
         word = words.pop(0)
         if isinstance(word, Stop):
@@ -196,6 +211,8 @@ def _hear(
             trust.show_map(word.kind)
         else:
             obey(loop, word)
+            obeyed = True
+    return obeyed
 
 
 def obey(loop: EngineLoop, word: Word) -> None:

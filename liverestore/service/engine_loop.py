@@ -73,13 +73,15 @@ class EngineLoop:
         kept_s: float = KEPT_S,
         dpm: LiveDpm | None = None,
         ends: Callable[[], bool] = lambda: False,
+        other_stack: Callable[[], bool] = lambda: False,
         trust: TrustKeeper | None = None,
     ) -> None:
         """An engine that serves no longer is closed `kept_s` later.
 
         `dpm` says where engines that refocus look; without it none can be used. `ends` is asked
-        while a virtual stack is made whether to give it up, its frame counting as dropped. `trust`
-        judges the results; its owner closes it.
+        while a virtual stack is made whether to give it up, its frame counting as dropped;
+        `other_stack` then, whether to leave it because the next word asks for another one: the
+        picture comes without. `trust` judges the results; its owner closes it.
         """
         self._inlet = inlet
         self._outlet = outlet
@@ -102,7 +104,9 @@ class EngineLoop:
         self.lineup = Lineup(open_engine, self.notices.append, kept_s=kept_s)
         """Which engines restore; told between two steps."""
         self._zstack = LiveZStack(self.notices.append)
-        self._work = FrameWork(self.lineup, dpm, self._zstack, self.notices.append, ends)
+        self._work = FrameWork(
+            self.lineup, dpm, self._zstack, self.notices.append, ends, other_stack
+        )
 
     def use(self, name: str, channel: str | None = None) -> None:
         """Restore with engine `name` from the next frame on, having waited for it.

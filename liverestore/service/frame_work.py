@@ -26,6 +26,10 @@ _TOLD_EVERY = 100
 T = TypeVar("T")
 
 
+class _Left(Failure):
+    """A virtual stack was left in the middle, because another one was asked for."""
+
+
 class GivenUp(Failure):
     """A virtual stack was left in the middle, because the run ends."""
 
@@ -57,7 +61,8 @@ class FrameWork:
 
     The stack is made by the first engine alone, as batches. A second engine that fails, and a
     stack that fails, take nothing from the picture; `tell` gets a line. A stack may take many
-    times as long as a picture; between two batches `ends` is asked whether to give it up.
+    times as long as a picture; between two batches `ends` is asked whether to give it up, and
+    then `other_stack` whether to leave it, because another one, or none, was asked for meanwhile.
     """
 
     def __init__(
@@ -67,8 +72,10 @@ class FrameWork:
         zstack: LiveZStack,
         tell: Callable[[str], None],
         ends: Callable[[], bool] = lambda: False,
+        other_stack: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ends = ends
+        self._other_stack = other_stack
         self._lineup = lineup
         self._dpm = dpm
         self._zstack = zstack
@@ -113,8 +120,8 @@ class FrameWork:
                         f"frame {frame.header.number} not restored by '{second.name}', the second "
                         f"engine: {error}"
                     )
-        planes = self._stack(serving, frame, camera, wanted.planes_um)
-        return Made(dataclasses.replace(picture, rival=rival, planes=planes), camera, wanted)
+        result = dataclasses.replace(picture, rival=rival)
+        return self._with_stack(Made(result, camera, wanted), serving)
 
     def again(self, made: Made) -> Made:
         """The same frame as it is wanted now; what is wanted as before is taken over.
@@ -136,8 +143,18 @@ class FrameWork:
             rival = self._restored(second, frame, camera)
         if (wanted.engine, wanted.planes_um) != (before.engine, before.planes_um):
             self._stacks_failed = 0
-            planes = self._stack(serving, frame, camera, wanted.planes_um)
+            result = dataclasses.replace(picture, rival=rival)
+            return self._with_stack(Made(result, camera, wanted), serving)
         return Made(dataclasses.replace(picture, rival=rival, planes=planes), camera, wanted)
+
+    def _with_stack(self, made: Made, serving: Serving) -> Made:
+        """`made` with its virtual stack, or without one where that was left."""
+        frame, wanted = made.result.source, made.wanted
+        try:
+            planes = self._stack(serving, frame, made.camera, wanted.planes_um)
+        except _Left:
+            planes, wanted = (), dataclasses.replace(wanted, planes_um=())
+        return Made(dataclasses.replace(made.result, planes=planes), made.camera, wanted)
 
     def _dpm_of(self, serving: Serving) -> Dpm | None:
         return self._dpm.wanted if serving.runtime.spec.refocuses and self._dpm else None
@@ -183,13 +200,15 @@ class FrameWork:
             ):
                 if self._ends():
                     raise GivenUp(f"frame {frame.header.number}: the run ends")
+                if self._other_stack():
+                    raise _Left(f"frame {frame.header.number}: another stack is wanted")
                 made.append(plane)
             return tuple(made)
 
         try:
             _check_size(frame, len(planes_um))
             return _run(serving, once)
-        except GivenUp:
+        except (GivenUp, _Left):
             raise
         except LiverestoreError as error:
             self._stacks_failed += 1

@@ -36,17 +36,20 @@ class FitState:
 
 def fit_of(points_um: tuple[tuple[float, float, float], ...], fit: str) -> FitState:
     """The surface of kind `fit` through (x, y, z) in um."""
+    least = {"quadratic": 6}.get(fit, 3)
     try:
         points = Points(points_um, fit)
     except UserError as error:
-        least = {"quadratic": 6}.get(fit, 3)
         missing = least - len(points_um)
         if missing > 0:
             return FitState(None, (), f"{missing} more for a {fit} surface")
         return FitState(None, (), str(error).removeprefix("DPM: "))
     residuals = points.residuals_um
     rms = float(np.sqrt(np.mean(np.square(residuals))))
-    return FitState(points, tuple(float(r) for r in residuals), f"residual {rms:.2g} µm rms")
+    if len(points_um) == least:
+        # However wrong they are, it goes through all of them.
+        return FitState(points, (), f"{least} points are met exactly; one more says how good")
+    return FitState(points, tuple(float(r) for r in residuals), f"residual {rms:.2f} µm rms")
 
 
 class FocusMarks:

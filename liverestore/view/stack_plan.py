@@ -56,7 +56,7 @@ class StackPlan:
     def trouble(self) -> str:
         """Why it is no stack, in one line; empty where it is one."""
         if self.start_um >= self.stop_um:
-            return "from has to lie above to: give a smaller number to from"
+            return "“from” is not smaller than “to”: type a smaller number there"
         if self.step_um > self.stop_um - self.start_um:
             return "the step is longer than the way: take a smaller one"
         least_um = (self.stop_um - self.start_um) / (MAX_PLANES - 1)

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from liverestore.cli.run import _Progress, summarise
+from liverestore.cli.run import _content, _Progress, summarise
 from liverestore.rig import load_rig
 from liverestore.rig_channels import ChannelConfig
 from liverestore.service.plan import RunEndpoints, RunPlan
 from liverestore.service.result import RunResult
-from liverestore.status import CaptureReport, EngineReport, RunStatus
+from liverestore.status import CaptureReport, EngineReport, RestoredReport, RunStatus
 from liverestore.transport.endpoint import PrivateEndpoints
 
 
@@ -46,6 +46,13 @@ def test_the_last_lines_name_the_engine_of_every_channel(channels, engines, word
     output = io.StringIO()
     summarise(plan, result, Console(file=output, width=200))
     assert f"camera 25.0 fps, {words} (r), capture to result 30 ms" in output.getvalue()
+
+
+def test_the_last_lines_count_only_what_a_closed_file_has():
+    closed = RestoredReport(path="/a_002.tif", asked="/a.tif", closed=True, frames=20, planes=5)
+    died = RestoredReport(path="/a.tif", asked="/a.tif", closed=False, frames=0)
+    assert _content(closed) == "4 virtual stacks of 5 planes"
+    assert _content(died) == "not closed, because the engine died: has what was written until then"
 
 
 def test_notices_and_ordinary_events_are_each_one_line_on_the_terminal():

@@ -1,5 +1,7 @@
 """Virtual stacks of a run: made with each frame, made again when asked for, and refused."""
 
+import threading
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,11 +9,12 @@ from refocus_run import AIR, RIG, WAVES
 
 from liverestore.rig_channels import ChannelConfig
 from liverestore.service import frame_work
-from liverestore.service.engine import _begin, _obey
+from liverestore.service.engine import _hear, begin, obey
 from liverestore.service.plan import RunPlan
 from liverestore.service.run_book import RunBook
 from liverestore.service.supervisor import _FOR_CAPTURE, _FOR_ENGINE
-from liverestore.status import EngineReport, SetDpm, SetEngine, SetLive, SetZStack, Word
+from liverestore.service.trust_keeper import TrustKeeper
+from liverestore.status import EngineReport, SetDpm, SetEngine, SetLive, SetZStack, Stop, Word
 
 
 def um(result):
@@ -28,14 +31,14 @@ def test_each_frame_gets_a_picture_at_the_dpm_and_a_stack(start):
     run = start()
     run.restore()
     assert run.results[-1].planes == ()
-    _obey(run.loop, SetDpm(spec="2.5"))
-    _obey(run.loop, SetZStack(text="-1:1:0.5"))
+    obey(run.loop, SetDpm(spec="2.5"))
+    obey(run.loop, SetZStack(text="-1:1:0.5"))
     np.testing.assert_allclose(run.restore(), 2.5, rtol=1e-5)
     assert um(run.results[-1]) == [-1, -0.5, 0, 0.5, 1]
     assert run.loop.report().zstack == run.loop.report().zstack_asked == "-1:1:0.5"
     # the planes went through as one batch
     assert run.opened["refocus"].batches == [1, 1, 5]
-    _obey(run.loop, SetZStack(text=None))
+    obey(run.loop, SetZStack(text=None))
     run.restore()
     assert run.results[-1].planes == ()
     assert (run.loop.report().zstack, run.loop.report().zstack_asked) == (None, None)
@@ -73,6 +76,7 @@ REFUSED = {
     "1:0:1": "START below STOP",
     "0:1:nan": "finite",
     "-9:9:0.05": "361 planes; allowed while live are up to 200",
+    "-5:5:0.01": "1,001 planes; allowed are up to 1,000",
 }
 
 
@@ -208,14 +212,14 @@ def test_an_engine_changed_while_the_camera_is_paused_restores_the_frame_on_the_
     run = start(engine="denoise")
     run.loop.stack("0:2:1")
     run.restore()
-    _obey(run.loop, SetEngine(name="refocus"))
+    obey(run.loop, SetEngine(name="refocus"))
     settle(run)
     assert run.idle() == 0  # a frame is to come, and would wait
-    _obey(run.loop, SetLive(on=False))
+    obey(run.loop, SetLive(on=False))
     assert run.idle() == 1
     assert run.results[-1].provenance.engine == "refocus"
     assert um(run.results[-1]) == [0, 1, 2]
-    _obey(run.loop, SetEngine(name="denoise"))
+    obey(run.loop, SetEngine(name="denoise"))
     settle(run)
     assert run.idle(1) + len(run.results) > 2
     assert run.results[-1].provenance.engine == "denoise"
@@ -263,10 +267,47 @@ def test_a_stack_is_given_up_when_the_run_ends(start, monkeypatch):
     assert len(run.opened["refocus"].batches) == 5
 
 
+def test_a_stack_is_left_when_another_one_is_asked_for(start, monkeypatch):
+    monkeypatch.setattr("liverestore.restore._BATCH_PX", 1)
+    words = []
+    run = start(other_stack=lambda: bool(words))
+    run.loop.stack("0:9:1")
+    words.append(SetZStack(text="0:2:1"))
+    np.testing.assert_allclose(run.restore(), 0.0, atol=1e-6)
+    assert run.results[-1].planes == ()
+    # the picture, and the one plane that was at work
+    assert len(run.opened["refocus"].batches) == 2
+    assert run.inlet.failed == 0
+    run.loop.follow_live(False)
+    obey(run.loop, words.pop())
+    assert run.idle() == 1
+    assert um(run.results[-1]) == [0, 1, 2]
+    assert run.results[-1].source is run.results[0].source
+    assert run.loop.notices == []
+    # also one that is made again of the frame on the screen
+    obey(run.loop, SetZStack(text="0:9:1"))
+    words.append(SetZStack(text=None))
+    assert run.idle(1) == 1
+    assert run.results[-1].planes == ()
+    obey(run.loop, words.pop())
+    assert run.idle() == 0
+    assert len(run.opened["refocus"].batches) == 2 + 3 + 1
+
+
+def test_what_was_asked_for_is_reported_before_the_next_frame(start):
+    """A stack can take long, and be the last thing that a process does."""
+    run, stop = start(), threading.Event()
+    words = [SetZStack(text="0:2:1"), Stop()]
+    assert _hear(words, run.loop, run.files, stop, TrustKeeper(run.dpm.optics))
+    assert words == []
+    assert run.loop.report().zstack_asked == "0:2:1"
+    assert not _hear([Stop()], run.loop, run.files, stop, TrustKeeper(run.dpm.optics))
+
+
 def test_a_restarted_engine_makes_the_stack_that_was_asked_for(start):
     run = start(engine="denoise")
     plan = RunPlan(rig=RIG, engine="refocus", endpoints=None, zstack="0:2:1")
-    _begin(run.loop, plan)
+    begin(run.loop, plan)
     run.restore()
     assert um(run.results[-1]) == [0, 1, 2]
     book = RunBook(plan)

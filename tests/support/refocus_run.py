@@ -77,13 +77,13 @@ class Engine:
 
 
 class Run:
-    def __init__(self, *, rig=RIG, engine="refocus", rival=None, files=None, ends=lambda: False):
+    def __init__(self, *, rig=RIG, engine="refocus", rival=None, files=None, **asked):
         self.inlet, self.results, self.files = Inlet(), Kept(), files or Kept()
         self.opened = {}
         self.dpm = LiveDpm(rig, lambda line: self.loop.notices.append(line))
         self.loop = EngineLoop(
             self.inlet, self.results, CameraKnowledge(CAMERA), self.open, files=self.files,
-            dpm=self.dpm, ends=ends, kept_s=0.0,
+            dpm=self.dpm, kept_s=0.0, **asked,
         )  # fmt: skip
         self.loop.use(engine)
         if rival is not None:

@@ -326,7 +326,9 @@ def test_points_are_picked_fitted_and_used(picker):
     np.testing.assert_allclose(found[0, :2], [(30 - 128) * PIXEL_UM, (40 - 96) * PIXEL_UM], atol=1)
     tool = picker.points.tool
     assert [row[3].text() for row in tool.rows] == ["0.00", "2.00", "\u22121.00"]
-    assert tool.said.text().startswith("residual ")
+    # three points fix a plane: a residual of zero would say nothing
+    assert tool.said.text() == "3 points are met exactly; one more says how good"
+    assert [row[4].text() for row in tool.rows] == ["\u2013"] * 3
     press(tool.use)
     text = picker.obey()
     assert text.startswith("points:plane;")
@@ -337,6 +339,7 @@ def test_points_are_picked_fitted_and_used(picker):
     picker.click(220, 160)
     picker.obey()
     assert picker.points.points_um[3][2] == pytest.approx(surface[160, 220], abs=0.1)
+    assert tool.said.text().startswith("residual 0.0")
     undo(picker)
     assert len(picker.points.points_um) == 3
     assert undo(picker) == "-1"
