@@ -22,6 +22,8 @@ _ASIDE = (*_TRUTHS, "the same without noise")
 _ITERATED = ("Richardson-Lucy", "RL, reblurred")
 _NARROW = 100
 """Columns of the terminal below which padding goes."""
+_MANY = 6
+"""Conditions side by side beyond which the names of the methods have no room then."""
 
 Values = dict[tuple[str, str], float]
 """(row, column) of a block -> value."""
@@ -48,7 +50,7 @@ def show_test(measured: Measured, console: Console) -> None:
         show_edge=False,
     )
     if by_condition:
-        _by_conditions(table, scores, shown)
+        _by_conditions(table, scores, shown, narrow=console.width <= _NARROW)
     else:
         _by_metrics(table, scores, shown)
     console.print(table)
@@ -86,27 +88,44 @@ def _by_metrics(table: Table, scores: list[Score], shown: list[str]) -> None:
             )
 
 
-def _by_conditions(table: Table, scores: list[Score], shown: list[str]) -> None:
-    """Conditions side by side, one block of methods for each metric."""
-    table.add_column("")
-    table.add_column("method")
+def _by_conditions(table: Table, scores: list[Score], shown: list[str], *, narrow: bool) -> None:
+    """Conditions side by side, one block of methods for each metric.
+
+    Many of them where it is `narrow`: the metric has a line of its own, and the unit stands once,
+    so that room is left for the names of the methods.
+    """
     conditions = _unique(score.condition for score in scores)
-    for condition in conditions:
-        table.add_column(condition, justify="right", no_wrap=True)
+    narrow = narrow and len(conditions) > _MANY
+    headings, unit = _without_unit(conditions) if narrow else (conditions, "")
+    if narrow:
+        table.padding = (0, 0, 0, 0)  # a blank between two columns is left
+    else:
+        table.add_column("")
+    table.add_column(f"method, at {unit}" if unit else "method")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
     for key in shown:
         values = {(s.method, s.condition): s.metrics[key] for s in scores if key in s.metrics}
         methods = _unique(method for method, _ in values)
+        if narrow:
+            table.add_row(Text(METRICS[key].heading, style="underline"))
         for number, method in enumerate(methods):
             cells = [
                 _cell(values, method, condition, key, best_of(key, methods, condition, values))
                 for condition in conditions
             ]
-            table.add_row(
-                Text(METRICS[key].heading if number == 0 else ""),
-                Text(method),
-                *cells,
-                end_section=number == len(methods) - 1,
-            )
+            first = [] if narrow else [Text(METRICS[key].heading if number == 0 else "")]
+            last = number == len(methods) - 1
+            table.add_row(*first, Text(method), *cells, end_section=last)
+
+
+def _without_unit(conditions: list[str]) -> tuple[list[str], str]:
+    """("-8", "8"), "um" for ("-8 um", "8 um"); as they are where they do not share one."""
+    parts = [condition.rpartition(" ") for condition in conditions]
+    units = {unit for _, _, unit in parts}
+    if len(units) > 1 or not all(number for number, _, _ in parts):
+        return conditions, ""
+    return [number for number, _, _ in parts], units.pop()
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ __all__ = ["StackPlan", "ms_per_plane", "plan_words"]
 
 _DECIMALS = 3
 """A nanometre: finer than any focus drive, and short to read."""
+_STEP_UM = 0.01
+"""The finest change of a step that can be typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ class StackPlan:
             return "the step is longer than the way: take a smaller one"
         least_um = (self.stop_um - self.start_um) / (MAX_PLANES - 1)
         if self.step_um < least_um:
-            return f"more than {MAX_PLANES} planes: take a step of {least_um:.2g} µm or more"
+            # Upwards, to what the field takes: what is offered must be allowed.
+            offered_um = math.ceil(least_um / _STEP_UM) * _STEP_UM
+            return f"more than {MAX_PLANES} planes: take a step of {offered_um:.2f} µm or more"
         return ""
 
     def within(self, reach_um: float) -> StackPlan:

@@ -154,6 +154,23 @@ def test_the_best_is_bold_and_nothing_runs_over(width, columns):
     assert "PSNR: peak signal-to-noise ratio" in text
 
 
+def test_distances_leave_room_for_the_names_of_the_methods():
+    distances = [f"{z:+d} um" for z in (-8, -5, -3, -2, -1, 1, 2, 3, 5, 8)]
+
+    def by_distance():
+        for distance in distances:
+            methods = ("frame as recorded", "Richardson-Lucy")
+            yield [Sample(distance, method, {"psnr_db": 25.0}) for method in methods]
+
+    test = a_test(by_distance, columns="conditions", shown=("psnr_db",))
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown(test, 80).splitlines()]
+    heads = next(line for line in lines if line.startswith("method, at um"))
+    assert heads.split()[3:] == [distance.removesuffix(" um") for distance in distances]
+    (row,) = (line for line in lines if line.startswith("frame as recorded"))
+    assert row.split()[3:] == ["25.00"] * 10
+    assert "-8 um" in shown(test, 160)
+
+
 def test_the_best_width_is_the_one_nearest_to_the_truth():
     widths = {("truth", "c"): 0.1, ("a", "c"): 0.05, ("b", "c"): 0.12, ("c", "c"): float("inf")}
     assert best_of("fwhm_um", ["truth", "a", "b", "c"], "c", widths) == "b"

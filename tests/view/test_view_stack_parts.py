@@ -15,6 +15,7 @@ from liverestore.view.stack_layout import section_tiles, single_tile
 from liverestore.view.stack_plan import StackPlan, ms_per_plane, plan_words
 from liverestore.view.stack_projections import StackView, project
 from liverestore.view.stack_readout import about_stack, place_in, stack_readout
+from liverestore.wire import MAX_PLANES
 
 
 def block(planes=4, height=6, width=9):
@@ -238,9 +239,11 @@ def test_a_plan_says_its_planes_and_their_time_or_what_is_wrong():
     assert plan.within(3.0) == StackPlan(-3.0, 3.0, 0.5)
     assert "smaller number" in StackPlan(2.0, 2.0, 0.5).trouble
     assert "smaller one" in StackPlan(0.0, 2.0, 3.0).trouble
-    assert StackPlan(-5.0, 5.0, 0.01).trouble.endswith("take a step of 0.05 µm or more")
-    # what is offered as allowed is allowed
-    assert StackPlan(-5.0, 5.0, 0.0503).trouble == ""
+    # what is offered as allowed is allowed: with 0.05 there would be 201
+    assert StackPlan(-5.0, 5.0, 0.05).trouble.endswith("take a step of 0.06 µm or more")
+    assert StackPlan(-5.0, 5.0, 0.06).trouble == ""
+    assert StackPlan(-10.0, 10.0, 0.1).trouble.endswith("take a step of 0.11 µm or more")
+    assert StackPlan(-10.0, 10.0, 0.11).planes.count <= MAX_PLANES
 
 
 def test_the_time_of_planes_that_went_in_batches_counts_once(make_frame, make_restored):
