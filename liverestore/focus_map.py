@@ -71,7 +71,7 @@ class FocusMap:
         return (
             f"{len(z)} of {self.tiles} places in focus, from {z.min():.4g} to {z.max():.4g} um"
             + (f" ({', '.join(left)})" if left else "")
-            + f"; {self.points.used_fit} surface, residual {self.residual_um:.2g} um rms"
+            + f"; {self.points.used_fit} surface, residual {self.residual_um:.2f} um rms"
         )
 
 

@@ -7,7 +7,7 @@ from refocus_run import AIR, RIG, WAVES, Engine, frame
 
 from liverestore.errors import UserError
 from liverestore.rig_channels import ChannelConfig
-from liverestore.service.engine import _begin, _obey, open_live
+from liverestore.service.engine import begin, obey, open_live
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
 from liverestore.service.run_book import RunBook
@@ -19,11 +19,11 @@ def test_it_begins_in_focus_and_obeys_between_two_frames(start):
     run = start()
     np.testing.assert_allclose(run.restore(), 0)
     assert (run.loop.report().dpm, run.loop.report().reach_um) == ("0", 10.0)
-    _obey(run.loop, SetDpm(spec="2.5"))
+    obey(run.loop, SetDpm(spec="2.5"))
     np.testing.assert_allclose(run.restore(), 2.5, rtol=1e-5)
     assert run.results[-1].provenance.parameters["virtual_z_um"] == 2.5
     assert run.loop.report().dpm == "2.5"
-    _obey(run.loop, SetDpm(spec=None))
+    obey(run.loop, SetDpm(spec=None))
     np.testing.assert_allclose(run.restore(), 0)
     assert (run.loop.report().dpm, run.loop.report().dpm_asked) == ("0", None)
     assert run.loop.notices == []
@@ -214,7 +214,7 @@ def test_a_rig_without_na_refuses_the_engine_and_the_dpm(make_package):
 
 def test_a_restarted_engine_begins_where_the_last_one_was(start):
     run = start(engine="denoise")
-    _begin(run.loop, RunPlan(rig=RIG, engine="refocus", endpoints=None, dpm="-1.5"))
+    begin(run.loop, RunPlan(rig=RIG, engine="refocus", endpoints=None, dpm="-1.5"))
     np.testing.assert_allclose(run.restore(), -1.5, rtol=1e-5)
 
 

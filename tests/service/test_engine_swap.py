@@ -14,7 +14,7 @@ from liverestore.rig import load_rig
 from liverestore.runtime.table import open_runtime
 from liverestore.runtime.upgrade import UpgradingRuntime
 from liverestore.service.camera_knowledge import CameraKnowledge
-from liverestore.service.engine import _begin, _obey
+from liverestore.service.engine import begin, obey
 from liverestore.service.engine_loop import EngineLoop
 from liverestore.service.plan import RunPlan
 from liverestore.status import SetEngine, SetRival
@@ -343,7 +343,7 @@ def test_two_engines_that_change_places_are_not_loaded_again(bench):
     run.loop.lineup.use_rival("2")
     assert run.restore() == (1, 2)
     for word in (SetEngine(name="2"), SetRival(name="1")):
-        _obey(run.loop, word)
+        obey(run.loop, word)
     assert run.restore() == (2, 1)
     assert len(run.shop.opened) == 2
 
@@ -424,10 +424,10 @@ def test_a_restarted_engine_begins_with_what_was_in_use(bench):
     plan = RunPlan(
         rig=load_rig("demo"), engine="1", endpoints=None, engines={"nuclei": "2"}, rival="3"
     )
-    _begin(run.loop, plan)
+    begin(run.loop, plan)
     assert [run.restore(c) for c in ("nuclei", None)] == [(2, 3), (1, 3)]
     other = bench()
-    _begin(other.loop, RunPlan(rig=plan.rig, engine="1", endpoints=None, rival="magic"))
+    begin(other.loop, RunPlan(rig=plan.rig, engine="1", endpoints=None, rival="magic"))
     assert other.restore() == 1
     assert "not installed" in other.loop.notices[0]
 
@@ -438,12 +438,12 @@ def test_the_words_of_the_control_channel_are_obeyed(bench):
     run.loop.use("1")
     run.restore()
     for word in (SetEngine(name="2"), SetEngine(name="3", channel="nuclei"), SetRival(name="4")):
-        _obey(run.loop, word)
+        obey(run.loop, word)
     assert run.loop.report().loading == "2, 3, 4"
     gate.set()
     run.until(lambda: run.loop.report().loading is None)
     assert [run.restore(c) for c in ("nuclei", None)] == [(3, 4), (2, 4)]
-    _obey(run.loop, SetRival(name=None))
+    obey(run.loop, SetRival(name=None))
     assert run.restore() == 2
 
 
