@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Look"]
 
-_STATUS_SHARE = 0.8
-"""Of the window's width, at most, for the numbers of fixed width; the file's name needs some."""
+_STATUS_SHARE = 0.9
+"""Of the window's width, at most, for the numbers; the buttons beside them need the rest."""
 
 _BAR_SHARE = 0.86
 """Of the window's width, at most, for larger controls: other modes need more of them."""

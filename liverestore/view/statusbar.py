@@ -37,7 +37,15 @@ _WIDTHS_PX = {
 """Of the cells that must not move while their numbers change, at normal size."""
 
 _MOST_PX = {"RUNTIME": 190}
-"""Of the cells that take what their text needs, at normal size; the others share the rest."""
+"""Of the cells that take what their text needs, at normal size."""
+
+_STRETCH = {"WRITTEN": 3, "LIGHT": 1}
+_LEAST_PX = 96
+"""Of the cells that share the rest, at normal size: a count and the start of a file's name."""
+
+_SECOND_ROW = frozenset({"WRITTEN", "DISK", "LIGHT", "RUNTIME"})
+_ONE_ROW_PX = 1270
+"""The narrowest window, at normal size, in which one row holds all cells."""
 
 
 class _CellWidget(QWidget):
@@ -84,7 +92,11 @@ class _CellWidget(QWidget):
 
 
 class StatusBar(QFrame):
-    """Shows the cells that `status_cells.cells` made, always in the same places."""
+    """Shows the cells that `status_cells.cells` made, always in the same places.
+
+    Where large text leaves too little room for one row, what concerns the file and the
+    computer stands in a second one.
+    """
 
     asked = Signal(str)
     """A cell was clicked: its whole text."""
@@ -92,8 +104,11 @@ class StatusBar(QFrame):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("status")
-        self._layout = QHBoxLayout(self)
+        self._column = QVBoxLayout(self)
+        self._rows = (QHBoxLayout(), QHBoxLayout())
+        self._column.addLayout(self._rows[0])
         self._cells: dict[str, _CellWidget] = {}
+        self._two_rows = False
         self._scale = 1.0
 
     def show_cells(self, cells: tuple[Cell, ...]) -> None:
@@ -104,14 +119,20 @@ class StatusBar(QFrame):
             self._cells[cell.name].show_cell(cell)
 
     def rescale(self, scale: float) -> None:
-        """Fit widths and gaps to a text that is `scale` times the normal size."""
+        """Fit widths, gaps and rows to a text that is `scale` times the normal size."""
         self._scale = scale
-        self._layout.setContentsMargins(
+        self._column.setContentsMargins(
             round(12 * scale), round(5 * scale), round(12 * scale), round(6 * scale)
         )
-        self._layout.setSpacing(round(14 * scale))
+        self._column.setSpacing(round(3 * scale))
+        for row in self._rows:
+            row.setSpacing(round(14 * scale))
         for name, widget in self._cells.items():
             self._set_width(name, widget)
+        two = self.window().width() < _ONE_ROW_PX * scale
+        if two is not self._two_rows:
+            self._two_rows = two
+            self._arrange()
 
     def texts(self) -> dict[str, str]:
         """Name to value, as displayed."""
@@ -121,8 +142,21 @@ class StatusBar(QFrame):
         widget = _CellWidget(cell, self)
         widget.asked.connect(self.asked)
         self._cells[cell.name] = widget
-        self._layout.addWidget(widget, 0 if cell.name in {*_WIDTHS_PX, *_MOST_PX} else 1)
         self._set_width(cell.name, widget)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        for row in self._rows:
+            while row.takeAt(0) is not None:
+                pass
+        self._column.removeItem(self._rows[1])
+        if self._two_rows:
+            self._column.addLayout(self._rows[1])
+        for name, widget in self._cells.items():
+            row = self._rows[self._two_rows and name in _SECOND_ROW]
+            row.addWidget(widget, _STRETCH.get(name, 0))
+        if self._two_rows:
+            self._rows[0].addStretch(1)
 
     def _set_width(self, name: str, widget: _CellWidget) -> None:
         if name in _WIDTHS_PX:
@@ -131,6 +165,7 @@ class StatusBar(QFrame):
             widget.setMaximumWidth(round(_MOST_PX[name] * self._scale))
         else:
             widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+            widget.setMinimumWidth(round(_LEAST_PX * self._scale))
 
 
 class NoticeBar(QFrame):

@@ -92,6 +92,27 @@ def test_what_computes_is_never_cut(running, settle, size, large):
     assert _whole(cell["cellValue"])
     assert cell["cellValue"].toolTip().startswith(RUNTIME)
     assert _cell(window, "WRITTEN")["cellValue"].width() > 60
+    assert _cell(window, "LIGHT")["cellValue"].width() > 60
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["1280x800", "4K"])
+def test_large_text_is_not_held_small_by_the_many_cells(running, settle, size):
+    window, _ = running(size)
+    one_row_high = window.status.height()
+    normal = window.look.status_scale
+    window.look_bar.large_text.setChecked(True)
+    settle()
+    assert window.look.status_scale == 1.5 * normal
+    tops = {
+        name: _cell(window, name)["cellValue"].mapTo(window, QPoint(0, 0)).y()
+        for name in ("CAPTURE", "SATURATED", "WRITTEN", "RUNTIME")
+    }
+    assert tops["CAPTURE"] == tops["SATURATED"] < tops["WRITTEN"] == tops["RUNTIME"]
+    assert _whole(_cell(window, "WRITTEN")["cellValue"])
+    window.look_bar.large_text.setChecked(False)
+    settle()
+    assert window.look.status_scale == normal
+    assert window.status.height() == one_row_high
 
 
 def test_what_the_screen_did_not_show_stands_beside_what_the_engine_skipped(running, settle):
