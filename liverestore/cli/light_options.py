@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from liverestore.errors import UserError
 from liverestore.rig import RigConfig
+from liverestore.rig_camera import missing_camera_numbers
+from liverestore.rig_channels import takes_turns
 from liverestore.rig_light import unmeasured_channel
 from liverestore.status_light import LightReport
 
@@ -21,10 +23,16 @@ class LightAsked:
     budget_j_cm2: float | None = None
     interval_s: float | None = None
     new_sample: bool = False
+    hold_light_ms: float | None = None
 
 
 def light_asked(
-    rig: RigConfig, budget_j_cm2: float | None, interval_s: float | None, *, new_sample: bool
+    rig: RigConfig,
+    budget_j_cm2: float | None,
+    interval_s: float | None,
+    *,
+    new_sample: bool,
+    hold_light_ms: float | None = None,
 ) -> LightAsked:
     """The options, checked. Raises `UserError` for one that does not fit `rig`."""
     movie = rig.source.kind == "replay"
@@ -32,6 +40,7 @@ def light_asked(
         ("--dose-budget", budget_j_cm2 is not None),
         ("--interval", interval_s is not None),
         ("--new-sample", new_sample),
+        ("--hold-light", hold_light_ms is not None),
     ):
         if movie and given:
             raise UserError(f"{option}: a replayed movie costs no light; use a rig with a camera")
@@ -49,7 +58,29 @@ def light_asked(
         raise UserError(
             f"--interval: got {interval_s:g}, allowed is more than 0 to {_LONGEST_INTERVAL_S:g} s"
         )
-    return LightAsked(budget_j_cm2, interval_s, new_sample)
+    if hold_light_ms is not None:
+        _check_hold(rig, hold_light_ms)
+    return LightAsked(budget_j_cm2, interval_s, new_sample, hold_light_ms)
+
+
+def _check_hold(rig: RigConfig, longest_ms: float) -> None:
+    missing = missing_camera_numbers(rig.camera)
+    if missing:
+        raise UserError(
+            f"--hold-light: the rig {rig.name} leaves out camera.{missing[0]}, without which no "
+            "light is known; measure the camera: liverestore calibrate --rig"
+        )
+    if takes_turns(rig.channels):
+        raise UserError(
+            f"--hold-light: the rig {rig.name} takes its channels in turn, each with its own "
+            "exposure; use a rig with one channel"
+        )
+    first_ms = rig.camera.exposure_ms
+    if not longest_ms > 0 or (first_ms is not None and longest_ms < first_ms):
+        raise UserError(
+            f"--hold-light: got {longest_ms:g} ms, allowed is the exposure of the rig "
+            f"({first_ms or 0:g} ms) or more: it is the longest one"
+        )
 
 
 def light_line(light: LightReport) -> str:

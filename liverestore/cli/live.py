@@ -85,6 +85,16 @@ def live(
     key: Annotated[
         str | None, typer.Option(help="Key of that machine, or its name once it is authorised.")
     ] = None,
+    hold_light: Annotated[
+        float | None,
+        typer.Option(
+            "--hold-light",
+            metavar="MS",
+            min=0.001,
+            help="Expose longer as the sample bleaches, up to MS, so that its structure keeps the "
+            "light that it has at the start.",
+        ),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write counts and times as JSON.")] = None,
 ) -> None:
     """Pull frames from a microscope, restore them and show raw and restored side by side.
@@ -106,7 +116,9 @@ def live(
     from liverestore.writer.names import free_pair
 
     config = load_rig(rig)
-    spending = light_asked(config, dose_budget, interval, new_sample=new_sample)
+    spending = light_asked(
+        config, dose_budget, interval, new_sample=new_sample, hold_light_ms=hold_light
+    )
     if movie is not None:
         config = with_movie(config, movie)
     if restoring == "every" and headless and save is None:

@@ -87,6 +87,7 @@ def run_plan(
             dose_budget_j_cm2=asked.budget_j_cm2,
             new_sample=asked.new_sample,
             interval_s=asked.interval_s,
+            hold_light_ms=asked.hold_light_ms,
             end_at_budget=view is None,
             engine_server=server,
         )

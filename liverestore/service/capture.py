@@ -12,6 +12,7 @@ from liverestore.errors import LiverestoreError
 from liverestore.paths import user_documents
 from liverestore.service.capture_loop import CaptureLoop, Order
 from liverestore.service.child import orphaned, run_child
+from liverestore.service.light_hold import open_hold
 from liverestore.service.light_open import open_light
 from liverestore.service.plan import RunPlan
 from liverestore.service.recorder import Pair, Recorder
@@ -61,6 +62,7 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         recorder=_recorder(plan),
         frames=plan.frames,
         light=light,
+        hold=open_hold(plan.rig, plan.hold_light_ms, plan.interval_s),
         interval_s=plan.interval_s,
         end_at_budget=plan.end_at_budget,
     )

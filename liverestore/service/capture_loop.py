@@ -15,6 +15,7 @@ from liverestore.dose import Kind
 from liverestore.errors import EndOfStream, Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.meters import RateMeter
+from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.pace import Pace
 from liverestore.service.recorder import Recorder
@@ -58,10 +59,12 @@ class CaptureLoop:
         recorder: Recorder,
         frames: int | None = None,
         light: LightKeeper | None = None,
+        hold: LightHold | None = None,
         interval_s: float | None = None,
         end_at_budget: bool = False,
     ) -> None:
         """`light` accounts for what each frame costs, and allows it; None: nobody does.
+        `hold` changes the exposure as the sample bleaches; None: only people do.
 
         With `interval_s` Live snaps a frame so often, and no light falls in between. A run
         `end_at_budget` has nobody who could raise the budget.
@@ -71,6 +74,7 @@ class CaptureLoop:
         self._recorder = recorder
         self._frames = frames
         self.light = light
+        self._hold = hold
         self._pace = Pace(interval_s) if interval_s is not None else None
         self._end_at_budget = end_at_budget
         self._stop = threading.Event()
@@ -113,6 +117,8 @@ class CaptureLoop:
     def _configure(self, word: SetExposure | SetZ) -> None:
         if isinstance(word, SetExposure):
             set_exposure(self.source, word.exposure_ms, word.channel)
+            if self._hold is not None:
+                self._hold.restart()
         else:
             self.source.configure(z_um=word.z_um)
 
@@ -179,6 +185,18 @@ class CaptureLoop:
         if frame is not None:
             self._take(frame)
             self._rate.tick(time.monotonic())
+            self._hold_light()
+
+    def _hold_light(self) -> None:
+        """Expose longer where the sample has bleached."""
+        if self._hold is not None and self._last is not None:
+            left = self.light.meter.left_j_cm2 if self.light is not None else None
+            self._hold.adjust(self._last, left, self._expose, self.notices, self.events)
+
+    def _expose(self, exposure_ms: float) -> None:
+        if self.light is not None:
+            self._pause()
+        self.source.configure(exposure_ms=exposure_ms)
 
     def _snap_when_due(self, pace: Pace) -> None:
         if not pace.due(_PATIENCE_S):
@@ -190,6 +208,7 @@ class CaptureLoop:
             if self._captured != self._frames:
                 self._take(frame, "snap")
                 self._rate.tick(time.monotonic())
+                self._hold_light()
 
     def _stop_light(self, light: LightKeeper) -> None:
         """End Live for good: the budget holds not one frame more."""

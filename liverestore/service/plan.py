@@ -68,6 +68,8 @@ class RunPlan:
     """The most light for each field of view; None: that of the rig."""
     new_sample: bool = False
     """Begin the account of light at zero."""
+    hold_light_ms: float | None = None
+    """Expose longer as the sample bleaches, up to this; None: the exposure stays."""
     interval_s: float | None = None
     """Take one frame so often, with the light off in between; None: as fast as it goes."""
     engine_server: FarMachine | None = None
