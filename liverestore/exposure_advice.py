@@ -30,6 +30,8 @@ _MOST_ADDED = 0.1
 """What movement may add to the error that is allowed, relative to it."""
 _MOST_STEP = 0.1
 """The same from one reference to the next, where each frame is compared with its neighbours."""
+_LEAST_SHARED = 5.0
+"""Standard errors of what two references have in common."""
 _LEAST_FOLLOWED = 0.95
 """Of the contrast of a restored frame, what the references next to it must share."""
 _REACHED = 0.5
@@ -168,6 +170,11 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
             f"the sample lost {100 * lost:.2g} % of its light during the series, allowed are "
             f"{100 * _MOST_BLEACHED:g} %: it bleaches too fast to compare exposures; take it with "
             "less light, or on another field of view"
+        )
+    elif evidence.products.shared_sigmas < _LEAST_SHARED:
+        refusal = (
+            "one reference has nothing in common with the next: the field is empty, out of focus, "
+            "or changes completely from frame to frame; find a field with structure"
         )
     elif follows < _LEAST_FOLLOWED or (
         moving and still.added_by_step > max(_MOST_STEP * target, 3 * still.step_doubt)

@@ -78,6 +78,13 @@ class FrameProducts:
             made[n, : n + 1] = made[: n + 1, n] = row
         return made
 
+    @property
+    def shared_sigmas(self) -> float:
+        """What one reference has in common with the next, in standard errors of it."""
+        next_ = np.diagonal(self.among, 1)
+        error = float(next_.std(ddof=1)) / np.sqrt(next_.size)
+        return float(next_.mean()) / error if error > 0 else np.inf
+
     def errors(self, weights: FloatArray | None = None) -> FloatArray:
         """(N,) error of each frame against all references, in their units squared.
 

@@ -152,7 +152,7 @@ def test_a_curve_that_rises_is_flattened_and_crossed_once():
         (Camera(), "60dB", None, "more than any exposure"),
         (Camera(bleaching=0.005), "raw", None, "bleaches too fast"),
         (Camera(px_per_snap=0.7), "80%", None, "moved too far"),
-        (Camera(px_per_snap=7.0), "raw", None, "moved too far"),
+        (Camera(peak_e=0.001), "raw", None, "the field is empty"),
         (Camera(peak_e=20), "raw", (50.0, 1000.0), "below what the engine was trained for"),
     ],
 )
