@@ -235,7 +235,12 @@ class ExposureJob:
                 progress.update(task, completed=done, total=run.plan.shots(rounds))
 
             run.on_shot = on_shot
-            return run.run(self._request.quality)
+            try:
+                return run.run(self._request.quality)
+            except KeyboardInterrupt:
+                spent = f"{run.shots} exposures, {run.light_ms / 1e3:.3g} s of light"
+                self._say(f"stopped after {spent}; the exposure is what it was")
+                raise
 
     def _tell(self, advice: Advice, scores: tuple[Fidelity, ...], spent: Spent) -> None:
         self._table(advice, scores)

@@ -125,6 +125,7 @@ def test_what_ends_the_series_still_sets_back_the_exposure_and_saves_the_account
     handler = signal.getsignal(signal.SIGTERM)
     result = invoke("--rig", rig, "--engine", "mean5", "--yes", "--shortest", "0.5")
     assert result.exit_code != 0
+    assert "stopped after 11 exposures" in result.output
     assert opened[-1] == 8.0
     assert signal.getsignal(signal.SIGTERM) is handler
     account = json.loads(account_file("Small", None).read_text(encoding="utf-8"))
