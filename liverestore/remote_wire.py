@@ -28,10 +28,12 @@ from liverestore.status import (
 )
 from liverestore.wire import (
     MAX_HEADER_BYTES,
+    UNREADABLE,
     VERSION,
     Buffer,
     Message,
     WireError,
+    briefly,
     decode,
     encode,
 )
@@ -147,8 +149,8 @@ def decode_word(parts: Sequence[Buffer]) -> LinkWord:
         raise WireError(f"got a word of {len(parts[1])} bytes, at most {MAX_HEADER_BYTES}")
     try:
         word = _DECODER.decode(parts[1])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise WireError(f"got a word that is not understood: {error}") from None
+    except UNREADABLE as error:
+        raise WireError(f"got a word that is not understood: {briefly(error)}") from None
     if len(parts) == 3 and not isinstance(word, Open):
         raise WireError("got a word with a part too many")
     if len(parts) == 3 and len(parts[2]) > MAX_MAPS_BYTES:
@@ -177,8 +179,8 @@ def decode_result(
         raise WireError(f"got {len(parts)} parts that are no result of an engine")
     try:
         number = msgspec.json.decode(parts[1], type=_Head).frame.number
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise WireError(f"got a header that is not understood: {error}") from None
+    except UNREADABLE as error:
+        raise WireError(f"got a header that is not understood: {briefly(error)}") from None
     frame = find(number)
     if frame is None:
         return None

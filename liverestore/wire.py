@@ -22,12 +22,14 @@ __all__ = [
     "MAX_HEADER_BYTES",
     "MAX_IMAGE_BYTES",
     "MAX_PLANES",
+    "UNREADABLE",
     "VERSION",
     "Buffer",
     "End",
     "Message",
     "Next",
     "WireError",
+    "briefly",
     "decode",
     "encode",
 ]
@@ -38,6 +40,10 @@ MAX_IMAGE_BYTES = 1 << 30
 """Of one image, and of all planes of a virtual stack together."""
 MAX_PLANES = 200
 """Of a virtual stack; with a record each they fit well into a header."""
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding JSON raises; the last for brackets within brackets without end."""
+_BRIEF = 200
 
 _MAGIC = b"LR"
 
@@ -119,6 +125,12 @@ _PIXEL_PARTS = {
 """The least and the most; the header of a stack says how many there are."""
 
 
+def briefly(error: Exception) -> str:
+    """Its text in one line of at most 200 characters: it may quote what a stranger sent."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}..."
+
+
 def _prefix(kind: bytes) -> bytes:
     return _MAGIC + bytes([VERSION]) + kind
 
@@ -194,8 +206,8 @@ def decode(parts: Sequence[Buffer]) -> Next | Message:
         raise WireError(f"got a header of {len(header)} bytes, at most {MAX_HEADER_BYTES}")
     try:
         return _assemble(kind, header, images)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise WireError(f"got a header that is not understood: {error}") from None
+    except UNREADABLE as error:
+        raise WireError(f"got a header that is not understood: {briefly(error)}") from None
 
 
 def _assemble(kind: bytes, header: Buffer, images: Sequence[Buffer]) -> Next | Message:

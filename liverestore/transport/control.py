@@ -7,11 +7,14 @@ import zmq
 
 from liverestore.status import Word
 from liverestore.transport.endpoint import Endpoint
+from liverestore.wire import UNREADABLE
 
 __all__ = ["ControlHub", "ControlLink"]
 
 _DECODER: msgspec.json.Decoder[Word] = msgspec.json.Decoder(Word)
 _MAX_BYTES = 1 << 20
+_AT_ONCE = 1000
+"""Messages that one `receive` reads, so that a flood of them holds nothing else up."""
 
 
 class ControlHub:
@@ -27,16 +30,18 @@ class ControlHub:
         endpoint.bind(self._socket)
 
     def receive(self, timeout_s: float) -> list[tuple[str, Word]]:
-        """All words that came, each with its sender's name; waits for the first."""
+        """The words that came, 1000 at most, each with its sender's name; waits for the first."""
         words: list[tuple[str, Word]] = []
         wait_ms = max(0, round(timeout_s * 1000))
-        while self._socket.poll(0 if words else wait_ms):
+        for turn in range(_AT_ONCE):
+            if not self._socket.poll(0 if turn else wait_ms):
+                break
             parts = self._socket.recv_multipart()
             if len(parts) != 2:
                 continue
             try:
                 words.append((parts[0].decode(), _DECODER.decode(parts[1])))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 continue  # not one of ours; the channel itself is private
         return words
 
@@ -67,13 +72,15 @@ class ControlLink:
         return self._socket
 
     def receive(self, timeout_s: float) -> list[Word]:
-        """All words that came; waits for the first."""
+        """The words that came, 1000 at most; waits for the first."""
         words: list[Word] = []
         wait_ms = max(0, round(timeout_s * 1000))
-        while self._socket.poll(0 if words else wait_ms):
+        for turn in range(_AT_ONCE):
+            if not self._socket.poll(0 if turn else wait_ms):
+                break
             try:
                 words.append(_DECODER.decode(self._socket.recv()))
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 continue
         return words
 

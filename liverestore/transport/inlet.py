@@ -10,7 +10,7 @@ import zmq
 
 from liverestore.frame import Frame, Restored
 from liverestore.transport.endpoint import Endpoint
-from liverestore.wire import End, Next, WireError, decode, encode
+from liverestore.wire import MAX_IMAGE_BYTES, End, Next, WireError, decode, encode
 
 __all__ = ["HasSocket", "Inlet"]
 
@@ -39,6 +39,7 @@ class Inlet:
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
+        self._socket.maxmsgsize = MAX_IMAGE_BYTES
         endpoint.connect(self._socket)
         self._poller = zmq.Poller()
         for socket in (self._socket, *(other.socket for other in beside)):
@@ -62,8 +63,12 @@ class Inlet:
         """
         deadline = time.monotonic() + timeout_s
         self._ask()
+        first = True
         while True:
             left = deadline - time.monotonic()
+            if left < 0 and not first:
+                return None  # a flood of what is not for us has no end
+            first = False
             if self._socket not in dict(self._poller.poll(max(0, round(left * 1000)))):
                 self._repeat_if_lost()
                 return None

@@ -19,6 +19,8 @@ __all__ = ["Outlet"]
 
 MAX_REQUEST_BYTES = 1 << 16
 _TICK_MS = 100
+_AT_ONCE = 100
+"""Requests that are read before the next answers, so that a flood of them starves nobody."""
 
 
 @dataclass
@@ -128,7 +130,9 @@ class Outlet:
             self._bell.close()
 
     def _hear(self) -> None:
-        while self._socket.poll(0):
+        for _ in range(_AT_ONCE):
+            if not self._socket.poll(0):
+                return
             identity, *parts = self._socket.recv_multipart()
             try:
                 request = decode(parts)
