@@ -220,12 +220,12 @@ def _read_npy(file: Path) -> NDArray[Any]:
             begin = opened.read(len(_NPY_BEGINS))
             if begin != _NPY_BEGINS:
                 raise UserError(f"DPM {file}: is no .npy file, whatever its name says; {remedy}")
-            opened.seek(0)
-            return np.asarray(np.load(opened, allow_pickle=False))
+        # Mapped, not read: a header may promise more than the file has, or the memory holds.
+        return np.array(np.load(file, mmap_mode="r", allow_pickle=False))
     except OSError as error:
         why = error.strerror or "its end is missing"
         raise UserError(f"DPM {file}: cannot be read: {why}; {remedy}") from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, OverflowError, MemoryError) as error:
         raise UserError(
             f"DPM {file}: is damaged, cut short, or holds objects that are no numbers; {remedy}"
         ) from error

@@ -21,6 +21,7 @@ from liverestore.paths import engine_folders
 
 __all__ = [
     "BUILT_IN",
+    "MAX_WEIGHTS_BYTES",
     "SHARPENING",
     "ModelSpec",
     "TrainedOptics",
@@ -34,6 +35,8 @@ Domain = Literal["stabilised", "counts"]
 DpmUnit = Literal["waves of defocus at the rim of the pupil"]
 Range = tuple[float, float]
 
+MAX_WEIGHTS_BYTES = 1 << 30
+_MAX_CARD_BYTES = 1 << 20
 _REFOCUSING = ("refocus", "confocal-refocus")
 SHARPENING = ("confocal-refocus", "widefield-to-confocal", "confocal-to-sted")
 """Tasks whose results show more detail than the frame does."""
@@ -143,7 +146,14 @@ class ModelSpec:
             raise UserError(
                 f"engine '{self.name}': {self.weights} is missing; install the engine again"
             )
-        found = hashlib.sha256(self.weights.read_bytes()).hexdigest()
+        size = self.weights.stat().st_size
+        if size > MAX_WEIGHTS_BYTES:
+            raise UserError(
+                f"engine '{self.name}': {self.weights.name} has {size >> 20} MiB; allowed are up "
+                f"to {MAX_WEIGHTS_BYTES >> 20} MiB"
+            )
+        with self.weights.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != self.sha256:
             raise UserError(
                 f"engine '{self.name}': {self.weights.name} has the sha256 {found[:12]}..., but "
@@ -184,8 +194,8 @@ class _Live(msgspec.Struct, frozen=True, kw_only=True):
 
     task: str
     input: Domain
-    divisor: int
-    halo_px: int
+    divisor: Annotated[int, msgspec.Meta(ge=1, le=4096)]
+    halo_px: Annotated[int, msgspec.Meta(ge=0, le=4096)]
     photon_range_e: tuple[float, float] | None = None
     pixel_size_range_um: tuple[float, float] | None = None
     dpm: DpmUnit | None = None
@@ -198,7 +208,7 @@ def _read(folder: Path) -> ModelSpec:
     """The package in `folder`; `UserError` naming file and field when it is malformed."""
     file = folder / "rdf.yaml"
     try:
-        rdf = yaml.safe_load(file.read_text(encoding="utf-8"))
+        rdf = yaml.safe_load(_card(file))
         block = rdf["config"]["liverestore"]
         onnx = rdf["weights"]["onnx"]
         live = msgspec.convert(block, _Live)
@@ -211,10 +221,10 @@ def _read(folder: Path) -> ModelSpec:
         return ModelSpec(
             name=folder.name,
             task=live.task,
-            version=str(rdf["version"]),
-            description=str(rdf["description"]),
-            weights=folder / str(onnx["source"]),
-            sha256=str(onnx["sha256"]),
+            version=_word(rdf, "version"),
+            description=_word(rdf, "description"),
+            weights=_inside(folder, _word(onnx, "source")),
+            sha256=_word(onnx, "sha256"),
             domain=live.input,
             photon_range_e=live.photon_range_e,
             pixel_size_range_um=live.pixel_size_range_um,
@@ -230,13 +240,45 @@ def _read(folder: Path) -> ModelSpec:
     except yaml.YAMLError as error:
         line = str(error).replace("\n", " ")
         raise UserError(f"engine '{folder.name}': {file} is no YAML: {line}") from error
+    except msgspec.ValidationError as error:
+        raise UserError(f"engine '{folder.name}': {file}, config: liverestore: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"engine '{folder.name}': {file} is no YAML: it is no UTF-8 text, has a date that is "
+            "none, or brackets without end"
+        ) from error
     except (KeyError, TypeError) as error:
         raise UserError(
             f"engine '{folder.name}': {file} lacks {error}; it must be a BioImage Model Zoo "
             "package with ONNX weights and a config: liverestore: block"
         ) from error
-    except msgspec.ValidationError as error:
-        raise UserError(f"engine '{folder.name}': {file}, config: liverestore: {error}") from error
+
+
+def _card(file: Path) -> str:
+    with file.open("rb") as opened:
+        data = opened.read(_MAX_CARD_BYTES + 1)
+    if len(data) > _MAX_CARD_BYTES:
+        raise UserError(f"{file}: is larger than 1 MiB, which no card of an engine is")
+    return data.decode("utf-8")
+
+
+def _word(table: dict[str, Any], key: str) -> str:
+    """A text or a number; a list may be endless although its file is short."""
+    value = table[key]
+    if not isinstance(value, str | int | float):
+        raise TypeError(f"a text or a number for {key}")
+    return str(value)
+
+
+def _inside(folder: Path, source: str) -> Path:
+    """The file `source` of a package, which lies in its folder."""
+    path = folder / source
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(
+            f"engine '{folder.name}': the weights {source!r} lie outside of its folder; a package "
+            "has all its files in one folder"
+        )
+    return path
 
 
 def _folders() -> dict[str, Path]:

@@ -21,7 +21,7 @@ from liverestore.rig_aberrations import ZernikeConfig, aberrations_inconsistency
 from liverestore.rig_calibration import CalibrationConfig, calibration_inconsistency
 from liverestore.rig_channels import ChannelConfig, channels_inconsistency
 from liverestore.rig_light import IlluminationConfig, light_inconsistency
-from liverestore.rig_messages import numbers, unknown_key, wrong_value
+from liverestore.rig_messages import is_deep, numbers, unknown_key, wrong_value
 from liverestore.rig_server import EngineServerConfig
 from liverestore.rig_surfaces import from_folder, surfaces_fault
 
@@ -43,6 +43,7 @@ NonNegativeFloat = Annotated[float, Meta(ge=0)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
 ChipSize = Annotated[int, Meta(ge=64, le=2048)]
 S = TypeVar("S", bound=msgspec.Struct)
+_MOST_BYTES = 1 << 20
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -223,19 +224,31 @@ def _find(name_or_path: str | Path) -> Path:
 
 def _parse(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as opened:
+            data = opened.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise UserError(f"rig {file}: is larger than 1 MiB, which no rig file is")
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"rig {file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UserError(f"rig {file}: is not UTF-8 text; save it as UTF-8") from None
     try:
-        return tomllib.loads(text)
+        told = tomllib.loads(text)
+        if is_deep(told):
+            raise RecursionError
+        return told
     except tomllib.TOMLDecodeError as error:
         lines = str(error).replace("\n", " ")
         hint = ""
         if "\\" in lines or "hex" in lines:
             hint = "; write Windows paths with / or in 'single quotes'"
         raise UserError(f"rig {file}: is not valid TOML: {lines}{hint}") from None
+    except (RecursionError, ValueError):
+        # Brackets within brackets without end, and numbers of thousands of digits.
+        raise UserError(
+            f"rig {file}: is not valid TOML: its brackets or numbers have no end"
+        ) from None
 
 
 def _resolved(section: S, folder: Path) -> S:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-__all__ = ["numbers", "unknown_key", "wrong_value"]
+__all__ = ["is_deep", "numbers", "unknown_key", "wrong_value"]
 
 Struct = type[msgspec.Struct]
 
@@ -183,3 +183,16 @@ def _allows(kind: inspect.Type, value: float) -> bool:
             high = option.le if option.le is not None else option.lt
             return low is not None and high is not None and low < value < high
     return False
+
+
+def is_deep(data: object, levels: int = 20) -> bool:
+    """Whether tables and lists lie within each other deeper than `levels`."""
+    level = [data]
+    for _ in range(levels):
+        inner = [
+            table.values() if isinstance(table, dict) else table
+            for table in level
+            if isinstance(table, dict | list)
+        ]
+        level = [value for values in inner for value in values]
+    return bool(level)

@@ -22,6 +22,7 @@ from liverestore.errors import Failure
 from liverestore.paths import replace_file, user_cache
 
 __all__ = [
+    "MAX_PLAN_BYTES",
     "PlanIdentity",
     "PlanRecord",
     "PlanTensor",
@@ -32,6 +33,8 @@ __all__ = [
     "write_plan",
 ]
 
+MAX_PLAN_BYTES = 4 << 30
+"""Of the networks that restore live, a plan has some tens of megabytes."""
 _POLL_S = 0.2
 _POSIX = sys.platform != "win32"
 
@@ -134,6 +137,8 @@ def read_private(path: Path) -> bytes | str | None:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             return f"{path.name} is no file"
+        if found.st_size > MAX_PLAN_BYTES:
+            return f"{path.name} has more than {MAX_PLAN_BYTES >> 30} GiB"
         wrong = _not_private(found) if _POSIX else ""
         return f"{path.name} {wrong}" if wrong else file.read()
 
