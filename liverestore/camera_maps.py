@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ def load_maps(path: str | Path) -> CameraMaps:
                 about = _about(page.aspage().description)
                 pages[about["map"]] = np.asarray(page.asarray(), np.float32)
                 binning = about["binning"]
-    except (tifffile.TiffFileError, ValueError, KeyError):
+    except (tifffile.TiffFileError, ValueError, KeyError, struct.error, MemoryError):
         pages = {}
     if "offset_counts" not in pages or not isinstance(binning, int) or binning < 1:
         raise UserError(f"camera maps {path}: is not a file of camera maps; {_REMEDY}")

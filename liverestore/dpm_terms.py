@@ -221,11 +221,12 @@ def _read_npy(file: Path) -> NDArray[Any]:
             if begin != _NPY_BEGINS:
                 raise UserError(f"DPM {file}: is no .npy file, whatever its name says; {remedy}")
         # Mapped, not read: a header may promise more than the file has, or the memory holds.
-        return np.array(np.load(file, mmap_mode="r", allow_pickle=False))
+        with np.errstate(over="raise"):
+            return np.array(np.load(file, mmap_mode="r", allow_pickle=False))
     except OSError as error:
         why = error.strerror or "its end is missing"
         raise UserError(f"DPM {file}: cannot be read: {why}; {remedy}") from error
-    except (ValueError, EOFError, OverflowError, MemoryError) as error:
+    except (ValueError, EOFError, ArithmeticError, MemoryError) as error:
         raise UserError(
             f"DPM {file}: is damaged, cut short, or holds objects that are no numbers; {remedy}"
         ) from error

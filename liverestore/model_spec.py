@@ -17,6 +17,7 @@ import yaml
 
 from liverestore.errors import UserError
 from liverestore.frame import PIXEL_DTYPES, FrameHeader
+from liverestore.model_card import inside, read_card, word_of
 from liverestore.paths import engine_folders
 
 __all__ = [
@@ -36,7 +37,6 @@ DpmUnit = Literal["waves of defocus at the rim of the pupil"]
 Range = tuple[float, float]
 
 MAX_WEIGHTS_BYTES = 1 << 30
-_MAX_CARD_BYTES = 1 << 20
 _REFOCUSING = ("refocus", "confocal-refocus")
 SHARPENING = ("confocal-refocus", "widefield-to-confocal", "confocal-to-sted")
 """Tasks whose results show more detail than the frame does."""
@@ -208,7 +208,7 @@ def _read(folder: Path) -> ModelSpec:
     """The package in `folder`; `UserError` naming file and field when it is malformed."""
     file = folder / "rdf.yaml"
     try:
-        rdf = yaml.safe_load(_card(file))
+        rdf = yaml.safe_load(read_card(file))
         block = rdf["config"]["liverestore"]
         onnx = rdf["weights"]["onnx"]
         live = msgspec.convert(block, _Live)
@@ -221,10 +221,10 @@ def _read(folder: Path) -> ModelSpec:
         return ModelSpec(
             name=folder.name,
             task=live.task,
-            version=_word(rdf, "version"),
-            description=_word(rdf, "description"),
-            weights=_inside(folder, _word(onnx, "source")),
-            sha256=_word(onnx, "sha256"),
+            version=word_of(rdf, "version"),
+            description=word_of(rdf, "description"),
+            weights=inside(folder, word_of(onnx, "source")),
+            sha256=word_of(onnx, "sha256"),
             domain=live.input,
             photon_range_e=live.photon_range_e,
             pixel_size_range_um=live.pixel_size_range_um,
@@ -252,33 +252,6 @@ def _read(folder: Path) -> ModelSpec:
             f"engine '{folder.name}': {file} lacks {error}; it must be a BioImage Model Zoo "
             "package with ONNX weights and a config: liverestore: block"
         ) from error
-
-
-def _card(file: Path) -> str:
-    with file.open("rb") as opened:
-        data = opened.read(_MAX_CARD_BYTES + 1)
-    if len(data) > _MAX_CARD_BYTES:
-        raise UserError(f"{file}: is larger than 1 MiB, which no card of an engine is")
-    return data.decode("utf-8")
-
-
-def _word(table: dict[str, Any], key: str) -> str:
-    """A text or a number; a list may be endless although its file is short."""
-    value = table[key]
-    if not isinstance(value, str | int | float):
-        raise TypeError(f"a text or a number for {key}")
-    return str(value)
-
-
-def _inside(folder: Path, source: str) -> Path:
-    """The file `source` of a package, which lies in its folder."""
-    path = folder / source
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(
-            f"engine '{folder.name}': the weights {source!r} lie outside of its folder; a package "
-            "has all its files in one folder"
-        )
-    return path
 
 
 def _folders() -> dict[str, Path]:

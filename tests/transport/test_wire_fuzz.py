@@ -343,7 +343,10 @@ UNSAFE = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "jobl
 def test_nothing_that_was_written_by_others_is_ever_unpickled():
     found = []
     for file in ROOT.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        text = file.read_text(encoding="utf-8")
+        if not any(word in text for word in (*UNSAFE, "torch.load", "send_pyobj")):
+            continue
+        for node in ast.walk(ast.parse(text)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
