@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
-from liverestore.errors import LiverestoreError
 from liverestore.view.acquisition_bar import AcquisitionBar
 from liverestore.view.arrangement import ImagesBeside, arrange
 from liverestore.view.channel_desk import ChannelDesk
@@ -28,6 +27,7 @@ from liverestore.view.look import Look
 from liverestore.view.look_bar import LookBar
 from liverestore.view.measuring import Measuring
 from liverestore.view.memory import Memory
+from liverestore.view.messages import Messages
 from liverestore.view.presenter import Presenter
 from liverestore.view.refocus_desk import RefocusDesk
 from liverestore.view.remember import EngineChoice, bring_back, settings_of
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QResizeEvent
 
     from liverestore.rig import CameraConfig
-    from liverestore.status import Command, RunStatus
+    from liverestore.status import RunStatus
     from liverestore.view.channels import ChannelLook
     from liverestore.view.feed import ViewFeed
     from liverestore.view.level_keeper import LevelKeeper
@@ -96,10 +96,7 @@ class LiveWindow(QWidget):
         self._memory = memory or Memory(None)
         remembered = self._memory.settings
         self.engine_choice = EngineChoice(remembered.engine if remembered else None)
-        self._feed_trouble: tuple[str, ...] = ()
-        self._warnings: tuple[str, ...] = ()
         self._status: RunStatus | None = None
-        self._events: tuple[str, ...] | None = None
         self.state: DisplayState | None = None
         """What was painted last."""
 
@@ -127,10 +124,17 @@ class LiveWindow(QWidget):
         self.raw_pane, self.restored_pane = self.deck.raw_pane, self.deck.restored_pane
         self.status = StatusBar(self)
         self.toast = Toast(self.deck, self)
+        self.messages = Messages(
+            feed,
+            self.toast,
+            self.notices,
+            clock_ns,
+            lambda: (*self._memory.notices, self.bindings.notice),
+        )
         self.undo = UndoKeeper(self.acquisition, lambda: self._clock_ns() / 1e9)
         self.contrast = Contrast(self.channels, self.display, self.histogram, self.undo, self.tick)
         self.snapshots = SnapshotTaker(
-            self.images, folder=snapshot_folder, say=self._say, warn=self._warn
+            self.images, folder=snapshot_folder, say=self.messages.say, warn=self.messages.warn
         )
         self.look_bar = LookBar(self)
         self.bindings = KeyBindings(self, own_keys)
@@ -186,24 +190,15 @@ class LiveWindow(QWidget):
     def tick(self) -> None:
         """Fetch what is new and paint what changed."""
         now_ns = self._clock_ns()
-        try:
-            pair = self._feed.newest()
-            status = self._feed.status()
-            self._presenter.not_shown = self._feed.overwritten
-            self._feed_trouble = ()
-        except LiverestoreError as error:
-            pair, status = None, None
-            self._feed_trouble = (str(error),)
+        pair, self._status = self.messages.fetch()
+        status = self._status
+        self._presenter.not_shown = self._feed.overwritten
         self.snapshots.step()
-        self._status = status
-        if status is not None:
-            self._tell(status.events)
         self._presenter.rival = self.acquisition.follow_engines(
             status, now_ns / 1e9, self.channels.addressee
         )
         before = self.state
-        notices = (*self._own_notices(), *self._warnings, *self._feed_trouble)
-        self.state = self.channels.step(pair, status, now_ns, notices)
+        self.state = self.channels.step(pair, status, now_ns, self.messages.notices)
         self._apply(before, self.state, now_ns / 1e9)
         header = self.state.header
         # In a composite without frames of the chosen channel, another one's numbers are shown.
@@ -248,7 +243,7 @@ class LiveWindow(QWidget):
 
     def take_snapshot(self) -> None:
         """Keep the images on the screen as files; see `snapshot`."""
-        self._warnings = ()
+        self.messages.calm()
         self.snapshots.take(self.state, self._status)
 
     def _apply(self, before: DisplayState | None, state: DisplayState, now_s: float) -> None:
@@ -261,9 +256,6 @@ class LiveWindow(QWidget):
             self.status.show_cells(state.cells)
             self.look.recheck()
         self.contrast.show_state(state, now_s, numbers=numbers)
-
-    def _own_notices(self) -> tuple[str, ...]:
-        return (*self._memory.notices, *filter(None, [self.bindings.notice]))
 
     def _show_zoom(self) -> None:
         if (zoom := self.deck.zoom_now()) is not None:
@@ -279,39 +271,18 @@ class LiveWindow(QWidget):
         self.deck.set_mode(mode)
         self.undo.add(Change("mode", before, mode, self.set_mode, lambda mode: mode.value))
 
-    def _say(self, text: str) -> None:
-        self.toast.say(text, self._clock_ns() / 1e9)
-
-    def _tell(self, events: tuple[str, ...]) -> None:
-        """Say what is new; what happened before the window was there is no news."""
-        new = [] if self._events is None else [e for e in events if e not in self._events]
-        self._events = events
-        if new:
-            self._say("\n".join(new))
-
-    def _warn(self, text: str) -> None:
-        self._warnings = (text,)
-        self.notices.show_notices(self._warnings)
-
-    def _send(self, command: Command) -> None:
-        try:
-            self._feed.send(command)
-        except LiverestoreError as error:
-            self._feed_trouble = (str(error),)
-            self.notices.show_notices(self._feed_trouble)
-
     def _connect(self) -> None:
-        self.acquisition.command.connect(self._send)
+        self.acquisition.command.connect(self.messages.send)
         self.acquisition.changed.connect(self.undo.add)
         self.acquisition.undo.clicked.connect(self.undo.undo)
         self.acquisition.redo.clicked.connect(self.undo.redo)
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
-        self.status.asked.connect(self._say)
+        self.status.asked.connect(self.messages.say)
         for asking in (self.measuring, self.close_question, self.light, self.trust):
-            asking.command.connect(self._send)
+            asking.command.connect(self.messages.send)
         self.close_question.confirmed.connect(self.close_now)
         for desk in (self.refocus, self.stack):
-            desk.command.connect(self._send)
+            desk.command.connect(self.messages.send)
             desk.changed.connect(self.undo.add)
         self.channels.changed.connect(self.contrast.show_another)
         self.display.lut_chosen.connect(self._set_lut)

@@ -411,7 +411,7 @@ def test_a_feed_in_trouble_is_shown_and_the_view_goes_on(open_window, pair):
             return super().newest()
 
     window, _ = open_window()
-    window._feed = feed = Broken()
+    window._feed = window.messages.feed = feed = Broken()
     window.tick()
     assert window.notices.label.text() == "the run does not answer; is it still there?"
     feed.broken = False
