@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
-    QStyle,
-    QStyleOptionButton,
-    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
 
 from liverestore.view.key_tips import set_key_tip
 from liverestore.view.shortcuts import SHORTCUTS
+from liverestore.view.tool_strip import SideButton, ToolStrip, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from PySide6.QtGui import QPaintEvent
 
 __all__ = ["ToolDrawer"]
 
@@ -34,29 +30,6 @@ _WIDTH_PX = 320
 @runtime_checkable
 class _Rescaled(Protocol):
     def rescale(self, scale: float) -> None: ...
-
-
-class _SideButton(QPushButton):
-    """A button whose text runs downwards, so that a strip of them is narrow."""
-
-    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """High instead of wide."""
-        return super().sizeHint().transposed()
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """High instead of wide."""
-        return self.sizeHint()
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Draw it turned by a right angle."""
-        option = QStyleOptionButton()
-        self.initStyleOption(option)
-        option.rect = option.rect.transposed()
-        painter = QStylePainter(self)
-        painter.rotate(90)
-        painter.translate(0.0, -self.width())
-        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
-        painter.end()
 
 
 class _Tool(QFrame):
@@ -123,12 +96,11 @@ class ToolDrawer(QWidget):
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setWidget(content)
         self._scroll.setVisible(False)
-        self._strip = QVBoxLayout()
-        self._strip.addStretch(1)
+        self._strip = ToolStrip(self)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.addWidget(self._scroll)
-        self._row.addLayout(self._strip)
+        self._row.addWidget(self._strip)
         self.setVisible(False)
 
     @property
@@ -145,7 +117,7 @@ class ToolDrawer(QWidget):
         return dict(self._actions)
 
     def add_tool(self, name: str, widget: QWidget, *, key_action: str | None = None) -> None:
-        """Take in `widget`, hidden, below the others; `name` is the text of its button.
+        """Take in `widget`, hidden, at the place of its `name`, which is on its button.
 
         `key_action` is the action of `shortcuts.SHORTCUTS` that shows and hides it. Where
         `widget` has a method `rescale(scale)`, it is called with the drawer's. Raises
@@ -162,15 +134,16 @@ class ToolDrawer(QWidget):
         tool = _Tool(name, widget, self._content)
         tool.setVisible(False)
         tool.put_away.connect(lambda: self.toggle(name))
-        button = _SideButton(name, self)
+        button = SideButton(name, self._strip)
         button.setObjectName("toolButton")
         button.setCheckable(True)
         set_key_tip(button, tip)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.clicked.connect(lambda: self.toggle(name))
         self._tools[name], self._buttons[name] = tool, button
-        self._column.insertWidget(self._column.count() - 1, tool)
-        self._strip.insertWidget(self._strip.count() - 1, button)
+        self._tools = dict(sorted(self._tools.items(), key=lambda item: place_of(item[0])))
+        self._column.insertWidget(self.names.index(name), tool)
+        self._strip.add(name, button)
         tool.rescale(self._scale)
         self.setVisible(True)
 
@@ -220,8 +193,7 @@ class ToolDrawer(QWidget):
         # The images' own margin separates the column from them.
         self._column.setContentsMargins(0, edge, round(4 * scale), edge)
         self._column.setSpacing(edge)
-        self._strip.setContentsMargins(0, edge, round(3 * scale), edge)
-        self._strip.setSpacing(round(5 * scale))
+        self._strip.rescale(scale)
         self._row.setSpacing(round(2 * scale))
         for tool in self._tools.values():
             tool.rescale(scale)

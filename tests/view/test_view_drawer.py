@@ -5,6 +5,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from liverestore.view.feed import ShownPair
+from liverestore.view.tool_strip import GROUPS
 
 
 class Tall(QWidget):
@@ -117,3 +118,48 @@ def test_a_key_shows_and_hides_the_tool(with_tools):
     window.drawer.actions_by_key["keys"]()
     assert window.drawer.shown("Keyed")
     assert window.drawer.button("Keyed").toolTip() == "Show or hide Keyed (?)"
+
+
+ALL = ("Refocus", "Surface", "Points", "Stack", "Exposure", "Light")
+"""Tools that come with an engine that refocuses, or with a rig."""
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["normal", "large"])
+@pytest.mark.parametrize("size", [(1280, 800), (1270, 640), (3840, 2160)])
+def test_every_tool_is_in_reach_by_its_name_and_in_its_group(with_tools, settle, size, large):
+    window = with_tools(50, size=size)
+    drawer = window.drawer
+    for name in ALL:
+        if name in drawer.names:
+            drawer._withheld.add(name)
+            drawer.offer(name, True)
+        else:
+            drawer.add_tool(name, Tall(50))
+    window.look_bar.large_text.setChecked(large)
+    settle()
+    in_groups = [name for group in GROUPS for name in group]
+    assert drawer.names == (*in_groups, "Tool 0")
+    inside = drawer._strip.rect()
+    places = {name: drawer.button(name).geometry() for name in drawer.names}
+    assert all(inside.contains(place) for place in places.values())
+    in_order = list(places.values())
+    for i, place in enumerate(in_order):
+        assert not any(place.intersects(other) for other in in_order[:i])
+    for group in GROUPS:
+        assert len({places[name].x() for name in group}) == 1, "a group is not torn"
+    columns = len({place.x() for place in in_order})
+    if not large:
+        assert columns == (1 if size[1] > 2000 else 2)
+    assert (window.width(), window.height()) == size, "the window does not grow"
+
+
+def test_a_tool_that_is_withheld_leaves_its_place_to_the_next(with_tools, settle):
+    window = with_tools(50)
+    below = window.drawer.button("Train")
+    before = below.y()
+    window.drawer.offer("Profile", False)
+    settle()
+    assert below.y() < before
+    window.drawer.offer("Profile", True)
+    settle()
+    assert below.y() == before
