@@ -110,7 +110,14 @@ def test_a_held_key_repeats_steps_and_nothing_else(running):
     window, _ = running
     held = {s.key().toString() for s in window.findChildren(QShortcut) if s.autoRepeat()}
     steps = [name for name in SHORTCUTS if name.startswith(("edge_", "zoom_"))]
-    steps += ["focus_up", "focus_down", "refocus_up", "refocus_down"]
+    steps += [
+        "focus_up",
+        "focus_down",
+        "refocus_up",
+        "refocus_down",
+        "stack_deeper",
+        "stack_shallower",
+    ]
     assert held == {shown_key(key) for name in steps for key in SHORTCUTS[name]}
     assert "Ctrl+R" not in held
 

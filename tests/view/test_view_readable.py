@@ -157,7 +157,7 @@ def _trouble(window, widget):
     text = widget.currentText() if isinstance(widget, QComboBox) else widget.text()
     if not widget.isVisible() or not text or widget.objectName() in NAMED_BY_THE_USER:
         return []
-    if widget.metaObject().className() == "_SideButton":
+    if widget.metaObject().className() == "SideButton":
         needs, room = _needs(widget)[0], widget.height()
         return [] if needs <= room else [(text, "turned", needs, room)]
     where = QRect(widget.mapTo(window, QPoint(0, 0)), widget.size())

@@ -16,7 +16,7 @@ def test_the_window_wears_the_theme_and_the_image_stays_dark(open_window, theme)
     window.look.set_theme(theme)
     assert theme_of(window.display.lut) == theme
     assert _colour_at(window.display, 2, 4).name() == THEMES[theme]["panel"]
-    gap = window.deck.pos()
+    gap = window.deck.mapTo(window, QPoint(0, 0))
     assert _colour_at(window, gap.x() + 2, gap.y() + 2).name() == THEMES[theme]["window"]
     image = window.raw_pane.image.viewport()
     assert _colour_at(image, 3, 3).name() == THEMES["dark"]["image"]
