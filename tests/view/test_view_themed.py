@@ -1,5 +1,6 @@
 import pyqtgraph as pg
 import pytest
+from PySide6.QtCore import QPoint
 
 from liverestore.view.theme import THEMES, plot_colours
 from liverestore.view.themed import colours_of, dress_plot, theme_of
