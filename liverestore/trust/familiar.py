@@ -78,7 +78,7 @@ def _saturated(raw: NDArray[np.generic], header: FrameHeader) -> Oddity | None:
         top = min(top, 2**header.bit_depth - 1)
     step = max(1, math.isqrt(raw.size // _SAMPLE_PX))
     some = raw[::step, ::step]
-    share = np.count_nonzero(np.greater_equal(some, top)) / some.size
+    share = float(np.greater_equal(some, top).mean())
     if share < _SATURATED_AMBER:
         return None
     red = share >= _SATURATED_RED

@@ -93,6 +93,8 @@ class TrustWatch:
         words = tuple(dict.fromkeys(finding.words for finding in findings))
         red = [finding.words for finding in findings if finding.level == "red"]
         numbers = {"frames": round(self._fixed.effective_frames, 1), **self._numbers}
+        # They travel, and no message takes numpy's own numbers.
+        numbers = {name: float(value) for name, value in numbers.items()}
         if findings:
             reason = red[0] if red else words[0]
             others = tuple(word for word in words if word != reason)

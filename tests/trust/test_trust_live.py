@@ -113,6 +113,7 @@ def test_frames_of_another_kind_turn_the_light_red_through_the_loop(run, truth):
             if run.level == "red":
                 break
         assert run.level == "red"
+        assert msgspec.json.encode(run.loop.report()), "numbers that no message takes"
         made = run.frame(electrons, **changes)
         assert made.parameters["trust"] == "red"
         assert made.warnings[0] == made.parameters["trust_reason"]
