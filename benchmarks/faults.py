@@ -31,22 +31,22 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import msgspec
 
-import liverestore.camera.stamp as stamp
-import liverestore.service.capture as capture_module
-import liverestore.service.engine as engine_module
-import liverestore.writer.zarr_chunks as chunks_module
+from liverestore.camera.open import open_source
 from liverestore.camera.source import FrameSource
 from liverestore.errors import UserError
 from liverestore.frame import Frame
 from liverestore.frame_record import crc32
 from liverestore.movie import open_movie
-from liverestore.rig import load_rig
+from liverestore.rig import RigConfig, load_rig
+from liverestore.runtime.table import open_runtime
 from liverestore.service.capture import capture_process
 from liverestore.service.engine import engine_process
 from liverestore.service.plan import RunEndpoints, RunPlan
@@ -57,6 +57,7 @@ from liverestore.status import RunStatus, SetRoi
 from liverestore.transport.control import ControlLink
 from liverestore.transport.endpoint import PrivateEndpoints
 from liverestore.writer.names import SaveFormat
+from liverestore.writer.whole import write_all
 
 ENGINE = "denoise-live"
 FAULT_AT = 60
@@ -100,9 +101,11 @@ class _Tampered:
 
 
 def _with_source(plan: RunPlan, at: Callable[[FrameSource, int], None]) -> None:
-    plain = capture_module.open_source
-    capture_module.open_source = lambda rig: _Tampered(plain(rig), at)  # type: ignore[assignment,return-value]
-    capture_process(plan)
+    def tampered(rig: RigConfig) -> _Tampered:
+        return _Tampered(open_source(rig), at)
+
+    with mock.patch("liverestore.service.capture.open_source", tampered):
+        capture_process(plan)
 
 
 class _Stalled(_Tampered):
@@ -127,28 +130,35 @@ class _Stalled(_Tampered):
 
 def capture_stalls(plan: RunPlan) -> None:
     """For four seconds the camera delivers nothing."""
-    plain = capture_module.open_source
-    capture_module.open_source = lambda rig: _Stalled(plain(rig))  # type: ignore[assignment,return-value]
-    capture_process(plan)
+
+    def stalled(rig: RigConfig) -> _Stalled:
+        return _Stalled(open_source(rig))
+
+    with mock.patch("liverestore.service.capture.open_source", stalled):
+        capture_process(plan)
 
 
 def capture_unplugged(plan: RunPlan) -> None:
-    """The driver raises, as it does when its device is gone."""
+    """The core has no images any more, and raises when it is asked about its camera."""
 
-    def at(_source: FrameSource, count: int) -> None:
-        if count == FAULT_AT:
-            raise RuntimeError("Error in device Camera: device not connected")
-
-    _with_source(plan, at)
-
-
-def capture_property_changed(plan: RunPlan) -> None:
-    """Somebody sets the binning in another program: the camera stops without an error."""
+    def gone(*_arguments: Any) -> bool:
+        raise RuntimeError('Error in device "Camera": device not connected')
 
     def at(source: FrameSource, count: int) -> None:
         if count == FAULT_AT:
             core = source._core  # type: ignore[attr-defined]
-            core.set_property(core.get_camera_device(), "Binning", "2")
+            core.is_sequence_running = core.stop_sequence_acquisition = gone
+            core.get_remaining_image_count = lambda: 0
+
+    _with_source(plan, at)
+
+
+def capture_stopped_behind_its_back(plan: RunPlan) -> None:
+    """Somebody sets the ROI in the driver's own dialog: the camera stops without an error."""
+
+    def at(source: FrameSource, count: int) -> None:
+        if count == FAULT_AT:
+            source._core.set_roi(8, 16, 64, 32)  # type: ignore[attr-defined]
 
     _with_source(plan, at)
 
@@ -171,42 +181,36 @@ def capture_on_a_full_disk(plan: RunPlan) -> None:
 
 def capture_on_a_slow_disk(plan: RunPlan) -> None:
     """Every write takes 40 ms longer."""
-    plain = chunks_module.write_all
 
     def slow(*arguments: Any) -> None:
         time.sleep(0.04)
-        plain(*arguments)
+        write_all(*arguments)
 
-    chunks_module.write_all = slow
-    capture_process(plan)
+    with mock.patch("liverestore.writer.zarr_chunks.write_all", slow):
+        capture_process(plan)
 
 
 def capture_with_clock_set_back(plan: RunPlan) -> None:
     """From frame 60 on the clock on the wall is an hour behind."""
-    plain = stamp.datetime
     back = [False]
 
-    class Clock(plain):  # type: ignore[misc,valid-type]
+    class Clock(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            from datetime import timedelta
-
-            return plain.now(tz) - timedelta(hours=1 if back[0] else 0)
-
-    stamp.datetime = Clock  # type: ignore[misc]
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) - timedelta(hours=1 if back[0] else 0)
 
     def at(_source: FrameSource, count: int) -> None:
         back[0] = count >= FAULT_AT
 
-    _with_source(plan, at)
+    with mock.patch("liverestore.camera.stamp.datetime", Clock):
+        _with_source(plan, at)
 
 
 def _engine_raises(plan: RunPlan, error: type[Exception], text: str) -> None:
-    plain = engine_module.open_runtime
     calls = [0]
 
     def tampered(*arguments: Any, **options: Any) -> Any:
-        runtime = plain(*arguments, **options)
+        runtime: Any = open_runtime(*arguments, **options)
         infer = runtime.infer
 
         def raising(batch: Any) -> Any:
@@ -220,8 +224,8 @@ def _engine_raises(plan: RunPlan, error: type[Exception], text: str) -> None:
         runtime.infer = raising
         return runtime
 
-    engine_module.open_runtime = tampered
-    engine_process(plan)
+    with mock.patch("liverestore.service.engine.open_runtime", tampered):
+        engine_process(plan)
 
 
 def engine_runtime_raises(plan: RunPlan) -> None:
@@ -314,10 +318,11 @@ FAULTS: dict[str, Fault] = {
         "camera delivers nothing for 4 s", targets={"capture": capture_stalls}, recovers="camera"
     ),
     "camera unplugged": Fault(
-        "camera unplugged: its driver raises", targets={"capture": capture_unplugged}
+        "camera unplugged", targets={"capture": capture_unplugged}
     ),
-    "binning changed": Fault(
-        "binning changed behind the program's back", targets={"capture": capture_property_changed}
+    "stopped from outside": Fault(
+        "ROI or binning set behind the program's back",
+        targets={"capture": capture_stopped_behind_its_back},
     ),
     "ROI changed": Fault("ROI changed while recording", _roi),
     "ring overflows": Fault(
@@ -476,7 +481,7 @@ def _times(folder: Path, stem: str, of: Callable[[Any], int]) -> list[int]:
 
 
 def _ranges(numbers: list[int]) -> str:
-    """ "3, 7-9", or "none"."""
+    """Such as "3, 7-9", or "none"."""
     parts: list[list[int]] = []
     for number in numbers:
         if parts and number == parts[-1][-1] + 1:

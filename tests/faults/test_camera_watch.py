@@ -2,7 +2,7 @@
 
 import pytest
 
-from liverestore.service.stall_watch import StallWatch
+from liverestore.service.camera_watch import LossWatch, StallWatch
 
 
 class Watched(StallWatch):
@@ -54,3 +54,20 @@ def test_a_pause_is_no_silence(watch):
     watch.waited(100.0)
     watch.took(10.0, 101.0)
     assert watch.lines == []
+
+
+def test_lost_frames_are_told_with_their_place_and_not_all_the_time():
+    lines = []
+    losses = LossWatch(lines.append)
+    losses.took(3, 0, 0.0)
+    assert lines == []
+    losses.took(92, 32, 1.0)
+    assert lines[0].startswith("32 frames were lost at the camera before frame 92, ")
+    losses.took(93, 32, 20.0)
+    losses.took(95, 33, 21.0)
+    losses.took(97, 34, 22.0)
+    losses.took(99, 35, 31.0)
+    assert [line.split(",")[0] for line in lines[1:]] == [
+        "1 frame was lost at the camera before frame 95",
+        "2 frames were lost at the camera before frame 99",
+    ]

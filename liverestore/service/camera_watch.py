@@ -1,14 +1,15 @@
-"""Says when a live camera delivers nothing, and when it does again."""
+"""Says when a live camera delivers nothing, and which frames it lost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["StallWatch"]
+__all__ = ["LossWatch", "StallWatch"]
 
 _LEAST_S = 2.0
 _FRAMES = 5
 """Of the frames that should have come since the last one, before it is said."""
+_LOSS_TOLD_EVERY_S = 10.0
 
 
 class StallWatch:
@@ -52,3 +53,24 @@ class StallWatch:
     def pause(self) -> None:
         """No frame is to come now."""
         self._since_s, self._stalled = None, False
+
+
+class LossWatch:
+    """A line when frames were lost at the camera, at most every ten seconds with all that came."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._told = 0
+        self._told_s: float | None = None
+
+    def took(self, number: int, lost_before: int, now_s: float) -> None:
+        """A frame came, before which so many of the run were lost."""
+        new = lost_before - self._told
+        if new <= 0 or (self._told_s is not None and now_s - self._told_s < _LOSS_TOLD_EVERY_S):
+            return
+        self._told, self._told_s = lost_before, now_s
+        frames = "1 frame was" if new == 1 else f"{new} frames were"
+        self._tell(
+            f"{frames} lost at the camera before frame {number}, as its buffer was full; close "
+            "other programs, or write a larger source.buffer_size_mb into the rig file"
+        )
