@@ -62,6 +62,10 @@ from liverestore.writer.whole import write_all
 ENGINE = "denoise-live"
 FAULT_AT = 60
 """Frames that are captured before anything goes wrong."""
+_RAISES_AT = 6
+"""Of the inferences of an engine, those of its warming up included."""
+_FRAMES_TO_COME_BACK = 600
+"""Recorded where an engine or a window has to come back within the run."""
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 
@@ -216,7 +220,7 @@ def _engine_raises(plan: RunPlan, error: type[Exception], text: str) -> None:
         def raising(batch: Any) -> Any:
             calls[0] += 1
             fault = Path(str(plan.record_folder)) / "raised"
-            if calls[0] == 20 and not fault.exists():
+            if calls[0] == _RAISES_AT and not fault.exists():
                 fault.write_text(str(time.perf_counter_ns()))
                 raise error(text)
             return infer(batch)
@@ -281,10 +285,11 @@ class Fault:
     """What comes back: "engine", "view" or "camera"."""
     save_format: SaveFormat = "ome-zarr"
     buffer_mb: int | None = None
-    after: Callable[[Path, Outcome], None] | None = None
+    after: Callable[[Path], str] | None = None
+    """Done to the files of a run that went well; what is said when the last frame is read."""
 
 
-def _truncate(folder: Path, outcome: Outcome) -> None:
+def _truncate(folder: Path) -> str:
     """As a power cut leaves the last frame: half of its pixels."""
     raw = next(folder.glob("raw.ome.*"))
     if raw.is_dir():
@@ -298,7 +303,8 @@ def _truncate(folder: Path, outcome: Outcome) -> None:
         try:
             movie[len(movie) - 1]
         except UserError as error:
-            outcome.seen = str(error)
+            return str(error).replace(f"{folder}/", "")
+    return ""
 
 
 FAULTS: dict[str, Fault] = {
@@ -359,13 +365,14 @@ def run(name: str, folder: Path) -> Outcome:
         rig = msgspec.structs.replace(
             rig, source=msgspec.structs.replace(rig.source, buffer_size_mb=fault.buffer_mb)
         )
+    frames = _FRAMES_TO_COME_BACK if fault.recovers in ("engine", "view") else fault.frames
     suffix = ".ome.zarr" if fault.save_format == "ome-zarr" else ".ome.tif"
     raw = folder / f"raw{suffix}"
     state: dict[str, Any] = {"at_ns": None, "statuses": 0}
     with PrivateEndpoints() as endpoint:
         ends = RunEndpoints(endpoint("control"), endpoint("raw"), endpoint("restored"))
         plan = RunPlan(
-            rig=rig, engine=ENGINE, endpoints=ends, frames=fault.frames, raw_path=raw,
+            rig=rig, engine=ENGINE, endpoints=ends, frames=frames, raw_path=raw,
             restored_path=folder / f"restored{suffix}", record_folder=folder,
             save_format=fault.save_format, stop_on_write_error=True, seconds=30.0,
         )  # fmt: skip
@@ -375,10 +382,9 @@ def run(name: str, folder: Path) -> Outcome:
             on_status=lambda status: _watch(status, fault, supervisor, plan, state),
         )  # fmt: skip
         result = supervisor.run()
+    told = "" if fault.after is None else fault.after(folder)
     outcome = _read(fault, folder, result)
-    if fault.after is not None:
-        fault.after(folder, outcome)
-        outcome.torn, outcome.readable = _torn(next(folder.glob("raw.ome.*")))
+    outcome.seen = outcome.seen or told
     outcome.recovery_s = _recovery_s(fault, folder, state)
     return outcome
 
@@ -387,7 +393,8 @@ def _watch(
     status: RunStatus, fault: Fault, supervisor: Supervisor, plan: RunPlan, state: dict[str, Any]
 ) -> None:
     ready = fault.recovers != "view" or _has_qt(supervisor.pids().get("view"))
-    if state["at_ns"] is None and fault.act and ready and status.captured >= FAULT_AT // 2:
+    begun = status.captured >= FAULT_AT // 2 and status.restored >= 3
+    if state["at_ns"] is None and fault.act and ready and begun:
         state["at_ns"] = time.perf_counter_ns()
         state["pid"] = supervisor.pids().get(fault.recovers)
         fault.act(supervisor, plan)
@@ -462,14 +469,14 @@ def _recovery_s(fault: Fault, folder: Path, state: dict[str, Any]) -> float | No
         return max(after - before for before, after in itertools.pairwise(times)) / 1e9
     if fault.recovers != "engine":
         return None
+    raised = folder / "raised"
+    if raised.exists():
+        at_ns = int(raised.read_text())
     if at_ns is None:
-        at_ns = int((folder / "raised").read_text())
-    ended = _times(folder, "restored", lambda record: record.provenance.finished_ns)
-    after = [moment for moment in ended if moment > at_ns]
-    # A result that was under way may still have been finished: the longest pause counts.
-    steps = [at_ns, *after]
-    longest = max(range(len(after)), key=lambda n: steps[n + 1] - steps[n], default=None)
-    return None if longest is None else (steps[longest + 1] - at_ns) / 1e9
+        return None
+    # The engine that was started again writes a file of its own.
+    ended = _times(folder, "restored_001", lambda record: record.provenance.finished_ns)
+    return (ended[0] - at_ns) / 1e9 if ended else None
 
 
 def _times(folder: Path, stem: str, of: Callable[[Any], int]) -> list[int]:
@@ -521,10 +528,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=FAULTS, metavar="NAME")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--add", type=Path, help="rows of an earlier --json that are not run now")
     parser.add_argument("--table", type=Path)
     options = parser.parse_args()
+    earlier = {}
+    if options.add is not None:
+        rows = json.loads(options.add.read_text(encoding="utf-8"))
+        earlier = {row["fault"]: Outcome(**row) for row in rows}
     outcomes = []
-    for name in options.only or FAULTS:
+    for name, fault in FAULTS.items():
+        if name not in (options.only or FAULTS):
+            outcomes += [earlier[fault.words]] if fault.words in earlier else []
+            continue
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             outcomes.append(run(name, folder))

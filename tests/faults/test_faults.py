@@ -35,8 +35,8 @@ def test_a_runtime_that_raises_is_started_again_and_no_frame_is_lost(outcomes):
     one = outcomes["runtime raises"]
     assert (one["exit_code"], one["lost_at_camera"]) == (0, 0)
     assert (one["missing"], one["torn"]) == ("none", "none")
-    assert one["captured"] == one["readable"] == 240
-    assert one["more"]["restored"] + one["more"]["dropped"] == 240
+    assert one["captured"] == one["readable"] == 600
+    assert one["more"]["restored"] + one["more"]["dropped"] == 600
     assert "illegal memory access; started again, capture goes on" in one["seen"]
     assert one["recovery_s"] is not None
 
