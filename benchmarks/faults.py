@@ -64,7 +64,7 @@ FAULT_AT = 60
 """Frames that are captured before anything goes wrong."""
 _RAISES_AT = 6
 """Of the inferences of an engine, those of its warming up included."""
-_FRAMES_TO_COME_BACK = 600
+_FRAMES_TO_COME_BACK = 400
 """Recorded where an engine or a window has to come back within the run."""
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
