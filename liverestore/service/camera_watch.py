@@ -1,22 +1,30 @@
-"""Says when a live camera delivers nothing, and which frames it lost."""
+"""Says when a live camera delivers nothing, which frames it lost, and how it stopped."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
-__all__ = ["LossWatch", "StallWatch"]
+from liverestore.camera.source import FrameSource
+from liverestore.errors import Failure
+from liverestore.frame import Frame
+
+__all__ = ["CameraWatch", "stop_source"]
+
+log = logging.getLogger(__name__)
 
 _LEAST_S = 2.0
 _FRAMES = 5
-"""Of the frames that should have come since the last one, before it is said."""
+"""Of the frames that should have come since the last one, before silence is told."""
 _LOSS_TOLD_EVERY_S = 10.0
 
 
-class StallWatch:
-    """One line when no frame has come for long, one when frames come again.
+class CameraWatch:
+    """Lines on a live camera: that no frame has come for long, that frames come again, losses.
 
-    Long is 2 s, or five times what lies between two frames where that is more. Time is handed
-    in, in seconds of any clock that runs evenly.
+    Long is 2 s, or five times what lies between two frames where that is more. Losses are told
+    at most every ten seconds, with all that came since. Time is handed in, in seconds of any
+    clock that runs evenly.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -24,22 +32,31 @@ class StallWatch:
         self._since_s: float | None = None
         self._usual_s = 0.0
         self._stalled = False
+        self._lost = 0
+        """Of the run, as told last, and when."""
+        self._lost_told_s: float | None = None
 
     def expect(self, *times_ms: float | None) -> None:
         """A frame takes so long: its exposure, or the interval; None where unknown."""
         for time_ms in times_ms:
             self._usual_s = max(self._usual_s, (time_ms or 0.0) / 1e3)
 
-    def took(self, exposure_ms: float | None, now_s: float) -> None:
-        """A frame came."""
+    def heard(self, frame: Frame | None, now_s: float) -> None:
+        """What the camera, being live, answered when it was asked for a frame."""
+        if frame is None:
+            self._waited(now_s)
+            return
         if self._stalled and self._since_s is not None:
             self._tell(f"frames come again, after {now_s - self._since_s:.1f} s without one")
-        self._stalled = False
-        self.expect(exposure_ms)
-        self._since_s = now_s
+        self._stalled, self._since_s = False, now_s
+        self.expect(frame.header.exposure_ms)
+        self._count_lost(frame, now_s)
 
-    def waited(self, now_s: float) -> None:
-        """The camera is live and no frame came."""
+    def pause(self) -> None:
+        """No frame is to come now."""
+        self._since_s, self._stalled = None, False
+
+    def _waited(self, now_s: float) -> None:
         if self._since_s is None:
             self._since_s = now_s
         silent_s = now_s - self._since_s
@@ -50,27 +67,24 @@ class StallWatch:
                 "it; if none comes, check its cable and power, and its trigger"
             )
 
-    def pause(self) -> None:
-        """No frame is to come now."""
-        self._since_s, self._stalled = None, False
-
-
-class LossWatch:
-    """A line when frames were lost at the camera, at most every ten seconds with all that came."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._told = 0
-        self._told_s: float | None = None
-
-    def took(self, number: int, lost_before: int, now_s: float) -> None:
-        """A frame came, before which so many of the run were lost."""
-        new = lost_before - self._told
-        if new <= 0 or (self._told_s is not None and now_s - self._told_s < _LOSS_TOLD_EVERY_S):
+    def _count_lost(self, frame: Frame, now_s: float) -> None:
+        new, told_s = frame.header.lost_before - self._lost, self._lost_told_s
+        if new <= 0 or (told_s is not None and now_s - told_s < _LOSS_TOLD_EVERY_S):
             return
-        self._told, self._told_s = lost_before, now_s
+        self._lost, self._lost_told_s = frame.header.lost_before, now_s
         frames = "1 frame was" if new == 1 else f"{new} frames were"
         self._tell(
-            f"{frames} lost at the camera before frame {number}, as its buffer was full; close "
-            "other programs, or write a larger source.buffer_size_mb into the rig file"
+            f"{frames} lost at the camera before frame {frame.header.number}, as its buffer was "
+            "full; close other programs, or write a larger source.buffer_size_mb into the rig file"
         )
+
+
+def stop_source(source: FrameSource) -> Failure | None:
+    """Stop it; what went wrong."""
+    try:
+        source.stop()
+    except Exception as error:
+        # An unplugged camera answers its farewell with whatever its driver raises.
+        log.warning("the camera did not stop properly: %s", error)
+        return Failure(f"the camera did not stop properly: {error}")
+    return None

@@ -15,6 +15,7 @@ from liverestore.dose import Kind
 from liverestore.errors import EndOfStream, Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.meters import RateMeter
+from liverestore.service.camera_watch import CameraWatch, stop_source
 from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.pace import Pace
@@ -87,6 +88,7 @@ class CaptureLoop:
         self._lost = 0
         self.notices: deque[str] = recorder.notices
         """Lines for the person, taken away by whoever reads them."""
+        self._watch = CameraWatch(self.notices.append)
         self.events: deque[str] = recorder.events
         """Lines on what went as it should, taken away likewise."""
         self.error: LiverestoreError | None = None
@@ -95,6 +97,7 @@ class CaptureLoop:
     def prepare(self) -> SourceInfo:
         """Open the camera. Raises `UserError` and `Failure`."""
         self._info = self.source.start()
+        self._watch.expect(self._info.exposure_ms, self._info.interval_ms)
         if self.light is not None:
             self.light.notices = self.notices
             self.light.begin(self.source, self._info)
@@ -146,15 +149,8 @@ class CaptureLoop:
             self._recorder.close()
             if self.light is not None:
                 self.light.end()
-            self._stop_source()
-
-    def _stop_source(self) -> None:
-        try:
-            self.source.stop()
-        except Exception as error:
-            # An unplugged camera answers its farewell with whatever its driver raises.
-            log.warning("the camera did not stop properly: %s", error)
-            self.error = self.error or Failure(f"the camera did not stop properly: {error}")
+            unstopped = stop_source(self.source)
+            self.error = self.error or unstopped
 
     def _pull(self) -> None:
         while not self._over():
@@ -182,6 +178,7 @@ class CaptureLoop:
         frame = self.source.next_frame(
             _PATIENCE_S if light is None else light.patience_s(_PATIENCE_S)
         )
+        self._watch.heard(frame, time.monotonic())
         if frame is not None:
             self._take(frame)
             self._rate.tick(time.monotonic())
@@ -224,6 +221,7 @@ class CaptureLoop:
     def _pause(self) -> None:
         """Pause the source and take what it had; the next frame begins another sequence."""
         light = self.light
+        self._watch.pause()
         for frame in self.source.pause() if light is None else light.pause():
             if self._captured != self._frames:
                 self._take(frame)
