@@ -280,7 +280,7 @@ class Fault:
     words: str
     act: Act | None = None
     targets: dict[str, Target] = field(default_factory=dict)
-    frames: int | None = 240
+    frames: int | None = 150
     recovers: str = ""
     """What comes back: "engine", "view" or "camera"."""
     save_format: SaveFormat = "ome-zarr"
