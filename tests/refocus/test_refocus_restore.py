@@ -331,7 +331,7 @@ def test_zstack_text():
         ("5:-5:1", "START below STOP"),
         ("3:3:1", "for one plane refocus to it"),
         ("0:1:2", "longer than the way"),
-        ("0:10:1e-9", "1e+10 planes"),
+        ("0:10:1e-9", "10,000,000,001 planes"),
     ],
 )
 def test_zstacks_that_are_none(text, says):

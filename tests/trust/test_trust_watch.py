@@ -17,7 +17,7 @@ from liverestore.trust.forward import area_check, forward_psf, seen_again
 from liverestore.trust.reference import score_against_reference
 from liverestore.trust.residual import Light
 from liverestore.trust.spot_template import blurred
-from liverestore.trust.verdict import Finding, Steady
+from liverestore.trust.verdict import Finding, Steady, Verdict
 from liverestore.trust.watch import TrustWatch
 
 OPTICS = Optics(1.2, 525.0, 1.333, 1.36, 0.108333)
@@ -133,6 +133,8 @@ def test_a_frame_of_another_kind_turns_the_light_red_in_under_five_frames(truth,
         foreign = Specimen(config, OPTICS).render(0.0, 0.0, 40.0)[::3, ::3].copy()
     watch, levels = watched(foreign, foreign, 4, rng, watch, **changes)
     assert levels[-1] == "red", watch.verdict
+    # It goes with every frame and report.
+    assert msgspec.json.decode(msgspec.json.encode(watch.verdict), type=Verdict) == watch.verdict
     # And back, once the frames are those of before.
     _, levels = watched(truth, truth, 60, rng, watch)
     assert levels[-1] == "green"
