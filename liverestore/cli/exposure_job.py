@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +17,16 @@ from rich.text import Text
 
 from liverestore.camera.open import open_source
 from liverestore.cli.calibration_file import Target, target_of
+from liverestore.cli.exposure_plan import plan_within
+from liverestore.cli.interrupt import ended_by_sigterm
 from liverestore.cli.rig_edit import edited, read_rig_text, write_rig_text
 from liverestore.dose_account import account_file, open_account
 from liverestore.dose_meter import DoseBudget
-from liverestore.errors import UserError
+from liverestore.errors import LiverestoreError, UserError
 from liverestore.exposure_advice import Advice
 from liverestore.exposure_fidelity import Fidelity
 from liverestore.exposure_quality import Quality
-from liverestore.exposure_series import LEAST_ROUNDS, MOST_ROUNDS, SeriesPlan
+from liverestore.exposure_series import LEAST_ROUNDS, SeriesPlan
 from liverestore.exposure_words import Spent, advice_lines, advice_record
 from liverestore.restore import restore
 from liverestore.rig import RigConfig, load_rig
@@ -104,6 +103,7 @@ class ExposureJob:
                 "irradiance_mw_cm2; measure it at the sample, or leave the option out"
             )
         self._target = self._where_to_write()
+        self._run: ExposureRun | None = None
         for path in (request.report, request.plot):
             if path is not None:
                 check_report(path)
@@ -123,15 +123,23 @@ class ExposureJob:
 
     def run(self) -> None:
         """Raises `UserError` where the series supports no advice, and as the camera does."""
+        try:
+            advice, scores, spent = self._take()
+        except (LiverestoreError, KeyboardInterrupt) as error:
+            if self._run is not None and self._run.shots:
+                self._say(self._cut_short(self._run, back=isinstance(error, KeyboardInterrupt)))
+            raise
+        self._tell(advice, scores, spent)
+
+    def _take(self) -> tuple[Advice, tuple[Fidelity, ...], Spent]:
         runtime = open_runtime(self._spec)
         with ExitStack() as ending:
             ending.callback(runtime.close)
-            ending.enter_context(_ended_by_sigterm())
+            ending.enter_context(ended_by_sigterm())
             source = open_source(self._rig)
             # Closes the shutter as well.
             ending.callback(source.stop)
             info = source.start()
-            plan = self._plan(info)
             account = account_file(self._rig.name, None)
             own = self._rig.illumination
             budget = DoseBudget(own.budget_j_cm2, own.session_budget_j_cm2)
@@ -140,13 +148,23 @@ class ExposureJob:
             )
             ending.callback(self._end_light, light)
             light.begin(source, info)
+            plan = self._plan(info, light.meter.left_j_cm2)
             self._ask_for_light(plan)
-            run = self._series(source, plan, runtime, light)
-            before_ms = info.exposure_ms or plan.reference_ms
-            ending.callback(source.configure, exposure_ms=before_ms)
+            run = self._run = self._series(source, plan, runtime, light)
+            run.before_ms = info.exposure_ms
             advice, scores = self._taken(run)
-        spent = Spent(self._lamp, run.light_ms, run.shots, run.rounds, own.light_on == "live")
-        self._tell(advice, scores, spent)
+        return advice, scores, self._spent(run)
+
+    def _spent(self, run: ExposureRun) -> Spent:
+        stays_on = self._rig.illumination.light_on == "live"
+        return Spent(self._lamp, run.light_ms, run.shots, run.rounds, stays_on)
+
+    def _cut_short(self, run: ExposureRun, *, back: bool) -> str:
+        words = self._spent(run).words(run.light_ms)
+        again = run.before_ms or run.plan.reference_ms
+        return f"ended early: {run.shots} exposures, {words}, were spent" + (
+            f"; the exposure is {again:g} ms again" if back else ""
+        )
 
     def _end_light(self, light: LightKeeper) -> None:
         light.end()
@@ -154,26 +172,13 @@ class ExposureJob:
         for notice in light.notices:
             self._console.print(Text(notice, style="yellow"))
 
-    def _plan(self, info: SourceInfo) -> SeriesPlan:
+    def _plan(self, info: SourceInfo, left_j_cm2: float | None) -> SeriesPlan:
         first_ms = self._request.present_ms or info.exposure_ms
         if first_ms is None:
             raise UserError(f"camera {info.name}: tells no exposure; give --from MS")
         shortest_ms = self._request.shortest_ms or first_ms * _SHORTEST_SHARE
         plan = SeriesPlan(first_ms, shortest_ms)
-        most = self._request.max_dose_j_cm2
-        if most is None:
-            return plan
-        irradiance = self._lamp.irradiance_mw_cm2
-        assert irradiance is not None
-        most_ms = most / irradiance * 1e6
-        fits = [n for n in range(LEAST_ROUNDS, MOST_ROUNDS + 1) if plan.light_ms(n) <= most_ms]
-        if not fits:
-            needed = plan.light_ms(LEAST_ROUNDS) * irradiance * 1e-6
-            raise UserError(
-                f"--max-dose: got {most:g} J/cm2, but a series from {first_ms:g} ms takes "
-                f"{needed:.3g} J/cm2 at least; allow that, or begin lower: --from MS"
-            )
-        return SeriesPlan(first_ms, shortest_ms, fits[-1])
+        return plan_within(plan, self._lamp, self._request.max_dose_j_cm2, left_j_cm2)
 
     def _ask_for_light(self, plan: SeriesPlan) -> None:
         words = Spent(self._lamp, 0.0, 0, 0, light_stays_on=False).words
@@ -330,16 +335,3 @@ def _of_channel(rig: RigConfig, name: str | None) -> RigConfig:
         names = ", ".join(channel.name for channel in rig.channels) or "none"
         raise UserError(f"--channel: got {name}, the rig {rig.name} has {names}; name one of them")
     return msgspec.structs.replace(rig, channels=(found,))
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that the shutter is closed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

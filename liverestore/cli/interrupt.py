@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["INTERRUPTED", "Interrupt"]
+__all__ = ["INTERRUPTED", "Interrupt", "ended_by_sigterm"]
 
 INTERRUPTED = 130
 """Exit code of a program that Ctrl-C ended (128 + SIGINT)."""
@@ -34,3 +36,16 @@ class Interrupt:
     def _ask(self, *_: object) -> None:
         self.asked = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that the shutter is closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

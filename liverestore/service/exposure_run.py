@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liverestore.camera.source import FrameSource
 from liverestore.camera_model import CameraModel
-from liverestore.errors import Failure, UserError
+from liverestore.errors import Failure, LiverestoreError, UserError
 from liverestore.exposure_advice import Advice, Evidence, advise
 from liverestore.exposure_fidelity import Fidelity, fidelity
 from liverestore.exposure_products import FrameProducts
@@ -51,6 +51,8 @@ class ExposureRun:
     """The model for a frame."""
     light: LightKeeper | None = None
     on_shot: Callable[[int], None] = lambda _done: None
+    before_ms: float | None = None
+    """Exposure to set back at the end; None: that of the references."""
     shots: int = 0
     light_ms: float = 0.0
     """Exposure of everything that was taken."""
@@ -73,13 +75,25 @@ class ExposureRun:
         try:
             advice = self._rounds(quality)
             self._take_all(self.plan.last())
-        finally:
-            self.source.configure(exposure_ms=self.plan.reference_ms)
+        except LiverestoreError as error:
+            try:
+                self._set_back()
+            except LiverestoreError as also:
+                # What failed first is the reason, and must not be hidden by what follows.
+                raise Failure(f"{error}; nor could the exposure be set back: {also}") from error
+            raise
+        except BaseException:
+            self._set_back()
+            raise
+        self._set_back()
         if advice.moving:
             # The last frame has its second neighbour now.
             advice = advise(self._evidence(), quality)
         levels = [self._of_level(n) for n in range(len(self.plan.exposures_ms))]
         return advice, fidelity(self.products, levels, moving=advice.moving)
+
+    def _set_back(self) -> None:
+        self.source.configure(exposure_ms=self.before_ms or self.plan.reference_ms)
 
     def _rounds(self, quality: Quality) -> Advice:
         while True:

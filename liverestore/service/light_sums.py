@@ -35,9 +35,13 @@ def budget_spent(meter: DoseMeter) -> str:
     session_left = None if budget.session_j_cm2 is None else budget.session_j_cm2 - of_session
     if session_left is None or (field_left is not None and field_left <= session_left):
         what, got = f"of {budget.field_j_cm2:g} J/cm2 for field {here.number}", of_field
+        left = field_left
     else:
         what, got = f"of {budget.session_j_cm2:g} J/cm2 for the session", of_session
+        left = session_left
+    # A shutter that stays open may have lit beyond it, by less than a frame.
+    next_one = ", the next frame would exceed it" if left is not None and left > 0 else ""
     return (
-        f"the light budget {what} is used up ({got:.4g} J/cm2 spent, the next frame would exceed "
-        "it); raise it in Light, or with --dose-budget"
+        f"the light budget {what} is used up ({got:.4g} J/cm2 spent{next_one}); raise it in Light, "
+        "with --dose-budget, or in the rig file"
     )

@@ -52,9 +52,11 @@ class BudgetQuestion(Question):
         if budget is None:
             return
         place = "this session" if self._session else f"field {light.field}"
+        # A shutter that stays open may have lit beyond it, by less than a frame.
+        exceed = ", and the next frame would exceed it" if spent < budget else ""
         lines = [
-            f"{dose_text(spent)} of {dose_text(budget)} for {place} are spent, and the next frame "
-            "would exceed it. Live has stopped."
+            f"{dose_text(spent)} of {dose_text(budget)} for {place} are spent{exceed}. Live has "
+            "stopped."
         ]
         if light.shutter is not None:
             lines.append(

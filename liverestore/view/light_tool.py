@@ -80,6 +80,7 @@ class LightTool(QWidget):
             for label, text in zip((name, value), row, strict=True):
                 if label.text() != text:
                     label.setText(text)
+            value.setToolTip(row[1])
         share = texts.share
         self.bar.setVisible(share is not None)
         self.used.setVisible(share is not None)
@@ -95,9 +96,12 @@ class LightTool(QWidget):
             self.budget.show_unknown()
 
     def _add_row(self) -> None:
-        name, value = QLabel("", self), QLabel("", self)
+        name, value = QLabel("", self), WrappedLabel("", self)
         name.setProperty("role", "name")
-        value.setAlignment(Qt.AlignmentFlag.AlignRight)
+        name.setAlignment(Qt.AlignmentFlag.AlignTop)
+        value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
+        # The label of a shutter may be one long word: it must not widen the tool beyond the drawer.
+        value.setMinimumWidth(1)
         row = len(self._rows)
         self._grid.addWidget(name, row, 0)
         self._grid.addWidget(value, row, 1)

@@ -12,8 +12,11 @@ from typer.testing import CliRunner
 
 from liverestore.cli import exposure as command
 from liverestore.cli import exposure_job
+from liverestore.cli.exposure_plan import plan_within
+from liverestore.dose import Lamp
 from liverestore.dose_account import account_file
 from liverestore.errors import Failure, UserError
+from liverestore.exposure_series import SeriesPlan
 from liverestore.rig import load_rig
 
 
@@ -151,3 +154,81 @@ def test_a_request_that_cannot_be_met_costs_no_light(rig, arguments, words):
     with pytest.raises((UserError, Failure), match=words):
         raise result.exception
     assert not account_file("Small", None).exists()
+
+
+def test_a_budget_that_holds_no_whole_series_costs_no_light(rig):
+    text = rig.read_text(encoding="utf-8")
+    assert "irradiance_mw_cm2 = 250.0 " in text
+    rig.write_text(text.replace("[illumination]", "[illumination]\nbudget_j_cm2 = 0.05"))
+    result = invoke("--rig", rig, "--engine", "mean5", "--yes")
+    with pytest.raises(UserError, match=r"the light budget holds 0\.05 J/cm2 more here, but"):
+        raise result.exception
+    assert not account_file("Small", None).exists()
+
+
+@pytest.mark.parametrize(
+    ("most", "left", "rounds"),
+    [(None, None, 10), (None, 1e9, 10), (6.1, None, 6), (6.1, 4.2, 4), (4.2, 6.1, 4)],
+)
+def test_a_series_has_as_many_rounds_as_the_light_allows(most, left, rounds):
+    plan, lamp = SeriesPlan(40.0, 1.0), Lamp(None, 250.0)
+    one = plan.light_ms(4) * 250e-6 - plan.light_ms(3) * 250e-6
+    ends = plan.light_ms(4) * 250e-6 - 4 * one
+
+    def of_rounds(number):
+        return None if number is None else number * one + ends
+
+    assert plan_within(plan, lamp, of_rounds(most), of_rounds(left)).rounds == rounds
+    assert plan_within(plan, Lamp(None, None), None, 0.0).rounds == 10
+
+
+def test_ctrl_c_tells_what_was_spent_and_that_the_exposure_is_back(rig, monkeypatch):
+    real = exposure_job.open_source
+
+    def interrupted(config):
+        source = real(config)
+        snap, taken = source.snap, []
+
+        def snapping():
+            taken.append(1)
+            if len(taken) == 4:
+                raise KeyboardInterrupt
+            return snap()
+
+        source.snap = snapping
+        return source
+
+    monkeypatch.setattr(exposure_job, "open_source", interrupted)
+    result = invoke("--rig", rig, "--engine", "mean5", "--yes", "--shortest", "0.5")
+    assert result.exit_code == 130
+    assert "ended early: 3 exposures, " in result.output
+    assert "the exposure is 8 ms again" in result.output
+
+
+def test_what_failed_first_is_not_hidden_by_what_follows(rig, monkeypatch):
+    real = exposure_job.open_source
+
+    def unplugged(config):
+        source = real(config)
+        snap, set_ms, taken = source.snap, source.configure, []
+
+        def snapping():
+            taken.append(1)
+            if len(taken) == 4:
+                raise Failure("camera Cam: the cable is out")
+            return snap()
+
+        def configure(**changes):
+            if len(taken) == 4:
+                raise Failure("camera Cam: does not answer")
+            set_ms(**changes)
+
+        source.snap, source.configure = snapping, configure
+        return source
+
+    monkeypatch.setattr(exposure_job, "open_source", unplugged)
+    result = invoke("--rig", rig, "--engine", "mean5", "--yes", "--shortest", "0.5")
+    with pytest.raises(Failure, match=r"cable is out; nor could the exposure be set back"):
+        raise result.exception
+    assert "ended early: 3 exposures" in result.output
+    assert "again" not in result.output

@@ -5,6 +5,9 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
+from liverestore.dose import Lamp
+from liverestore.dose_meter import DoseBudget, DoseMeter
+from liverestore.service.light_sums import budget_spent
 from liverestore.status import LightReport, NewSample, SetBudget
 from liverestore.view.feed import ShownPair
 from liverestore.view.light_text import dose_text, light_cell, light_texts, paused_text
@@ -193,3 +196,26 @@ def test_a_new_sample_is_asked_for_twice(lit):
     QTest.mouseClick(window.light.tool.new_sample, Qt.MouseButton.LeftButton)
     QTest.mouseClick(question.begin, Qt.MouseButton.LeftButton)
     assert feed.commands() == [NewSample()]
+
+
+@pytest.mark.parametrize("shutter", ["LED", "Spectra X of the left port", "X" * 60])
+def test_nothing_in_the_tool_is_under_the_strip_of_tools(lit, shutter, settle):
+    report = light(frame_j_cm2=0.01034, frame_on_ms=41.34, shutter=shutter, shutter_open=False)
+    window, _, tell = lit(report, live=False)
+    window.drawer.toggle("Light")
+    tell(report, live=False)
+    settle()
+    tool = window.light.tool
+    edge = window.drawer.button("Light").mapTo(window, QPoint(0, 0)).x()
+    assert tool.mapTo(window, QPoint(0, 0)).x() + tool.width() <= edge
+
+
+def test_a_budget_that_was_exceeded_is_not_said_to_be_about_to(lit):
+    window, _, tell = lit(light())
+    tell(light(stopped=True, shutter_open=False, field_j_cm2=2.008, spent_share=1.004))
+    assert "exceed" not in window.light.budget_question.text.text()
+    meter = DoseMeter(DoseBudget(field_j_cm2=0.02))
+    meter.charge(Lamp(None, 250.0), 79.0)
+    assert "the next frame would exceed it" in budget_spent(meter)
+    meter.charge(Lamp(None, 250.0), 40.0)
+    assert "exceed" not in budget_spent(meter)
