@@ -1,6 +1,6 @@
 """Make the pictures of README and docs from a running demo.
 
-    python docs/make_pictures.py [RIG ...]
+    python docs/make_pictures.py [demo | tools | saturated | demo_two_channels | demo_refocus ...]
 
 Starts the demo's processes with the live window painting offscreen, and grabs it in each
 mode after some seconds, so that every number on the pictures was measured.
@@ -57,6 +57,12 @@ class Shot:
     """A tilted plane and a sphere, with the editor."""
     stack: str | None = None
     """The virtual stack, looked at in this way, with the tool."""
+    tool: str | None = None
+    """One tool of the drawer, alone."""
+    map_of: str | None = None
+    """What a map of trust over the restored image shows, in the tool's words."""
+    wait_s: float = NEXT_S
+    """Until the picture: what the tool tells must have been measured."""
 
 
 DEMO = (
@@ -77,6 +83,14 @@ REFOCUS = (
     Shot("virtual-stack-orthogonal", stack="orthogonal", size=(1600, 900)),
     Shot("virtual-stack-depth", stack="depth colour"),
     Shot("virtual-stack-in-focus", stack="all in focus"),
+)
+TOOLS = (
+    Shot("live-view-dose", tool="Light"),
+    Shot("live-view-train", tool="Train", wait_s=15.0),
+    Shot("trust-detectable", tool="Trust", map_of="What could be refuted", wait_s=30.0),
+)
+SATURATED = (
+    Shot("trust-refuted", tool="Trust", map_of="Where data and image differ", wait_s=30.0),
 )
 CHANNELS = (Shot("live-view-channels", composite=True),)
 
@@ -126,7 +140,7 @@ def window_pictures(plan: RunPlan, *, shots: tuple[Shot, ...], folder: Path) -> 
                 feed.send(SetLive(on=False))
                 while window.stack.show.stack is None and not stop.is_set():
                     run_for(0.1)
-            run_for(NEXT_S)
+            run_for(shot.wait_s)
             window.grab().save(str(folder / f"{shot.name}.png"))
             if shot.rival is not None:
                 feed.send(SetRival(name=None))
@@ -156,6 +170,10 @@ def _set_up(window: LiveWindow, shot: Shot) -> None:
     for tool, shown in (("Refocus", shot.z_um is not None), ("Stack", shot.stack is not None)):
         if shown != window.drawer.shown(tool):
             window.drawer.toggle(tool)
+    for tool in ("Light", "Train", "Trust"):
+        if (shot.tool == tool) != window.drawer.shown(tool):
+            window.drawer.toggle(tool)
+    window.trust.tool.maps.setCurrentText(shot.map_of or "No map")
     if shot.surface != window.drawer.shown("Surface"):
         window.drawer.toggle("Surface")
     window.refocus.surfaces.use("plane:3,0.14,-0.05" if shot.surface else "0")
@@ -196,22 +214,32 @@ def _draw(window: LiveWindow) -> None:
 
 
 def main() -> None:
-    """Make them all, or those of the rigs that are named."""
+    """Make them all, or those of the sets that are named."""
     IMAGES.mkdir(exist_ok=True)
     asked = sys.argv[1:]
-    for rig, engine, shots in (
-        ("demo", DEFAULT_ENGINE, DEMO),
-        ("demo_two_channels", DEFAULT_ENGINE, CHANNELS),
-        ("demo_refocus", "refocus-deepz", REFOCUS),
+    for name, rig, engine, shots in (
+        ("demo", load_rig("demo"), DEFAULT_ENGINE, DEMO),
+        ("tools", load_rig("demo"), DEFAULT_ENGINE, TOOLS),
+        ("saturated", _saturated(load_rig("demo")), DEFAULT_ENGINE, SATURATED),
+        ("demo_two_channels", load_rig("demo_two_channels"), DEFAULT_ENGINE, CHANNELS),
+        ("demo_refocus", _small(load_rig("demo_refocus")), "refocus-deepz", REFOCUS),
     ):
-        if asked and rig not in asked:
+        if asked and name not in asked:
             continue
         run_plan(
-            _small(load_rig(rig)) if shots is REFOCUS else load_rig(rig),
+            rig,
             engine,
             view=partial(window_pictures, shots=shots, folder=IMAGES),
             console=Console(stderr=True),
         )
+
+
+def _saturated(rig: RigConfig) -> RigConfig:
+    """`rig` with a camera whose range ends below the brightest places of the specimen."""
+    assert rig.specimen is not None, "a demo rig has a simulated specimen"
+    specimen = msgspec.structs.replace(rig.specimen, peak_photons_per_ms=80.0)
+    camera = msgspec.structs.replace(rig.camera, bit_depth=12)
+    return msgspec.structs.replace(rig, specimen=specimen, camera=camera)
 
 
 def _small(rig: RigConfig) -> RigConfig:

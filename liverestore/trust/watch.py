@@ -8,6 +8,7 @@ pools, and every eighth look tests them. A frame that a glance finds foreign ent
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,7 +114,8 @@ class TrustWatch:
         self._glances += 1
         findings = [Finding(key=one.words, level=one.level, words=one.words) for one in odd]
         findings += [
-            Finding(key=words, level="amber", words=words)
+            # The same warning with another number is no other warning.
+            Finding(key=re.sub(r"[\d.]+", "#", words), level="amber", words=words)
             for words in result.provenance.warnings
             if words not in {finding.words for finding in findings}
         ]

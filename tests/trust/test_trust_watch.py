@@ -146,6 +146,14 @@ def test_the_words_of_the_engine_make_it_amber(truth):
     assert watch.verdict.reason == "too dark"
 
 
+def test_a_warning_whose_number_changes_is_said_once(truth):
+    rng = np.random.default_rng(6)
+    watch, _ = watched(truth, truth, 2, rng, warnings=("3.3 % are saturated",))
+    watch, _ = watched(truth, truth, 2, rng, watch, warnings=("3.4 % are saturated",))
+    assert watch.verdict.reason == "3.4 % are saturated"
+    assert watch.verdict.others == ()
+
+
 def test_another_engine_empties_the_pools(truth):
     rng = np.random.default_rng(7)
     watch, _ = watched(truth, truth, 20, rng)
