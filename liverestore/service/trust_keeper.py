@@ -18,7 +18,7 @@ from liverestore.errors import LiverestoreError, UserError
 from liverestore.frame import Restored
 from liverestore.optics import Optics
 from liverestore.trust.trust_map import MapKind, TrustMap, trust_map
-from liverestore.trust.verdict import Verdict
+from liverestore.trust.verdict import Verdict, kind_of
 from liverestore.trust.watch import TrustWatch
 
 __all__ = ["SHARE", "TrustKeeper"]
@@ -127,8 +127,9 @@ class TrustKeeper:
         parameters.update({f"trust_{name}": value for name, value in verdict.numbers.items()})
         words: tuple[str, ...] = ()
         if verdict.level in ("amber", "red"):
+            own = {kind_of(word) for word in made.warnings}
             words = tuple(
-                word for word in (verdict.reason, *verdict.others) if word not in made.warnings
+                word for word in (verdict.reason, *verdict.others) if kind_of(word) not in own
             )
         return dataclasses.replace(
             result,

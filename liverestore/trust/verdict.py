@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-__all__ = ["Finding", "Level", "Steady", "Verdict"]
+__all__ = ["Finding", "Level", "Steady", "Verdict", "kind_of"]
 
 Level = Literal["untested", "green", "amber", "red"]
 
 _ORDER = {"untested": 0, "green": 0, "amber": 1, "red": 2}
 _RISES_AFTER = 2
 _FALLS_AFTER = 8
+
+
+def kind_of(words: str) -> str:
+    """`words` without their numbers: the same warning with another number is no other warning.
+
+    >>> kind_of("3.3 % are saturated") == kind_of("12 % are saturated")
+    True
+    """
+    return re.sub(r"[\d.]+", "#", words)
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

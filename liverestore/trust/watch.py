@@ -8,7 +8,6 @@ pools, and every eighth look tests them. A frame that a glance finds foreign ent
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,7 +24,7 @@ from liverestore.trust.pooling import Pool
 from liverestore.trust.residual import Light, NoiseCheck, light_of, noise_check
 from liverestore.trust.spot_template import template_for
 from liverestore.trust.spots import SpotTest, spot_test
-from liverestore.trust.verdict import Finding, Steady, Verdict
+from liverestore.trust.verdict import Finding, Steady, Verdict, kind_of
 
 __all__ = ["TESTED_EVERY", "TrustWatch"]
 
@@ -114,8 +113,7 @@ class TrustWatch:
         self._glances += 1
         findings = [Finding(key=one.words, level=one.level, words=one.words) for one in odd]
         findings += [
-            # The same warning with another number is no other warning.
-            Finding(key=re.sub(r"[\d.]+", "#", words), level="amber", words=words)
+            Finding(key=kind_of(words), level="amber", words=words)
             for words in result.provenance.warnings
             if words not in {finding.words for finding in findings}
         ]
