@@ -134,6 +134,10 @@ def _words(**what: object) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if "say" in what:
         console.print(str(what["say"]), markup=False)
+    elif "progress" in what and Console(stderr=True).is_terminal:
+        # On one line: with the lowest priority it can take long, and must not look stuck.
+        sys.stderr.write(f"learning: {100 * float(str(what['progress'])):.0f} %\r")
+        sys.stderr.flush()
     elif "engine" in what:
         console.print(f"engine {what['engine']}: {what['verdict']}", markup=False)
         for key in ("new", "old", "raw"):

@@ -31,6 +31,7 @@ _SAVED_UP_NS = 200_000_000
 _GLANCE_DEBT_NS = 100_000_000
 """A glance at every second frame is taken on credit up to this."""
 _NICE = 10
+_ENDED = Verdict(level="amber", reason="no longer tested: judging ended by a fault, see the log")
 
 
 class TrustKeeper:
@@ -185,6 +186,15 @@ class TrustKeeper:
 
     def _run(self) -> None:
         _lower_priority()
+        try:
+            self._judge()
+        finally:
+            with self._changed:
+                if not self._closed:
+                    # A fault of ours: a light that stays green would be a lie.
+                    self._verdicts = dict.fromkeys(self._verdicts or ("",), _ENDED)
+
+    def _judge(self) -> None:
         while True:
             with self._changed:
                 while not self._waiting and not self._closed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["TrustLayer", "legend"]
 
 _ALPHA = 130
-_EVIDENCE_FROM, _EVIDENCE_TO = 3.0, 6.0
-"""Standard errors at which a cell begins to be tinted, and is tinted in full."""
+_BY_CHANCE = 0.1
+"""Pixels of a picture that noise alone would tint, on each side, were they independent."""
+_FADE_SIGMAS = 2.0
+"""From where a cell begins to be tinted to where it is tinted in full."""
 _STEPS_E = (10.0, 20.0, 40.0, 80.0)
 _STEP_ALPHAS = (0, 35, 70, 105, 140)
 
@@ -39,7 +42,9 @@ class TrustLayer:
         grid = trust_map.grid()
         self._words = legend(trust_map)
         self._shape, self._cell = trust_map.shape, trust_map.cell_px
-        colours = _evidence(grid) if trust_map.kind == "evidence" else _detectable(grid)
+        colours = (
+            _evidence(grid, trust_map.shape) if trust_map.kind == "evidence" else _detectable(grid)
+        )
         height, width = grid.shape
         image = QImage(colours.tobytes(), width, height, 4 * width, QImage.Format.Format_ARGB32)
         self._image = image.copy()
@@ -83,9 +88,11 @@ class TrustLayer:
         painter.drawText(box.adjusted(6, 3, -6, -3), around, self._words)
 
 
-def _evidence(z: NDArray[np.float32]) -> NDArray[np.uint32]:
-    strength = np.clip((np.abs(z) - _EVIDENCE_FROM) / (_EVIDENCE_TO - _EVIDENCE_FROM), 0, 1)
-    alpha = np.where(np.abs(z) >= _EVIDENCE_FROM, 50 + (_ALPHA + 60 - 50) * strength, 0)
+def _evidence(z: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.uint32]:
+    # Each cell holds the farthest of its pixels: of a whole picture some are far by chance.
+    begin = -NormalDist().inv_cdf(_BY_CHANCE / (shape[0] * shape[1]))
+    beyond = np.abs(z) - begin
+    alpha = np.where(beyond >= 0, 50 + (_ALPHA + 60 - 50) * np.clip(beyond / _FADE_SIGMAS, 0, 1), 0)
     rgb = np.where(z < 0, np.uint32(0xF05050), np.uint32(0x4AA3FF))
     return (alpha.astype(np.uint32) << np.uint32(24)) | rgb
 

@@ -13,6 +13,7 @@ import yaml
 from scipy.ndimage import gaussian_filter
 
 from liverestore.camera_model import CameraModel
+from liverestore.cli.train_beside_live import _words
 from liverestore.errors import UserError
 from liverestore.model_spec import find_engine
 from liverestore.paths import user_cache, user_data
@@ -145,3 +146,11 @@ def test_the_command_ends_when_its_starter_does(tmp_path):
     process.stdout.close()
     assert not (user_data() / "engines" / "never").exists()
     assert user_cache().parent == user_data()
+
+
+def test_a_person_sees_it_learn_and_a_file_does_not(capsys, monkeypatch):
+    _words(progress=0.371, iteration=5, loss=0.1)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    _words(progress=0.371, iteration=5, loss=0.1)
+    assert capsys.readouterr().err == "learning: 37 %\r"

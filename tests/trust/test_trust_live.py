@@ -201,3 +201,19 @@ def test_the_thread_ends_when_told():
     assert keeper._thread.is_alive()
     keeper.close()
     assert not keeper._thread.is_alive()
+
+
+def test_a_light_that_nothing_feeds_any_more_does_not_stay_green(run, truth, monkeypatch):
+    run.frame(truth)
+    assert run.level in ("untested", "green")
+    result = run.outlet.results[-1]
+
+    def broken(_keeper):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(TrustKeeper, "work", broken)
+    run.trust.see(result, None)
+    with pytest.raises(ZeroDivisionError):
+        run.trust._run()
+    assert run.level == "amber"
+    assert "no longer tested" in run.trust.mark(result).provenance.warnings[0]

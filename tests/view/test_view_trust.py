@@ -1,10 +1,14 @@
 """The light of what can be believed, in the status line, the tool, and over the image."""
 
 import numpy as np
+import pytest
+from PySide6.QtGui import QColor
+from scipy.ndimage import gaussian_filter
 
 from liverestore.status import SetTrustMap
 from liverestore.trust.trust_map import TrustMap
 from liverestore.trust.verdict import Verdict
+from liverestore.view.trust_layer import TrustLayer
 from liverestore.view.trust_words import trust_cell
 
 NUMBERS = {
@@ -74,3 +78,28 @@ def test_light_tool_and_map(open_window, make_frame, make_restored, make_status,
     assert window.restored_pane.image.trust is None, "a map of frames of another size"
     window.trust.tool.maps.setCurrentText("No map")
     assert feed.commands()[-1] == SetTrustMap(kind=None)
+
+
+@pytest.mark.parametrize("side", [128, 512])
+def test_noise_alone_tints_next_to_nothing_and_a_planted_spot_does(side):
+    rng = np.random.default_rng(1)
+    tinted = 0
+    for n in range(6):
+        z = gaussian_filter(rng.standard_normal((side, side)), 0.99)
+        z /= z.std()
+        if n == 5:
+            z[40, 40] = -7.0
+        cells = np.abs(z).reshape(side // 8, 8, side // 8, 8).max((1, 3)).astype("<f2")
+        cells[5, 5] *= np.sign(z[40, 40])
+        sent = TrustMap(
+            kind="evidence", channel="", shape=(side, side), cell_px=8, values=cells.tobytes()
+        )
+        alpha = np.array([[QColor.fromRgba(p).alpha() for p in row] for row in pixels_of(sent)])
+        tinted += np.count_nonzero(alpha) if n < 5 else 0
+    assert tinted <= 5
+    assert alpha[5, 5] == alpha.max() > 100
+
+
+def pixels_of(sent):
+    image = TrustLayer(sent)._image
+    return [[image.pixel(x, y) for x in range(image.width())] for y in range(image.height())]
