@@ -52,11 +52,13 @@ __all__ = [
     "encode_result",
     "encode_word",
     "is_word",
+    "stack_follows",
 ]
 
 MAX_MAPS_BYTES = 256 << 20
 """Of the file with the camera's maps."""
 
+_FOLLOWS = b"+"
 _WORD = b"LR" + bytes([VERSION]) + b"W"
 _Name = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -158,11 +160,16 @@ def decode_word(parts: Sequence[Buffer]) -> LinkWord:
     return word
 
 
-def encode_result(result: Restored) -> list[Buffer]:
-    """The parts of `result`, those of its raw frame empty."""
+def encode_result(result: Restored, *, follows: bool = False) -> list[Buffer]:
+    """The parts of `result`, that of its raw frame empty, or a "+" where its stack `follows`."""
     parts = encode(Message(0, result))
-    parts[2] = b""
+    parts[2] = _FOLLOWS if follows else b""
     return parts
+
+
+def stack_follows(parts: Sequence[Buffer]) -> bool:
+    """Whether the result in `parts` will come again, with its virtual stack."""
+    return len(parts) > 2 and bytes(parts[2][:2]) == _FOLLOWS
 
 
 def decode_result(
@@ -175,7 +182,8 @@ def decode_result(
     back counts as time that the frame waited. None where `find` no longer has the frame. Raises
     `WireError`.
     """
-    if len(parts) < 4 or len(parts[2]) or len(parts[1]) > MAX_HEADER_BYTES:
+    no_pixels = len(parts) >= 4 and (not len(parts[2]) or stack_follows(parts))
+    if not no_pixels or len(parts[1]) > MAX_HEADER_BYTES:
         raise WireError(f"got {len(parts)} parts that are no result of an engine")
     try:
         number = msgspec.json.decode(parts[1], type=_Head).frame.number

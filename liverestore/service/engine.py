@@ -20,6 +20,7 @@ from liverestore.service.plan import RunPlan
 from liverestore.service.restored_files import RestoredFiles
 from liverestore.service.trust_keeper import TrustKeeper
 from liverestore.status import (
+    EngineReport,
     Notice,
     SaveRestored,
     SetDpm,
@@ -38,6 +39,7 @@ from liverestore.transport.outlet import Outlet
 __all__ = [
     "CameraKnowledge",
     "EngineLoop",
+    "Told",
     "Wanted",
     "begin",
     "engine_process",
@@ -109,10 +111,19 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
 
     def ends() -> bool:
         words.extend(link.receive(0))
+        told.attend(time.monotonic())
         return stop.is_set() or any(isinstance(word, Stop) for word in words)
 
     def other_stack() -> bool:
         return any(isinstance(word, SetZStack) for word in words)
+
+    def refocused() -> bool:
+        turns = [word for word in words if isinstance(word, SetDpm)]
+        words[:] = [word for word in words if not isinstance(word, SetDpm)]
+        for turn in turns:
+            obey(loop, turn)
+        told.attend(time.monotonic(), at_once=bool(turns))
+        return bool(turns)
 
     in_turn = [channel.name for channel in plan.rig.channels]
 
@@ -140,27 +151,20 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         dpm=dpm,
         ends=ends,
         other_stack=other_stack,
+        refocused=refocused,
         trust=trust,
     )
+    told = Told(loop, link.send)
     try:
         begin(loop, plan)
-        told = loop.report()
-        link.send(told)
-        next_report = 0.0
+        told.attend(time.monotonic(), at_once=True)
         while not stop.is_set() and not orphaned() and loop.step(_WAIT_S):
             words.extend(link.receive(0))
             # Told before the next frame, which can take long and be the last one of this process:
             # what was asked for is then asked of the one that takes its place.
             told_now = _hear(words, loop, files, stop, trust)
             files.attend(time.monotonic())
-            now = time.monotonic()
-            told_now |= bool(loop.notices) or loop.lineup.loading != told.loading
-            if told_now or now >= next_report:
-                next_report = now + _REPORT_EVERY_S
-                told = loop.report()
-                link.send(told)
-                while loop.notices:
-                    link.send(Notice(text=loop.notices.pop(0)))
+            told.attend(time.monotonic(), at_once=told_now)
         _hear(words, loop, files, stop, trust)
         link.send(loop.report(final=True))
         outlet.finish("the run has ended", timeout_s=0.0 if stop.is_set() else 0.3)
@@ -171,6 +175,26 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         outlet.close()
         # The runtimes end with the process, which follows at once: what is still loading can
         # take seconds and is not waited for.
+
+
+class Told:
+    """What an engine says of itself: a few times a second, and when there is news."""
+
+    def __init__(self, loop: EngineLoop, send: Callable[[EngineReport | Notice], object]) -> None:
+        self._loop = loop
+        self._send = send
+        self._next_s = 0.0
+        self._loading: str | None = None
+
+    def attend(self, now_s: float, *, at_once: bool = False) -> None:
+        """Send the report that is due, or `at_once`, and then the lines that came up."""
+        notices, loading = self._loop.notices, self._loop.lineup.loading
+        if not (at_once or notices or loading != self._loading or now_s >= self._next_s):
+            return
+        self._next_s, self._loading = now_s + _REPORT_EVERY_S, loading
+        self._send(self._loop.report())
+        while notices:
+            self._send(Notice(text=notices.pop(0)))
 
 
 def begin(loop: EngineLoop, plan: Wanted) -> None:

@@ -56,10 +56,13 @@ class EngineLoop:
     Which engine restores a frame is the `lineup`'s to say. With a rival each frame is restored by
     both, the rival second; the file gets what the first one made, with its virtual stack.
 
+    A picture does not wait for a virtual stack that takes long: it is shown and counts as the
+    result of its frame, which comes again, with its planes and into the file, when they are ready.
+
     After `refocus` and `stack`, and after a change of engines while the camera is paused, the last
-    frame of each channel is restored again as soon as no newer one waits. Such a result has the
-    number of its frame, counts nowhere and goes into no file: of each raw frame the first result
-    is kept.
+    frame of each channel is restored again as soon as no newer one waits, and the frame at hand
+    in the middle of its stack. Such a result has the number of its frame, counts nowhere and goes
+    into no file: of each raw frame the first result is kept.
     """
 
     def __init__(
@@ -74,18 +77,23 @@ class EngineLoop:
         dpm: LiveDpm | None = None,
         ends: Callable[[], bool] = lambda: False,
         other_stack: Callable[[], bool] = lambda: False,
+        refocused: Callable[[], bool] = lambda: False,
+        show: Callable[[Restored], None] | None = None,
         trust: TrustKeeper | None = None,
     ) -> None:
         """An engine that serves no longer is closed `kept_s` later.
 
         `dpm` says where engines that refocus look; without it none can be used. `ends` is asked
-        while a virtual stack is made whether to give it up, its frame counting as dropped;
-        `other_stack` then, whether to leave it because the next word asks for another one: the
-        picture comes without. `trust` judges the results; its owner closes it.
+        while a virtual stack is made whether to give it up, its frame counting as dropped unless
+        its picture was shown; `other_stack` then, whether to leave it because the next word asks
+        for another one: the picture comes without; and `refocused`, which calls `refocus` where
+        that was asked for, whether it did. `show` gets pictures whose stack is to follow, if not
+        `outlet`. `trust` judges the results; its owner closes it.
         """
         self._inlet = inlet
         self._outlet = outlet
         self._camera = camera
+        self._show = show or outlet.offer
         self._files = files
         self._dpm = dpm
         self._trust = trust
@@ -105,7 +113,7 @@ class EngineLoop:
         """Which engines restore; told between two steps."""
         self._zstack = LiveZStack(self.notices.append)
         self._work = FrameWork(
-            self.lineup, dpm, self._zstack, self.notices.append, ends, other_stack
+            self.lineup, dpm, self._zstack, self.notices.append, ends, other_stack, refocused
         )
 
     def use(self, name: str, channel: str | None = None) -> None:
@@ -178,29 +186,45 @@ class EngineLoop:
         if isinstance(body, End):
             return False
         if isinstance(body, Frame):
-            try:
-                made = self._work.make(body, self._camera.model_for(body))
-            except GivenUp:
-                self._inlet.fail()
-                return False
-            except LiverestoreError as error:
-                self._inlet.fail()
-                self._failed += 1
-                if self._failed % _TOLD_EVERY == 1:
-                    self.notices.append(f"frame {body.header.number} not restored: {error}")
-                return True
-            self._hand_on(made)
-        elif stale := self._stale():
+            return self._restore(body)
+        if stale := self._stale():
             self._again(stale[0])
         else:
             self._urged = False
+        return True
+
+    def _restore(self, frame: Frame) -> bool:
+        """What is wanted of `frame`; False where that was given up, because the run ends."""
+        first: list[Restored] = []
+        """What counts as its result, once there is one."""
+
+        def show(made: Made) -> None:
+            if first:
+                self._show(made.result)
+            else:
+                first.append(self._count(made))
+                self._show(first[0])
+
+        try:
+            made = self._work.make(frame, self._camera.model_for(frame), show)
+        except GivenUp:
+            if not first:
+                self._inlet.fail()
+            return False
+        except LiverestoreError as error:
+            self._inlet.fail()
+            self._failed += 1
+            if self._failed % _TOLD_EVERY == 1:
+                self.notices.append(f"frame {frame.header.number} not restored: {error}")
+            return True
+        self._hand_on(made, first[0] if first else self._count(made))
         return True
 
     def _again(self, channel: str | None) -> None:
         """The last frame of `channel`, with the engines, the DPM and the stack of now."""
         before = self._last[channel]
         try:
-            made = self._work.again(before)
+            made = self._work.again(before, lambda pictured: self._show(pictured.result))
         except GivenUp:
             return
         except LiverestoreError as error:
@@ -223,7 +247,8 @@ class EngineLoop:
             return []
         return [name for name, made in self._last.items() if made.wanted != self._work.wanted(name)]
 
-    def _hand_on(self, made: Made) -> None:
+    def _count(self, made: Made) -> Restored:
+        """Count the first result of a frame; it comes back with its verdict."""
         result = made.result
         if self._trust is not None:
             spec = self.lineup.serving(result.source.header.channel).runtime.spec
@@ -237,12 +262,19 @@ class EngineLoop:
         self._restored += 1
         if self._live:
             self._rate.tick(time.monotonic())
+        return result
+
+    def _hand_on(self, made: Made, first: Restored) -> None:
+        """Show the frame with all that was made of it; its `first` result is kept, with planes."""
+        result = made.result
+        if result.pixels is first.pixels:
+            result = dataclasses.replace(first, rival=result.rival, planes=result.planes)
         self._last[result.source.header.channel] = made
         self._urged = bool(self._stale())
         self._outlet.offer(result)
         if self._files is not None:
             # Without the rival, which is not kept and would only fill the memory.
-            self._files.append(dataclasses.replace(result, rival=None))
+            self._files.append(dataclasses.replace(first, rival=None, planes=result.planes))
 
     def _refocusing(self) -> list[ModelSpec]:
         specs = [serving.runtime.spec for serving in self.lineup.in_use]

@@ -32,12 +32,12 @@ from liverestore.rig import RigConfig
 from liverestore.rig_server import is_text_surface
 from liverestore.runtime.base import InferenceRuntime
 from liverestore.service.camera_knowledge import CameraKnowledge
-from liverestore.service.engine import begin, obey, open_live
+from liverestore.service.engine import Told, begin, obey, open_live
 from liverestore.service.engine_loop import EngineLoop
 from liverestore.service.far_wanted import Order
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.trust_keeper import TrustKeeper
-from liverestore.status import Failed, Notice, SetDpm, SetTrustMap
+from liverestore.status import Failed, Notice, SetDpm, SetTrustMap, SetZStack
 from liverestore.transport.engine_desk import EngineDesk, Peer
 from liverestore.wire import Buffer, End, Message, WireError, decode
 
@@ -45,7 +45,6 @@ __all__ = ["EngineServer"]
 
 log = logging.getLogger(__name__)
 
-_REPORT_EVERY_S = 0.2
 _WAIT_S = 0.1
 _ABANDONED_S = 10.0
 """A run that says nothing for so long is gone, and makes room for another."""
@@ -167,32 +166,25 @@ class _Session:
             CameraKnowledge(rig.camera, self._notice),
             open_engine,
             dpm=dpm,
-            ends=self._ends,
+            ends=lambda: self._ends(told),
+            other_stack=self._other_stack,
+            refocused=lambda: self._refocused(loop, trust, told),
+            show=self._show,
             trust=trust,
         )
+        told = Told(loop, self.say)
         try:
             _check_surface(self._opened.dpm)
             begin(loop, self._opened)
             self._ready, self._heard_s = True, time.monotonic()
             self.say(Opened())
-            self._loop(loop, trust)
+            while loop.step(_WAIT_S):
+                while self._orders:
+                    self._obey(loop, trust, self._orders.pop(0))
+                told.attend(time.monotonic())
         finally:
             trust.close()
             loop.close()
-
-    def _loop(self, loop: EngineLoop, trust: TrustKeeper) -> None:
-        next_report = 0.0
-        loading: str | None = None
-        while loop.step(_WAIT_S):
-            while self._orders:
-                self._obey(loop, trust, self._orders.pop(0))
-            now = time.monotonic()
-            if now >= next_report or loop.notices or loop.lineup.loading != loading:
-                next_report = now + _REPORT_EVERY_S
-                loading = loop.lineup.loading
-                self.say(loop.report())
-                while loop.notices:
-                    self._notice(loop.notices.pop(0))
 
     def _obey(self, loop: EngineLoop, trust: TrustKeeper, word: Order) -> None:
         if isinstance(word, SetTrustMap):
@@ -236,14 +228,32 @@ class _Session:
         if self._desk.send(self._peer, encode_result(item)):
             self.count += 1
 
+    def _show(self, picture: Restored) -> None:
+        """Send a picture whose stack is at work."""
+        self._desk.send(self._peer, encode_result(picture, follows=True))
+
     def _settle(self) -> None:
         if self._owed is not None:
             self.say(NotRestored(number=self._owed))
             self._owed = None
 
-    def _ends(self) -> bool:
+    # -- between two batches of a stack -----------------------------------------------
+
+    def _ends(self, told: Told) -> bool:
         self._pump(0)
+        told.attend(time.monotonic())
         return self._over
+
+    def _other_stack(self) -> bool:
+        return any(isinstance(word, SetZStack) for word in self._orders)
+
+    def _refocused(self, loop: EngineLoop, trust: TrustKeeper, told: Told) -> bool:
+        turns = [word for word in self._orders if isinstance(word, SetDpm)]
+        self._orders = [word for word in self._orders if not isinstance(word, SetDpm)]
+        for turn in turns:
+            self._obey(loop, trust, turn)
+        told.attend(time.monotonic(), at_once=bool(turns))
+        return bool(turns)
 
     # -- the other machine ------------------------------------------------------------
 

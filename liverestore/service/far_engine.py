@@ -22,6 +22,7 @@ from liverestore.remote_wire import (
     decode_word,
     encode_word,
     is_word,
+    stack_follows,
 )
 from liverestore.rig_server import is_text_surface
 from liverestore.service.far_wanted import Order, in_use, opening, ordered
@@ -70,6 +71,8 @@ class FarEngine:
         self._ever_up = False
         self._flying: Frame | None = None
         """Sent, and not answered yet."""
+        self._first: Restored | None = None
+        """Its picture, where that came and its stack did not yet."""
         self._kept: dict[str | None, Frame] = {}
         """The last frame of each channel that has a result; it may be restored again."""
         self._heard_s = self._down_s = time.monotonic()
@@ -126,9 +129,7 @@ class FarEngine:
 
     def finish(self) -> None:
         """Say goodbye, and report for the last time."""
-        if self._flying is not None:
-            self._flying = None
-            self._inlet.fail()
+        self._drop()
         self._line.send(encode_word(Bye()))
         self._tell(self._own_report(final=True))
 
@@ -182,9 +183,10 @@ class FarEngine:
             self._tell(self._own_report())
 
     def _drop(self) -> None:
-        if self._flying is not None:
-            self._flying = None
+        """Wait no more for what was sent; it has failed, unless its picture came."""
+        if self._flying is not None and self._first is None:
             self._inlet.fail()
+        self._flying = self._first = None
 
     def _say_once(self, line: str) -> None:
         if line != self._said:
@@ -218,11 +220,15 @@ class FarEngine:
         made = _stamped(made, self._machine)
         header = made.source.header
         if made.source is self._flying:
-            self._flying = None
-            self._count(made, received_ns, now)
-            if self._files is not None:
-                self._files.append(dataclasses.replace(made, rival=None))
-            self._kept[header.channel] = made.source
+            if self._first is None:
+                self._first = made
+                self._count(made, received_ns, now)
+                self._kept[header.channel] = made.source
+            if not stack_follows(parts):
+                first = dataclasses.replace(self._first, rival=None, planes=made.planes)
+                self._flying = self._first = None
+                if self._files is not None:
+                    self._files.append(first)
         self._outlet.offer(made)
 
     def _count(self, made: Restored, received_ns: int, now: float) -> None:
@@ -243,7 +249,7 @@ class FarEngine:
             self._say_once(f"engine at {self._where}: {word.reason}; asked again every second")
         elif isinstance(word, NotRestored):
             if self._flying is not None and self._flying.header.number == word.number:
-                self._failed += 1
+                self._failed += self._first is None
                 self._drop()
         elif isinstance(word, EngineReport):
             self._report = word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -18,10 +19,14 @@ from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.live_zstack import LiveZStack
 from liverestore.wire import MAX_IMAGE_BYTES
 
-__all__ = ["FrameWork", "GivenUp", "Made", "Wanted"]
+__all__ = ["FrameWork", "GivenUp", "Made", "Show", "Wanted"]
 
 _TOLD_EVERY = 100
 """Of frames that the second engine, or the stack, failed on, the first and every so many."""
+
+_AT_ONCE_S = 0.1
+"""What takes no longer looks immediate to a person (R. B. Miller, AFIPS 33, 267, 1968). A stack
+that is as quick comes with its picture: one message, which the next one cannot overtake."""
 
 T = TypeVar("T")
 
@@ -56,13 +61,19 @@ class Made:
     wanted: Wanted
 
 
+Show = Callable[[Made], None]
+"""Takes a picture whose stack is still to come."""
+
+
 class FrameWork:
     """Restores single frames as the `lineup`, the DPM and the stack of the moment say.
 
     The stack is made by the first engine alone, as batches. A second engine that fails, and a
     stack that fails, take nothing from the picture; `tell` gets a line. A stack may take many
-    times as long as a picture; between two batches `ends` is asked whether to give it up, and
-    then `other_stack` whether to leave it, because another one, or none, was asked for meanwhile.
+    times as long as a picture, which then is shown before; between two batches `ends` is asked
+    whether to give it up, `other_stack` whether to leave it, because another one, or none, was
+    asked for meanwhile, and `refocused` whether the DPM has changed: the picture is made anew and
+    shown, and the stack goes on.
     """
 
     def __init__(
@@ -73,9 +84,11 @@ class FrameWork:
         tell: Callable[[str], None],
         ends: Callable[[], bool] = lambda: False,
         other_stack: Callable[[], bool] = lambda: False,
+        refocused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ends = ends
         self._other_stack = other_stack
+        self._refocused = refocused
         self._lineup = lineup
         self._dpm = dpm
         self._zstack = zstack
@@ -98,8 +111,8 @@ class FrameWork:
         """Distances of the virtual planes that `serving` makes of each frame, in um."""
         return () if self._dpm is None else self._zstack.planes_um(serving.runtime.spec)
 
-    def make(self, frame: Frame, camera: CameraModel) -> Made:
-        """All that is wanted of `frame`.
+    def make(self, frame: Frame, camera: CameraModel, show: Show) -> Made:
+        """All that is wanted of `frame`; `show` gets it without a stack that takes long.
 
         Raises `LiverestoreError` where the first engine fails, and `GivenUp`.
         """
@@ -121,13 +134,27 @@ class FrameWork:
                         f"engine: {error}"
                     )
         result = dataclasses.replace(picture, rival=rival)
-        return self._with_stack(Made(result, camera, wanted), serving)
+        return self._with_stack(Made(result, camera, wanted), serving, show, shown=False)
 
-    def again(self, made: Made) -> Made:
+    def again(self, made: Made, show: Show) -> Made:
         """The same frame as it is wanted now; what is wanted as before is taken over.
 
+        Where a stack is made that takes long, `show` gets a picture that is another one before.
         Raises `LiverestoreError` where an engine fails, and `GivenUp`.
         """
+        pictured = self._again_without_stack(made)
+        before, wanted = made.wanted, pictured.wanted
+        if (wanted.engine, wanted.planes_um) == (before.engine, before.planes_um):
+            return pictured
+        self._stacks_failed = 0
+        serving = self._lineup.serving(made.result.source.header.channel)
+        same = pictured.result.pixels is made.result.pixels
+        flat = dataclasses.replace(pictured.result, planes=())
+        pictured = dataclasses.replace(pictured, result=flat)
+        return self._with_stack(pictured, serving, show, shown=same)
+
+    def _again_without_stack(self, made: Made) -> Made:
+        """The pictures of the same frame as they are wanted now, and the planes as they are."""
         before, frame, camera = made.wanted, made.result.source, made.camera
         channel = frame.header.channel
         wanted = self.wanted(channel)
@@ -141,20 +168,51 @@ class FrameWork:
             rival = dataclasses.replace(picture, rival=None, planes=())
         elif (wanted.rival, wanted.rival_dpm) != (before.rival, before.rival_dpm):
             rival = self._restored(second, frame, camera)
-        if (wanted.engine, wanted.planes_um) != (before.engine, before.planes_um):
-            self._stacks_failed = 0
-            result = dataclasses.replace(picture, rival=rival)
-            return self._with_stack(Made(result, camera, wanted), serving)
         return Made(dataclasses.replace(picture, rival=rival, planes=planes), camera, wanted)
 
-    def _with_stack(self, made: Made, serving: Serving) -> Made:
-        """`made` with its virtual stack, or without one where that was left."""
-        frame, wanted = made.result.source, made.wanted
+    def _with_stack(self, made: Made, serving: Serving, show: Show, *, shown: bool) -> Made:
+        """`made` with its virtual stack, or without one where that was left or failed.
+
+        `shown`: whether its picture is on the screen already.
+        """
+        planes_um = made.wanted.planes_um
+        if not planes_um:
+            return made
+        work = _AtWork(made, show, shown=shown)
+        if _picture_s(made.result) * len(planes_um) > _AT_ONCE_S:
+            work.show()
         try:
-            planes = self._stack(serving, frame, made.camera, wanted.planes_um)
+            planes = self._stack(serving, work)
         except _Left:
-            planes, wanted = (), dataclasses.replace(wanted, planes_um=())
-        return Made(dataclasses.replace(made.result, planes=planes), made.camera, wanted)
+            planes = ()
+            work.made = dataclasses.replace(
+                work.made, wanted=dataclasses.replace(work.made.wanted, planes_um=())
+            )
+        result = dataclasses.replace(work.made.result, planes=planes)
+        return dataclasses.replace(work.made, result=result)
+
+    def _look_up(self, work: _AtWork) -> None:
+        """Between two planes: what the person wants meanwhile."""
+        number = work.made.result.source.header.number
+        if self._ends():
+            raise GivenUp(f"frame {number}: the run ends")
+        if self._other_stack():
+            raise _Left(f"frame {number}: another stack is wanted")
+        wanted = work.made.wanted
+        if self._refocused():
+            wanted = self.wanted(work.made.result.source.header.channel)
+        if wanted != work.made.wanted:
+            try:
+                work.made = self._again_without_stack(work.made)
+            except LiverestoreError as error:
+                # Not tried again before something else is wanted.
+                work.made = dataclasses.replace(work.made, wanted=wanted)
+                self._tell(f"frame {number} not restored again: {error}")
+            else:
+                work.shown = False
+                work.show()
+        elif time.monotonic() - work.began_s > _AT_ONCE_S:
+            work.show()
 
     def _dpm_of(self, serving: Serving) -> Dpm | None:
         return self._dpm.wanted if serving.runtime.spec.refocuses and self._dpm else None
@@ -179,11 +237,10 @@ class FrameWork:
 
         return _run(serving, once)
 
-    def _stack(
-        self, serving: Serving, frame: Frame, camera: CameraModel, planes_um: tuple[float, ...]
-    ) -> tuple[Restored, ...]:
-        if not planes_um or self._dpm is None:
-            return ()
+    def _stack(self, serving: Serving, work: _AtWork) -> tuple[Restored, ...]:
+        frame, camera = work.made.result.source, work.made.camera
+        planes_um = work.made.wanted.planes_um
+        assert self._dpm is not None, "planes are wanted of engines that refocus"
         optics = self._dpm.optics(frame.header.channel)
 
         def once(spec: ModelSpec, whole: Whole | None, runtime: str) -> tuple[Restored, ...]:
@@ -198,10 +255,7 @@ class FrameWork:
                 whole=whole,
                 runtime=runtime,
             ):
-                if self._ends():
-                    raise GivenUp(f"frame {frame.header.number}: the run ends")
-                if self._other_stack():
-                    raise _Left(f"frame {frame.header.number}: another stack is wanted")
+                self._look_up(work)
                 made.append(plane)
             return tuple(made)
 
@@ -221,6 +275,28 @@ class FrameWork:
         reason = serving.runtime.spec.mismatch(frame.header)
         if reason is not None:
             raise Failure(reason)
+
+
+class _AtWork:
+    """A frame whose stack is being made."""
+
+    def __init__(self, made: Made, show: Show, *, shown: bool) -> None:
+        self.made = made
+        """Its newest picture, without planes."""
+        self.shown = shown
+        self.began_s = time.monotonic()
+        self._show = show
+
+    def show(self) -> None:
+        """Show the picture, unless it was shown before."""
+        if not self.shown:
+            self.shown = True
+            self._show(self.made)
+
+
+def _picture_s(made: Restored) -> float:
+    """How long one picture took; a plane takes no longer."""
+    return (made.provenance.finished_ns - made.provenance.started_ns) / 1e9
 
 
 def _run(serving: Serving, once: Callable[[ModelSpec, Whole | None, str], T]) -> T:

@@ -40,6 +40,9 @@ class Shot:
     """Of `raw`, or of an earlier frame where the engine was late; None without a result."""
     rival: Restored | None
     """The second engine's result, where it was shown."""
+    stack: Restored | None = None
+    """The result whose virtual planes were shown: `restored`, or one of an earlier frame while
+    its own stack is at work."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,9 +79,9 @@ def write_snapshot(snapshot: Snapshot, folder: Path) -> list[Path]:
             stem += f"_{_word(shot.raw.header.channel or '')}"
         for name, image in _named(shot):
             paths.append(_write_images((image,), folder / f"{stem}_{name}.ome.tif"))
-            if isinstance(image, Restored) and image.planes:
-                path = folder / f"{stem}_{name}_virtual_stack.ome.tif"
-                paths.append(_write_images(image.planes, path))
+            if image is shot.restored and shot.stack is not None:
+                path = folder / f"{stem}_{_made_name(shot.raw, shot.stack)}_virtual_stack.ome.tif"
+                paths.append(_write_images(shot.stack.planes, path))
     picture = folder / f"{_stem(snapshot.shots[0].raw)}_view.png"
     paths.append(_write_picture(snapshot.picture(), picture))
     return paths
@@ -89,11 +92,15 @@ def _named(shot: Shot) -> list[tuple[str, Frame | Restored]]:
     images: list[tuple[str, Frame | Restored]] = [("raw", shot.raw)]
     for letter, made in (("", shot.restored), ("B_", shot.rival)):
         if made is not None:
-            # The engine may be late: its result carries the number of its own frame.
-            late = made.source.header.number != shot.raw.header.number
-            of = f"_of_frame{made.source.header.number:06d}" if late else ""
-            images.append((f"{letter}{_word(made.provenance.engine)}{of}", made))
+            images.append((f"{letter}{_made_name(shot.raw, made)}", made))
     return images
+
+
+def _made_name(raw: Frame, made: Restored) -> str:
+    """The engine may be late: its result carries the number of its own frame."""
+    late = made.source.header.number != raw.header.number
+    of = f"_of_frame{made.source.header.number:06d}" if late else ""
+    return f"{_word(made.provenance.engine)}{of}"
 
 
 def _write_images(images: Sequence[Frame | Restored], path: Path) -> Path:
@@ -169,7 +176,7 @@ def _kinds(snapshot: Snapshot) -> str:
     kinds = "raw, restored and B" if any(shot.rival for shot in shots) else "raw and restored"
     if not any(shot.restored for shot in shots):
         kinds = "raw"
-    if any(shot.restored and shot.restored.planes for shot in shots):
+    if any(shot.stack is not None for shot in shots):
         kinds += " with its virtual stack"
     of = f" of {len(shots)} channels" if len(shots) > 1 else ""
     return f"{kinds}{of}, and the picture"

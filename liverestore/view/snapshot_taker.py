@@ -49,9 +49,11 @@ class SnapshotTaker:
         self._warn = warn
         self._writer = SnapshotWriter()
 
-    def take(self, state: DisplayState | None, status: RunStatus | None) -> None:
-        """Take what `state` shows."""
-        shots = () if state is None else _shots(state)
+    def take(
+        self, state: DisplayState | None, status: RunStatus | None, stack: Restored | None = None
+    ) -> None:
+        """Take what `state` shows, and the virtual stack in the panel, that of `stack`."""
+        shots = () if state is None else _shots(state, stack)
         if not shots:
             self._warn("no snapshot: there is no image on the screen yet")
             return
@@ -70,14 +72,14 @@ class SnapshotTaker:
         self._writer.close()
 
 
-def _shots(state: DisplayState) -> tuple[Shot, ...]:
+def _shots(state: DisplayState, stack: Restored | None) -> tuple[Shot, ...]:
     """The images that `state` shows; of a composite those of every channel in it."""
     composite = state.composite
     if composite is None:
         raw = state.raw_frame
-        return () if raw is None else (_shot(state.left.image, state.restored.image, raw),)
+        return () if raw is None else (_shot(state.left.image, state.restored.image, raw, stack),)
     return tuple(
-        _shot(left, composite.restored_images.get(name), _raw_of(left))
+        _shot(left, composite.restored_images.get(name), _raw_of(left), stack)
         for name, left in composite.left_images.items()
     )
 
@@ -86,12 +88,18 @@ def _raw_of(left: Frame | Restored) -> Frame:
     return left.source if isinstance(left, Restored) else left
 
 
-def _shot(left: Frame | Restored | None, restored: Frame | Restored | None, raw: Frame) -> Shot:
-    return Shot(
-        raw,
-        restored if isinstance(restored, Restored) else None,
-        left if isinstance(left, Restored) else None,
-    )
+def _shot(
+    left: Frame | Restored | None,
+    restored: Frame | Restored | None,
+    raw: Frame,
+    stack: Restored | None,
+) -> Shot:
+    made = restored if isinstance(restored, Restored) else None
+    if made is not None and made.planes:
+        stack = made
+    elif stack is not None and stack.source.header.channel != raw.header.channel:
+        stack = None
+    return Shot(raw, made, left if isinstance(left, Restored) else None, stack)
 
 
 def _png(image: QImage) -> bytes:

@@ -96,13 +96,18 @@ class StackDesk(QObject):
             "stack_shallower": lambda: self.show.step(-1),
         }
 
+    @property
+    def shown(self) -> Restored | None:
+        """The result whose stack the panel shows."""
+        return self.show.made if self.on else None
+
     def follow(self, state: DisplayState, status: RunStatus | None, now_s: float) -> None:
         """Show what the run reports, unless a request is on its way, and the newest stack."""
         self._now_s = now_s
         self._reach_um = status.reach_um if status is not None else None
         reported = (status.zstack or "") if status is not None else None
         self._fps = status.capture_fps if status is not None and status.live else None
-        # An order waits until the engine is done with the frame, planes and all, that it has.
+        # An order waits until the engine is done with the planes that it has at work.
         working = now_s - self._asked_at_s < 2 * self._stack_s
         text = self._follower.value(reported, now_s, working=working)
         if text is not None and text != self._reported:
@@ -113,8 +118,10 @@ class StackDesk(QObject):
         made = made if isinstance(made, Restored) else None
         if made is not None and made is not self._made:
             self._made = made
-            self._plane_ms = ms_per_plane(made) if _refocused(made) else None
-            self._stack_s = (self._plane_ms or 0.0) * (1 + len(made.planes)) / 1000
+            # A picture whose stack is still at work says nothing of its time.
+            if made.planes or not self.on or not _refocused(made):
+                self._plane_ms = ms_per_plane(made) if _refocused(made) else None
+                self._stack_s = (self._plane_ms or 0.0) * (1 + len(made.planes)) / 1000
         if self._reach_um is not None:
             self.tool.show_reach(self._reach_um)
         self.tool.show_trouble(self._trouble(status))

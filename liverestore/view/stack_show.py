@@ -40,6 +40,8 @@ __all__ = ["StackShow"]
 _EVERY_S = 0.1
 """What is computed of all planes is renewed ten times a second at most."""
 _PATIENCE_S = 1.0
+_LATE = 3.0
+"""Times as long as the stack before took, after which the next one is missed."""
 _GAP_PX = 6.0
 
 
@@ -59,7 +61,8 @@ class StackShow(QObject):
         self._pane, self._deck, self._camera = pane, deck, camera
         self.view = StackView.SLICES
         self.stack: Stack | None = None
-        self._made: Restored | None = None
+        self.made: Restored | None = None
+        """The result that `stack` came with."""
         self._state: DisplayState | None = None
         self._now_s = 0.0
         self._late_since_s: float | None = None
@@ -97,11 +100,11 @@ class StackShow(QObject):
         self._state, self._now_s = state, now_s
         made = state.restored.image
         if isinstance(made, Restored):
-            if made.planes and made is not self._made:
-                self._made, self.stack = made, Stack.of(made)
-            elif self._made is not None and made.pixels.shape != self._made.pixels.shape:
-                self._made = self.stack = None
-        if self._made is None or made is None or made is self._made:
+            if made.planes and made is not self.made:
+                self.made, self.stack = made, Stack.of(made)
+            elif self.made is not None and made.pixels.shape != self.made.pixels.shape:
+                self.made = self.stack = None
+        if self.made is None or made is None or made is self.made:
             self._late_since_s = None
         elif self._late_since_s is None:
             self._late_since_s = now_s
@@ -109,7 +112,7 @@ class StackShow(QObject):
 
     def forget(self) -> None:
         """There is no stack any more."""
-        self._made = self.stack = self._projection = self._asked = None
+        self.made = self.stack = self._projection = self._asked = None
         self._painted = ()
 
     def choose_view(self, view: StackView) -> None:
@@ -143,12 +146,14 @@ class StackShow(QObject):
         state = self._state
         if state is None or not self._pane.isVisible():
             return
-        stack, made = self.stack, self._made
+        stack, made = self.stack, self.made
         if stack is None or made is None or state.levels is None:
             self._paint_nothing()
             return
         canvas = self._pane.canvas
-        late = self._late_since_s is not None and self._now_s - self._late_since_s > _PATIENCE_S
+        late = self._late_since_s is not None and self._now_s - self._late_since_s > max(
+            _PATIENCE_S, _LATE * _stack_s(made)
+        )
         size = (float(canvas.width()), float(canvas.height()))
         key: tuple[object, ...] = (
  stack, self.view, self.plane, self._cross(stack), state.levels, state.lut, size,
@@ -308,6 +313,12 @@ def _slice(
 ) -> StackPicture:
     samples = stack.planes[plane][part.rows, part.columns]
     return StackPicture(tile, counts_in_colours(samples, levels, lut), part.rect)
+
+
+def _stack_s(made: Restored) -> float:
+    """How long the planes of `made` took."""
+    times = [(plane.provenance.started_ns, plane.provenance.finished_ns) for plane in made.planes]
+    return (max(end for _, end in times) - min(start for start, _ in times)) / 1e9
 
 
 def _number(made: Restored) -> str:

@@ -244,7 +244,7 @@ class LiveWindow(QWidget):
     def take_snapshot(self) -> None:
         """Keep the images on the screen as files; see `snapshot`."""
         self.messages.calm()
-        self.snapshots.take(self.state, self._status)
+        self.snapshots.take(self.state, self._status, self.stack.shown)
 
     def _apply(self, before: DisplayState | None, state: DisplayState, now_s: float) -> None:
         self.deck.show_state(state, now_s)

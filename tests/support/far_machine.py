@@ -80,7 +80,8 @@ class Server:
 class Microscope:
     """Capture's outlet, the hand-over to the far engine in a thread, and a view."""
 
-    def __init__(self, keys, server_key, port, **plan):
+    def __init__(self, keys, server_key, port, *, files=None, **plan):
+        self._files = files
         self._endpoints = PrivateEndpoints()
         ends = [self._endpoints(name) for name in ("control", "raw", "restored")]
         plan = {"engine": "null", "rig": RIG, **plan}
@@ -98,7 +99,9 @@ class Microscope:
     def _serve(self, raw, own):
         line = EngineLine(self.plan.engine_server.address, own, self.plan.engine_server.key)
         inlet = Inlet(raw.for_client(), "engine", beside=(line,))
-        far = FarEngine(inlet, self._restored, line, self.plan, tell=self.words.append)
+        far = FarEngine(
+            inlet, self._restored, line, self.plan, tell=self.words.append, files=self._files
+        )
         try:
             while not self._over.is_set() and far.step(0.02):
                 while not self._orders.empty():

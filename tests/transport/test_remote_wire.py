@@ -18,6 +18,7 @@ from liverestore.remote_wire import (
     encode_result,
     encode_word,
     is_word,
+    stack_follows,
 )
 from liverestore.rig import load_rig
 from liverestore.rig_server import is_text_surface
@@ -53,6 +54,18 @@ def test_a_result_comes_back_without_its_raw_pixels_having_travelled(planes, riv
     assert len(back.planes) == planes
     assert (back.rival is not None) == rival
     assert all(plane.source is made.source for plane in back.planes)
+
+
+def test_a_picture_says_that_its_stack_follows():
+    made = restored()
+    parts = encode_result(made, follows=True)
+    assert stack_follows(parts)
+    assert not stack_follows(encode_result(made))
+    back = decode_result(parts, lambda _n: made.source, 1000)
+    np.testing.assert_array_equal(back.pixels, made.pixels)
+    parts[2] = b"++"
+    with pytest.raises(WireError):
+        decode_result(parts, lambda _n: made.source, 1000)
 
 
 @given(st.integers(-(10**18), 10**18), st.integers(0, 10**9), st.integers(0, 10**15))

@@ -38,6 +38,7 @@ class Scope:
         self.status = make_status(engine="refocus", dpm="0", reach_um=10.0)
         self.number = 0
         self.depth_um = 0.0
+        self.plane_s = 0.02
 
     @property
     def tool(self):
@@ -60,7 +61,18 @@ class Scope:
                 pixels,
                 engine="refocus",
                 parameters={**OPTICS, "depth_um": self.depth_um, "virtual_z_um": z},
+                finished_ns=frame.header.captured_ns + int(self.plane_s * 1e9),
             )
+
+    def again(self, z_um):
+        """The same frame, with its planes."""
+        made = self.window.state.restored.image
+        whole = Restored(
+            made.pixels, made.source, made.provenance, planes=tuple(self.planes(made.source, z_um))
+        )
+        self.feed.offer(ShownPair(made.source, whole))
+        self.step()
+        return whole
 
     def frame(self, z_um=(), **status):
         """A new frame with planes at `z_um`, and a report."""
@@ -390,6 +402,31 @@ def test_a_stack_that_is_not_renewed_says_so(on):
     assert on.pane.canvas.overlay.banner == ""
 
 
+def test_the_panel_keeps_the_last_stack_while_the_next_one_is_at_work(on):
+    before, header = on.pane.canvas.pictures, on.pane.header.frame_label.text()
+    estimate = on.tool.words.text()
+    on.frame()
+    assert on.pane.canvas.pictures is before
+    assert on.pane.header.frame_label.text() == header
+    assert "frame 2" in header
+    # a picture alone says nothing of how long a stack takes
+    assert on.tool.words.text() == estimate
+    made = on.again(Z_UM)
+    assert on.show.made is made
+    assert "frame 3" in on.pane.header.frame_label.text()
+    assert on.pane.canvas.overlay.banner == ""
+
+
+def test_a_slow_stack_is_missed_only_after_three_times_its_time(scope):
+    scope.plane_s = 1.0
+    scope.frame(Z_UM, zstack="-2:2:1")
+    for _ in range(12):
+        scope.frame()
+    assert scope.pane.canvas.overlay.banner == ""
+    scope.step(3.0)
+    assert scope.pane.canvas.overlay.banner == "no newer stack than of frame 2"
+
+
 def test_the_sign_of_z_stands_in_the_panel_and_in_both_tools_all_the_time(on):
     on.window.drawer.toggle("Stack")
     on.window.drawer.toggle("Refocus")
@@ -427,6 +464,21 @@ def test_a_snapshot_keeps_the_stack_with_what_made_it(make_scope, tmp_path):
     # the picture as seen has the panel
     (picture,) = tmp_path.glob("*view.png")
     assert picture.stat().st_size > 0
+
+
+def test_a_snapshot_while_the_next_stack_is_at_work_keeps_the_one_on_the_screen(
+    make_scope, tmp_path
+):
+    scope = make_scope(snapshot_folder=tmp_path)
+    scope.frame(Z_UM, zstack="-2:2:1")
+    scope.frame()
+    QTest.keyClick(scope.window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    scope.window.snapshots._writer.close()
+    scope.window.tick()
+    (path,) = tmp_path.glob("*frame000003_refocus_of_frame000002_virtual_stack.ome.tif")
+    with open_movie(path) as movie:
+        assert movie.axes == "ZYX"
+    assert "with its virtual stack" in scope.window.toast.text()
 
 
 def test_it_is_remembered_for_the_rig_but_not_whether_it_was_on(make_scope, tmp_path):
