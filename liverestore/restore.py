@@ -95,18 +95,20 @@ def restore_planes(
     whole: Whole | None = None,
     runtime: str = "",
     batch_px: int | None = None,
+    most: int | None = None,
 ) -> Iterator[Restored]:
     """A virtual z-stack of one frame: `restore` to each of the distances `planes_um`, in order.
 
     The parameters of each plane name its distance as `virtual_z_um`. Small frames go through
     the engine several planes at a time, which changes nothing but the time it takes; such
     planes share `started_ns` and `finished_ns`, those of all of them. A batch has up to `batch_px`
-    pixels (None: as many as measured to be best), or one plane. Raises as `restore` does, before
-    the first plane.
+    pixels (None: as many as measured to be best), or one plane, and `most` planes at most. Raises
+    as `restore` does, before the first plane.
     """
     started_ns = time.perf_counter_ns()
     aims = [aim(float(z_um), frame.header, spec, optics) for z_um in planes_um]
     together = max(1, (batch_px or _BATCH_PX) // math.prod(spec.padded(frame.header.shape)))
+    together = min(together, most or together)
     # Batches of one size, where that needs no more of them: a network is compiled for each.
     together = math.ceil(len(aims) / math.ceil(len(aims) / together))
     for first in range(0, len(aims), together):

@@ -27,6 +27,8 @@ _TOLD_EVERY = 100
 _AT_ONCE_S = 0.1
 """What takes no longer looks immediate to a person (R. B. Miller, AFIPS 33, 267, 1968). A stack
 that is as quick comes with its picture: one message, which the next one cannot overtake."""
+_BATCH_S = 0.25
+"""A batch takes so long at most, unless a plane alone does: the wheel waits for it."""
 
 T = TypeVar("T")
 
@@ -95,6 +97,9 @@ class FrameWork:
         self._tell = tell
         self._rivals_failed = 0
         self._stacks_failed = 0
+        self._together: dict[tuple[str, str, tuple[int, int]], int] = {}
+        """Planes in a batch, of an engine, its runtime and frames of one size: chosen once, because
+        a network is compiled for each number."""
 
     def wanted(self, channel: str | None) -> Wanted:
         """What the next frame of `channel` will be made with."""
@@ -242,9 +247,13 @@ class FrameWork:
         planes_um = work.made.wanted.planes_um
         assert self._dpm is not None, "planes are wanted of engines that refocus"
         optics = self._dpm.optics(frame.header.channel)
+        one_s = max(_picture_s(work.made.result), 1e-9)
 
         def once(spec: ModelSpec, whole: Whole | None, runtime: str) -> tuple[Restored, ...]:
             made = []
+            most = self._together.setdefault(
+                (spec.name, runtime, frame.header.shape), max(1, int(_BATCH_S / one_s))
+            )
             for plane in restore_planes(
                 frame,
                 spec,
@@ -254,6 +263,7 @@ class FrameWork:
                 optics=optics,
                 whole=whole,
                 runtime=runtime,
+                most=most,
             ):
                 self._look_up(work)
                 made.append(plane)

@@ -163,6 +163,21 @@ def test_on_the_frame_on_screen_the_wheel_need_not_wait_for_a_new_stack_either(s
     assert len(run.files) == 1
 
 
+def test_batches_are_short_enough_for_the_wheel_and_of_one_size(start, monkeypatch):
+    run = start()
+    run.loop.stack("-5:5:1")
+    monkeypatch.setattr(frame_work, "_picture_s", lambda _made: 0.11)
+    run.restore()
+    assert run.opened["refocus"].batches == [1, 2, 2, 2, 2, 2, 1]
+    # chosen once: a network is compiled for each number
+    monkeypatch.setattr(frame_work, "_picture_s", lambda _made: 0.06)
+    run.restore()
+    assert run.opened["refocus"].batches[7:] == [1, 2, 2, 2, 2, 2, 1]
+    run.inlet.frames.append(run.frame(3, shape=(16, 32)))
+    assert run.loop.step(0)
+    assert run.opened["refocus"].batches[14:] == [1, 4, 4, 3]
+
+
 def test_a_stack_that_is_given_up_leaves_the_picture_counted(slow):
     run = slow(ends=lambda: len(run.planes) > 1)
     run.inlet.frames.append(run.frame(1))
