@@ -47,7 +47,7 @@ class LightTool(QWidget):
         self.budget = NumberBox(
             "lightBudgetBox", low=0.0, high=_MOST_J_CM2, decimals=4, suffix=" J/cm²",
             tip="Most light for a field of view; Live stops there and the shutter closes. "
-            "0: no limit", parent=self,
+            "0: no limit", lowest="no limit", parent=self,
         )  # fmt: skip
         self.new_sample = QPushButton("New sample…", self)
         self.new_sample.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -32,8 +32,10 @@ class NumberBox(QDoubleSpinBox):
         decimals: int,
         suffix: str = "",
         tip: str = "",
+        lowest: str = "",
         parent: QWidget | None = None,
     ) -> None:
+        """`lowest`: words that are shown in place of the lowest number, where that means them."""
         super().__init__(parent)
         self.setObjectName(name)
         self.setAccessibleName(tip)
@@ -41,6 +43,8 @@ class NumberBox(QDoubleSpinBox):
         self.setRange(low, high)
         self.setDecimals(decimals)
         self.setSuffix(suffix)
+        self._lowest = lowest
+        self.setSpecialValueText(lowest)
         self.setKeyboardTracking(False)
         # A point in every country: the numbers are compared with those in files.
         self.setLocale(QLocale.c())
@@ -106,8 +110,8 @@ class NumberBox(QDoubleSpinBox):
             self._reported = value
             return
         self.setEnabled(True)
-        if self.specialValueText():
-            self.setSpecialValueText("")
+        if self.specialValueText() != self._lowest:
+            self.setSpecialValueText(self._lowest)
         if value != self.value():
             self._show_silently(value)
 

@@ -219,3 +219,22 @@ def test_a_budget_that_was_exceeded_is_not_said_to_be_about_to(lit):
     assert "the next frame would exceed it" in budget_spent(meter)
     meter.charge(Lamp(None, 250.0), 40.0)
     assert "exceed" not in budget_spent(meter)
+
+
+def test_no_budget_is_not_shown_as_a_budget_of_nothing(lit):
+    window, feed, tell = lit(light(budget_j_cm2=None, spent_share=None))
+    window.drawer.toggle("Light")
+    tell(light(budget_j_cm2=None, spent_share=None))
+    box = window.light.tool.budget
+    assert box.text() == "no limit"
+    box.setFocus()
+    box.selectAll()
+    QTest.keyClicks(box, "1.5")
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    assert feed.commands() == [SetBudget(field_j_cm2=1.5, session_j_cm2=None)]
+    tell(light(budget_j_cm2=1.5))
+    box.setFocus()
+    box.selectAll()
+    QTest.keyClicks(box, "0")
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    assert feed.commands()[-1] == SetBudget(field_j_cm2=None, session_j_cm2=None)
