@@ -105,16 +105,14 @@ class Guided:
             self._light = ending.enter_context(CoreLight(self._rig))
             keep = self._keep if self._request.save_series is not None else None
             self._series = SteadySeries(source, keep)
+            # However it ends: refused and interrupted series have cost light as well.
+            ending.callback(self._tell_light)
             if info.exposure_ms is None:
                 raise UserError(f"camera {info.name}: tells no exposure; set camera.exposure_ms")
             self._base_ms = info.exposure_ms
             self._top = 255.0 if info.dtype == "uint8" else 65535.0
             self._say(f"camera {info.name}, {info.shape[1]} x {info.shape[0]} px, the whole chip")
             found, levels, dark_ms = self._calibrated()
-        self._say(
-            f"light taken: {self._series.lit_frames} frames, {self._series.lit_ms / 1e3:.3g} s of "
-            f"exposure{self._dose(self._series.lit_ms)}"
-        )
         show_found(self._console, found)
         self._judge(found)
         how = (
@@ -122,6 +120,14 @@ class Guided:
             f"{'' if self._wanted.lamp is None else f' by {self._wanted.lamp}'}"
         )
         return kept_of(found, how, with_maps=self._request.with_maps), found
+
+    def _tell_light(self) -> None:
+        series = self._series
+        if series.lit_frames:
+            self._say(
+                f"light taken: {series.lit_frames} frames, {series.lit_ms / 1e3:.3g} s of exposure"
+                f"{self._dose(series.lit_ms)}"
+            )
 
     def _calibrated(self) -> tuple[CameraCalibration, int, float]:
         short_ms = self._wanted.dark_exposure_ms

@@ -281,6 +281,9 @@ def test_a_bad_series_is_refused_and_says_why(with_camera, faults, said):
     assert said in str(result.exception)
     assert "\n" not in str(result.exception)
     assert camera.exposure_ms is None
+    # What a refused series has cost is told as well: the first look at the light, at least.
+    in_the_dark = "leak" in faults or "silent" in faults
+    assert ("light taken: " in result.output) != in_the_dark, result.output
 
 
 def test_structure_in_the_light_spoils_maps_alone(with_camera):
