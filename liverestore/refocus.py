@@ -202,7 +202,7 @@ def _aim(
         parameters["dpm_clipped_px"] = beyond
         warnings.insert(
             0,
-            f"{beyond} of {shape[0] * shape[1]} pixels are wanted farther than engine "
+            f"{beyond:,} of {shape[0] * shape[1]:,} pixels are wanted farther than engine "
             f"'{spec.name}' reaches, from {surface.min():.3g} to {surface.max():.3g} um: clipped "
             f"to -{spec.reach_um:g} to {spec.reach_um:g} um",
         )

@@ -13,6 +13,7 @@ from liverestore.cli.backlog_job import Backlog, Completed
 from liverestore.cli.backlog_plan import BacklogPlan, Results, siblings
 from liverestore.cli.interrupt import INTERRUPTED
 from liverestore.cli.output_file import check_apart, header_at
+from liverestore.cli.rate_text import rate_text
 from liverestore.dpm import parse_dpm
 from liverestore.errors import LiverestoreError, UserError
 from liverestore.movie import open_movie
@@ -166,7 +167,7 @@ def _tell(said: Completed, console: Console) -> None:
         _say(
             console,
             f"{_frames(said.restored)} restored after the run in {said.seconds:.1f} s, "
-            f"{rate:.1f} fps",
+            f"{rate_text(rate)}",
         )
     for path, count in said.files:
         _say(console, f"restored: {path} ({_frames(count)})")

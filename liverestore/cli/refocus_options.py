@@ -44,6 +44,15 @@ class Refocusing:
             size_um = pixel_size_um or self.optics.pixel_size_um
             check_overlap(self.dpm, spec, shape, size_um, f"the surface {self.dpm}")
 
+    @property
+    def target(self) -> str:
+        """To what frames are refocused, as it is read on the terminal."""
+        if self.stack is not None or self.dpm is None:
+            return str(self.stack)
+        if self.dpm.uniform_um is not None:
+            return f"{self.dpm} um"
+        return f"the surface {self.dpm}"
+
     def words(self) -> dict[str, str]:
         """For the metadata of the file."""
         place = f"{self.stack}" if self.stack is not None else f"{self.dpm} um"

@@ -100,7 +100,7 @@ def restore(
         console.print(Text(f"camera model: {camera_text}"))
         if refocusing is not None:
             words = refocusing.words()
-            console.print(Text(f"refocusing to {words['refocused_to']}; {words['optics']}"))
+            console.print(Text(f"refocusing to {refocusing.target}; {words['optics']}"))
         runtime = open_runtime(spec)
         try:
             made_as = dtype or movie.dtype.name

@@ -14,6 +14,7 @@ from rich.text import Text
 from liverestore.camera_model import CameraModel
 from liverestore.cli.interrupt import INTERRUPTED, Interrupt
 from liverestore.cli.output_file import as_dtype, frame_of, replace_old
+from liverestore.cli.rate_text import rate_text
 from liverestore.cli.refocus_options import Refocusing
 from liverestore.errors import LiverestoreError, UserError
 from liverestore.frame import Restored
@@ -80,7 +81,7 @@ class RestoreJob:
         frames = "1 frame" if report.frames == 1 else f"{report.frames} {what}"
         console.print(
             f"{frames} restored by {self._runtime.spec.name} ({self._runtime.description}) in "
-            f"{seconds:.1f} s, {report.frames / seconds:.1f} fps: {path}"
+            f"{seconds:.1f} s, {rate_text(report.frames / seconds)}: {path}"
         )
 
     def _say_notes(self, console: Console, what: str) -> None:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from liverestore.cli.engine_at import refuse_file
 from liverestore.cli.light_options import LightAsked, light_line
+from liverestore.cli.rate_text import rate_text
 from liverestore.cli.refocus_options import live_dpm_asked, live_zstack_asked
 from liverestore.model_spec import find_engine
 from liverestore.rig import RigConfig
@@ -143,7 +144,7 @@ class _Progress:
                         line, style=style, markup=False, highlight=False, soft_wrap=True
                     )
         self._noticed, self._told = status.notices, status.events
-        rate = "" if status.restore_fps is None else f" at {status.restore_fps:.1f} fps"
+        rate = "" if status.restore_fps is None else f" at {rate_text(status.restore_fps)}"
         text = f"{status.captured} captured, {status.lost} lost, {status.restored} restored{rate}"
         paused = status.state == "running" and not status.live
         state = "paused" if paused else status.state
@@ -166,7 +167,8 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
     )
     if engine is not None and engine.age_p50_ms is not None and capture.fps is not None:
         console.print(
-            f"camera {capture.fps:.1f} fps, {_engines(plan, engine)} {engine.fps or 0:.1f} fps "
+            f"camera {rate_text(capture.fps)}, {_engines(plan, engine)} "
+            f"{rate_text(engine.fps or 0)} "
             f"({engine.runtime}), capture to result {engine.age_p50_ms:.0f} ms "
             f"(p95 {engine.age_p95_ms or 0:.0f} ms)",
             highlight=False,

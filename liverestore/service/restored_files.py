@@ -153,7 +153,7 @@ class RestoredFiles:
         )
         self._tell(report)
         if before is None and report.path != asked:
-            self._tell(Notice(text=f"restored frames go on in {recording.path}"))
+            self._tell(Notice(text=f"restored frames go on in {recording.path}", ordinary=True))
         if report.error is not None and (before is None or before.error is None):
             self._tell(Notice(text=f"restored frames are no longer saved: {report.error}"))
 

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QImage,
+    QPainter,
+    QPainterPath,
+    QPen,
+    QPolygonF,
+    QTransform,
+)
 
 from liverestore.view.theme import COLOURS
 
@@ -15,16 +24,21 @@ if TYPE_CHECKING:
 
     from liverestore.view.contours import Contour, Contours
     from liverestore.view.panes import ImageView
+    from liverestore.view.surface_handles import SurfaceHandles
 
 __all__ = ["ContourLayer"]
 
 _BEYOND_ALPHA = 70
+_TRIED = 12
+"""Places on a line where its label may go."""
 
 
 class ContourLayer:
     """One surface's lines with their labels; made once, painted with each view."""
 
-    def __init__(self, contours: Contours) -> None:
+    def __init__(self, contours: Contours, handles: SurfaceHandles | None = None) -> None:
+        """Labels keep clear of the `handles`."""
+        self._handles = handles
         self._contours = contours
         self._paths = [(line, _path(line)) for line in contours.lines]
         self._beyond = None if contours.beyond is None else _tint(contours.beyond)
@@ -60,30 +74,45 @@ class ContourLayer:
             painter.drawPath(on_screen)
             painter.setPen(QPen(_colour(line), (1.8 if line.limit else 1.1) * scale))
             painter.drawPath(on_screen)
-        self._label(painter, seen, to_screen, scale)
+        self._label(painter, view, seen, to_screen)
         painter.restore()
 
-    def _label(self, painter: QPainter, seen: QRectF, to_screen: QTransform, scale: float) -> None:
+    def _label(
+        self, painter: QPainter, view: ImageView, seen: QRectF, to_screen: QTransform
+    ) -> None:
+        scale = view.overlay.scale
         font = painter.font()
         font.setPixelSize(round(12 * scale))
         painter.setFont(font)
-        back, invertible = to_screen.inverted()
-        if not invertible:
-            return
-        middle = back.map(seen.center())
-        taken: list[QRectF] = []
-        for line, _ in sorted(self._paths, key=lambda pair: not pair[0].limit):
-            at = to_screen.map(QPointF(*line.label_at((middle.x(), middle.y()))))
-            box = QRectF(painter.fontMetrics().boundingRect(line.text)).adjusted(-4, -1, 4, 1)
-            box.moveCenter(at)
-            if not seen.contains(box) or any(box.intersects(other) for other in taken):
-                continue
-            taken.append(box)
+        for line, box in self.labels(painter.fontMetrics(), view, seen, to_screen):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(10, 12, 14, 200))
             painter.drawRoundedRect(box, 3 * scale, 3 * scale)
             painter.setPen(_colour(line))
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, line.text)
+
+    def labels(
+        self, metrics: QFontMetrics, view: ImageView, seen: QRectF, to_screen: QTransform
+    ) -> list[tuple[Contour, QRectF]]:
+        """Which lines are labelled, and where within `seen`, both in screen pixels.
+
+        Labels cover neither each other nor the handles; a line without room goes without.
+        """
+        back, invertible = to_screen.inverted()
+        if not invertible:
+            return []
+        middle = back.map(seen.center())
+        taken = [] if self._handles is None else self._handles.areas(view)
+        found = []
+        for line, _ in sorted(self._paths, key=lambda pair: not pair[0].limit):
+            box = QRectF(metrics.boundingRect(line.text)).adjusted(-4, -1, 4, 1)
+            for place in line.label_at((middle.x(), middle.y()), _TRIED):
+                box.moveCenter(to_screen.map(QPointF(*place)))
+                if seen.contains(box) and not any(box.intersects(other) for other in taken):
+                    taken.append(box)
+                    found.append((line, box))
+                    break
+        return found
 
 
 def _colour(line: Contour) -> QColor:

@@ -72,11 +72,12 @@ class Contour:
         number = f"{self.level_um:+g}".replace("-", "\u2212") if self.level_um else "0"
         return f"{number} µm" + (" limit" if self.limit else "")
 
-    def label_at(self, place: tuple[float, float]) -> tuple[float, float]:
-        """The point (x, y) of the line that is nearest to `place`."""
+    def label_at(self, place: tuple[float, float], most: int = 1) -> list[tuple[float, float]]:
+        """Up to `most` points (x, y) of the line, the nearest to `place` first."""
         middles = self.segments.mean(1)
-        nearest = int(np.square(middles - np.array(place)).sum(1).argmin())
-        return float(middles[nearest, 0]), float(middles[nearest, 1])
+        order = np.square(middles - np.array(place)).sum(1).argsort(kind="stable")
+        chosen = order[:: max(1, math.ceil(len(order) / most))]
+        return [(float(x), float(y)) for x, y in middles[chosen]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -202,7 +202,7 @@ class RefocusDesk(QObject):
                 # It fits other frames than these; the run says so and uses the mean.
                 contours = None
             if contours is not None:
-                layer = ContourLayer(contours) if lines else None
+                layer = ContourLayer(contours, self.surfaces.handles) if lines else None
                 if contours.beyond is not None:
                     percent = max(1, round(100 * contours.beyond_share))
                     caution = (

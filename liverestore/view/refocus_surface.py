@@ -103,7 +103,8 @@ def surface_words(parameters: dict[str, float | int | str]) -> str:
         return ""
     ends = (float(parameters[f"dpm_{end}_um"]) for end in ("min", "max"))
     low, high = (_signed(um) for um in ends)
-    return f"refocused to a surface from {low} to {high} µm{target}"
+    clipped = ", clipped to the engine's reach" if parameters.get("dpm_clipped_px") else ""
+    return f"refocused to a surface from {low} to {high} µm{clipped}{target}"
 
 
 def _signed(um: float) -> str:

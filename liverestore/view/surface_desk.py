@@ -145,9 +145,6 @@ class SurfaceDesk(QObject):
             self.tool.show_caution(caution or str(error))
             return None
         self.tool.preview.show_surface(values, reach_um)
-        beyond = float((abs(values) > reach_um * (1 + 1e-6)).mean())
-        if beyond and not caution:
-            caution = f"{max(1, round(100 * beyond))} % is clipped to ±{reach_um:g} µm"
         self.tool.show_caution(caution)
         return values
 

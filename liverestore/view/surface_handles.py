@@ -113,6 +113,17 @@ class SurfaceHandles(QObject):
             made[APEX] = (self.apex[0], self.apex[1] - stem)
         return made
 
+    def areas(self, view: ImageView) -> list[QRectF]:
+        """What the handles and their distances cover on the screen; nothing while they are off."""
+        half = _SIZE_PX * view.overlay.scale
+        covered = []
+        for name, place in self.places(view).items():
+            at = view.on_screen(place)
+            above = name in (LOWER, APEX)
+            room = QRectF(at.x() - 3 * half, at.y() - half, 6 * half, 4 * half)
+            covered.append(room.translated(0.0, -2 * half) if above else room)
+        return covered
+
     def paint(self, painter: QPainter, view: ImageView) -> None:
         """Draw them with their distances, where an image is shown."""
         if view.overlay.waiting:

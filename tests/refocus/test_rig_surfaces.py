@@ -154,7 +154,7 @@ def test_restore_takes_a_name(liverestore):
     line = "restore in.tif out.ome.tif --engine bend --rig air.toml --dpm dish"
     code, out, err = liverestore(*line.split())
     assert (code, err) == (0, "")
-    assert "refocusing to plane:0,0.02,0 um" in out
+    assert "refocusing to the surface plane:0,0.02,0; NA 0.8" in out
     with open_movie("out.ome.tif") as movie:
         assert movie.record(0).provenance.parameters["dpm"] == "plane:0,0.02,0"
 

@@ -172,6 +172,8 @@ def test_another_stack_begins_another_file_and_none_a_plain_one(files, tmp_path)
     assert content(tmp_path / "restored_part3.ome.tif")[:2] == ("TZYX", (2, 2))
     lines = [word.text for word in item.told if isinstance(word, Notice)]
     assert len(lines) == 2
+    # it went as it should, and asks for no attention
+    assert all(word.ordinary for word in item.told if isinstance(word, Notice))
     assert lines[0] == f"restored frames go on in {tmp_path / 'restored_part2.ome.tif'}"
     asked = {word.asked for word in item.told if isinstance(word, RestoredReport)}
     assert asked == {str(path)}

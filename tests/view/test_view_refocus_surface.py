@@ -59,6 +59,15 @@ def test_steps_add_up_without_dust():
             {"dpm": "plane:1,1,0", "dpm_min_um": -0.25, "dpm_max_um": 2.25},
             "refocused to a surface from \u22120.25 to +2.25 µm",
         ),
+        (
+            {
+                "dpm": "plane:1,9,0",
+                "dpm_min_um": -12.0,
+                "dpm_max_um": 16.0,
+                "dpm_clipped_px": 1200,
+            },
+            "refocused to a surface from \u221212 to +16 µm, clipped to the engine's reach",
+        ),
     ],
 )
 def test_the_label_says_what_was_made(parameters, words):
@@ -78,7 +87,7 @@ def test_lines_lie_where_the_surface_has_their_level():
         assert ys.min() < 5
         assert ys.max() > 195
         assert len(line.runs()) == 1
-        assert line.label_at((0, 100))[1] == pytest.approx(100, abs=5)
+        assert line.label_at((0, 100))[0][1] == pytest.approx(100, abs=5)
     assert [line.text for line in found.lines[:3]] == ["\u22122 µm", "\u22121 µm", "0 µm"]
 
 
@@ -139,10 +148,16 @@ def test_warnings_about_the_training_are_gathered_and_no_other():
         about.format("pixels of 1 um", "0.3"),
     )
     other = "pixels of 1 um: engine 'sharpen' was trained for 0.1 um"
-    assert gathered((first,)) == (first,)
-    assert gathered((first, other, "saturated")) == (first, other, "saturated")
+    here = first.replace(" um", " µm"), other.replace(" um", " µm")
+    assert gathered((first,)) == here[:1]
+    assert gathered((first, other, "saturated")) == (*here, "saturated")
     assert gathered(("dark", first, other, second)) == (
         "dark",
-        "outside of the training of 'refocus': a depth of 2 um (5 to 40 um), pixels of 1 um (0.3)",
-        other,
+        "outside of the training of 'refocus': a depth of 2 µm (5 to 40 µm), pixels of 1 µm (0.3)",
+        here[1],
     )
+    clipped = (
+        "1,240 of 4,096 pixels are wanted farther than engine 'refocus' reaches, from -12 to 16 "
+        "um: clipped to -10 to 10 um"
+    )
+    assert gathered((clipped, "dark")) == ("dark",)

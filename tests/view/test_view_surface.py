@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QFontMetrics, QTransform
 from PySide6.QtTest import QTest
 
 from liverestore.dpm import parse_dpm
@@ -202,7 +203,28 @@ def test_what_lies_beyond_the_reach_is_marked(editor):
     editor.set_number(0, 8)
     editor.set_number(1, 10)
     editor.obey()
-    assert "% is clipped to ±10 µm" in editor.tool.caution.text()
+    # once, in the tool that the editor lies in
+    assert (
+        "% of the frame lies beyond ±10 µm and is clipped"
+        in editor.window.refocus.tool.caution.text()
+    )
+    assert editor.tool.caution.text() == ""
+
+
+def test_labels_of_lines_keep_clear_of_the_handles(editor):
+    editor.set_number(1, 6)
+    editor.obey()
+    view = editor.image()
+    layer, handles = view.contours, editor.desk.handles
+    assert layer is not None
+    covered = handles.areas(view)
+    assert len(covered) >= 3
+    zoom, origin = view.zoom(), view.on_screen((0.0, 0.0))
+    to_screen = QTransform(zoom, 0.0, 0.0, zoom, origin.x(), origin.y())
+    seen = QRectF(view.viewport().rect())
+    labels = layer.labels(QFontMetrics(view.font()), view, seen, to_screen)
+    assert labels
+    assert not any(box.intersects(other) for _, box in labels for other in covered)
 
 
 def test_handles_lift_and_tilt(editor):
