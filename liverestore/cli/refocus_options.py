@@ -48,16 +48,19 @@ class Refocusing:
     def target(self) -> str:
         """To what frames are refocused, as it is read on the terminal."""
         if self.stack is not None or self.dpm is None:
-            return str(self.stack)
+            return str(self.stack) + self._kind
         if self.dpm.uniform_um is not None:
-            return f"{self.dpm} um"
-        return f"the surface {self.dpm}"
+            return f"{self.dpm} um" + self._kind
+        return f"the surface {self.dpm}" + self._kind
 
     def words(self) -> dict[str, str]:
         """For the metadata of the file."""
         place = f"{self.stack}" if self.stack is not None else f"{self.dpm} um"
-        target = place + (", as confocal pictures" if self.confocal else "")
-        return refocus_words(target, {None: self.optics})
+        return refocus_words(place + self._kind, {None: self.optics})
+
+    @property
+    def _kind(self) -> str:
+        return ", as confocal pictures" if self.confocal else ""
 
 
 def refocusing_asked(

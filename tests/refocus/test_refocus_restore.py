@@ -152,14 +152,14 @@ def test_beyond_the_reach_is_clipped_and_said(frame, air):
     waves = np.clip(surface, -10, 10) * np.float32(defocus_waves_per_um(air))
     np.testing.assert_allclose(out.pixels, expected(frame, waves), rtol=1e-6)
     (word,) = out.provenance.warnings
-    assert word.startswith(f"{beyond} of 3150 pixels")
+    assert word.startswith(f"{beyond:,} of 3,150 pixels")
     assert "-10 to 10 um" in word
     parameters = out.provenance.parameters
     assert parameters["dpm_clipped_px"] == beyond
     assert parameters["dpm_max_um"] == pytest.approx(34.5 * 0.325, abs=1e-3)
     everywhere = restore(frame, SPEC, bend, CAMERA, -12.0, optics=air).provenance
     assert everywhere.parameters["dpm_clipped_px"] == 3150
-    assert everywhere.warnings[0].startswith("3150 of 3150")
+    assert everywhere.warnings[0].startswith("3,150 of 3,150")
     at_the_limit = restore(frame, SPEC, bend, CAMERA, -10.0, optics=air).provenance
     assert at_the_limit.warnings == ()
 
