@@ -52,6 +52,9 @@ class Evidence:
     """Of the raw frames at the first level."""
     signal_e: list[float]
     """Mean light of each reference above the offset, in photoelectrons."""
+    structure_e: list[float]
+    """Light of the structure of each above its surroundings: what bleaches, while light that lies
+    on the whole field hides in the mean how much."""
     span: float
     """Range of the picture in the units of the references, the peak of the PSNR."""
     guess: NDArray[np.generic]
@@ -118,6 +121,7 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
     frames = [np.flatnonzero(levels == n) for n in range(len(times))]
     signal = np.array(evidence.signal_e)
     lost = bleached(signal)
+    faded = bleached(np.array(evidence.structure_e))
     errors, local = evidence.products.errors(), evidence.products.local_errors()
     trend = np.exp(np.linspace(0, 1, len(signal)) * np.log(1 - lost))
     still = stillness(evidence.products.residual_products(evidence.guess, trend))
@@ -165,11 +169,16 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
         for ms, mean, off, those in zip(times, means[1:], relative, frames, strict=True)
     )
     refusal, limited_by, advised = None, None, found
-    if lost > _MOST_BLEACHED:
+    if max(lost, faded) > _MOST_BLEACHED:
         refusal = (
-            f"the sample lost {100 * lost:.2g} % of its light during the series, allowed are "
-            f"{100 * _MOST_BLEACHED:g} %: it bleaches too fast to compare exposures; take it with "
-            "less light, or on another field of view"
+            f"the sample lost {100 * max(lost, faded):.2g} % of its light during the series, "
+            f"allowed are {100 * _MOST_BLEACHED:g} %: it bleaches too fast to compare exposures; take it "
+            "with less light, or on another field of view"
+        )
+    elif lost < -_MOST_BLEACHED:
+        refusal = (
+            f"the light grew by {-100 * lost:.2g} % during the series, allowed are "
+            f"{100 * _MOST_BLEACHED:g} %: let the lamp warm up, shut out other light, and ask again"
         )
     elif evidence.products.shared_sigmas < _LEAST_SHARED:
         refusal = (

@@ -21,6 +21,7 @@ from liverestore.exposure_series import LEAST_ROUNDS, SeriesPlan, Shot
 from liverestore.frame import Frame, Restored
 from liverestore.model_spec import ModelSpec
 from liverestore.restore import brightest_e
+from liverestore.service.light_hold import structure_e
 from liverestore.service.light_keeper import LightKeeper
 
 __all__ = ["ExposureRun", "Restorer"]
@@ -63,6 +64,7 @@ class ExposureRun:
     _restored: list[int] = field(default_factory=list)
     _raw: list[int] = field(default_factory=list)
     _signal_e: list[float] = field(default_factory=list)
+    _structure_e: list[float] = field(default_factory=list)
     _models: list[CameraModel] = field(default_factory=list)
     _set_ms: float | None = None
 
@@ -149,6 +151,7 @@ class ExposureRun:
                 )
         light_e = model.to_electrons(pixels)
         self._signal_e.append(float(light_e.mean(dtype=np.float64)))
+        self._structure_e.append(structure_e(pixels, model))
         self._models.append(model.without_maps())
         self.products.add_reference(_middle(light_e))
 
@@ -172,6 +175,7 @@ class ExposureRun:
             restored=self._restored,
             raw=self._raw,
             signal_e=self._signal_e,
+            structure_e=self._structure_e,
             span=float(high - low),
             guess=np.mean([self.products.image(n) for n in self._of_level(0)], axis=0),
             gain=self._models[-1].gain_e_per_count,

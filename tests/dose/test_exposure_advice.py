@@ -35,11 +35,13 @@ def cells(rng, side=SIDE):
 class Camera:
     """A source of snaps: a picture that may drift and bleach, and a camera that may fail."""
 
-    def __init__(self, peak_e=60.0, *, px_per_snap=0.0, bleaching=0.0, fails_at=None, slow=1.0):
+    def __init__(
+        self, peak_e=60.0, *, px_per_snap=0.0, bleaching=0.0, fails_at=None, slow=1.0, haze=0.0
+    ):
         self.picture = cells(np.random.default_rng(5))
         self.rng = np.random.default_rng(6)
         self.peak_e, self.speed, self.bleaching = peak_e, px_per_snap, bleaching
-        self.fails_at, self.slow = fails_at, slow
+        self.fails_at, self.slow, self.haze = fails_at, slow, haze
         self.exposure_ms, self.number = 20.0, 0
 
     def configure(self, *, exposure_ms):
@@ -53,6 +55,7 @@ class Camera:
         light = (
             self.peak_e * self.exposure_ms / 20 * np.maximum(seen, 0) * np.exp(-self.bleaching * n)
         )
+        light = light + self.haze * self.exposure_ms / 20
         e = self.rng.poisson(light) + self.rng.normal(0, 1.5, light.shape)
         counts = np.clip(np.rint(100 + e / 0.5), 0, 65535).astype(np.uint16)
         header = FrameHeader(
@@ -151,6 +154,8 @@ def test_a_curve_that_rises_is_flattened_and_crossed_once():
     [
         (Camera(), "60dB", None, "more than any exposure"),
         (Camera(bleaching=0.005), "raw", None, "bleaches too fast"),
+        (Camera(bleaching=0.005, haze=60.0), "raw", None, "bleaches too fast"),
+        (Camera(bleaching=-0.005), "raw", None, "let the lamp warm up"),
         (Camera(px_per_snap=0.7), "80%", None, "moved too far"),
         (Camera(peak_e=0.001), "raw", None, "the field is empty"),
         (Camera(peak_e=20), "raw", (50.0, 1000.0), "below what the engine was trained for"),
