@@ -172,8 +172,8 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
     if max(lost, faded) > _MOST_BLEACHED:
         refusal = (
             f"the sample lost {100 * max(lost, faded):.2g} % of its light during the series, "
-            f"allowed are {100 * _MOST_BLEACHED:g} %: it bleaches too fast to compare exposures; take it "
-            "with less light, or on another field of view"
+            f"allowed are {100 * _MOST_BLEACHED:g} %: it bleaches too fast to compare exposures; "
+            "take it with less light, or on another field of view"
         )
     elif lost < -_MOST_BLEACHED:
         refusal = (
