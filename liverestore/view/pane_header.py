@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from liverestore.view.widgets import ElidedLabel, set_tone
@@ -81,18 +82,21 @@ class PaneHeader(QWidget):
         super().showEvent(event)
         self._fit()
 
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Any width: what is asked of the window must not depend on the width that it gave."""
+        return QSize(0, super().minimumSizeHint().height())
+
     def _fit(self) -> None:
         moment = self._shown[3] if self._shown is not None else None
-        self.time.setVisible(moment is not None)
         number = self.frame_label.sizeHint().width()
         self.frame_label.setMinimumWidth(min(number, round(_NUMBER_SHARE * self.width())))
-        if moment is None:
-            return
         metrics = self.time.fontMetrics()
-        least = metrics.horizontalAdvance(moment.forms[-1]) + self.frame_label.minimumWidth()
-        if least + 3 * self._row.spacing() > self.width():
-            # Rather no time than one that lies on the frame's number.
-            self.time.setVisible(False)
+        room = self.width() - self.frame_label.minimumWidth() - 3 * self._row.spacing()
+        # Rather no time than one that lies on the frame's number. Decided before it is shown:
+        # to show and to hide it each time would have the window laid out without end.
+        fits = moment is not None and metrics.horizontalAdvance(moment.forms[-1]) <= room
+        self.time.setVisible(fits)
+        if moment is None or not fits:
             return
         others = self.title.sizeHint().width() + number + 3 * self._row.spacing()
         if self._light is not None:
