@@ -110,6 +110,7 @@ class TrainDesk(QObject):
         now = datetime.now().astimezone()
         name = "".join(c if c.isalnum() else "-" for c in self._rig[:_MOST_SHORT_NAME])
         name = "-".join(part for part in (*name.split("-"), f"{now:%m%d-%H%M%S}") if part)
+        name = _free_name(name)
         # The card calls the frames by the name of this file.
         rig = file_name(self._rig).replace("%20", " ").replace("%2C", ",").replace("%3A", "")
         told = f"{len(frames)} frames of {rig}, {now:%Y-%m-%d}.ome.tif"
@@ -197,6 +198,16 @@ class TrainDesk(QObject):
         if self._child is not None:
             self._child.cancel()
             self._word = "ending"
+
+
+def _free_name(name: str) -> str:
+    """`name`, numbered where an engine made within the same second has it."""
+    engines, tries = user_data() / "engines", 1
+    free = name
+    while (engines / free).exists():
+        tries += 1
+        free = f"{name}-{tries}"
+    return free
 
 
 def _capital(text: str) -> str:

@@ -1,5 +1,6 @@
 """Training from the real window: what is gathered, what runs, what the answers do."""
 
+import datetime
 import functools
 import json
 import sys
@@ -130,6 +131,26 @@ def test_discarded_it_is_gone(sitting, child_of):
     assert engines.engine.findText(made) == engines.rival.findText(made) == -1
     window.tick()
     assert tool.start_button.isVisible()
+
+
+def test_two_made_within_a_second_have_names_of_their_own(sitting, child_of, monkeypatch):
+    window, _, show = sitting
+    tool, engines = window.training.tool, window.acquisition.engines
+
+    class Noon(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.datetime(2026, 3, 4, 12, 0, 5, tzinfo=tz)
+
+    monkeypatch.setattr(train_desk, "datetime", Noon)
+    child_of(MADE)
+    for _ in range(2):
+        show(17)
+        click(tool.start_button)
+        until(lambda: tool.answers[0].isVisible(), window)
+        click(tool.answers[0])
+    made = [engines.engine.itemText(row) for row in range(2, engines.engine.count())]
+    assert made == ["Ti2-left-0304-120005", "Ti2-left-0304-120005-2"]
 
 
 def test_the_process_is_told_what_to_learn_from_and_cancelled(sitting, child_of):
