@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from liverestore.cli.finding import REINSTALL, Finding, State, version
-from liverestore.cli.machine_checks import disk, folders, gpu
+from liverestore.cli.machine_checks import disk, folders, gpu, triton
 from liverestore.cli.rig_checks import sign_of_z
 from liverestore.errors import LiverestoreError
 from liverestore.paths import shipped
@@ -282,7 +282,7 @@ def _zeromq() -> list[Finding]:
 
 
 CHECKS: tuple[Callable[[], list[Finding]], ...] = (
-    _python, _packages, _micromanager, _openvino, gpu, _engines, _rigs, sign_of_z, _zeromq, _view,
-    disk, folders,
+    _python, _packages, _micromanager, _openvino, gpu, triton, _engines, _rigs, sign_of_z, _zeromq,
+    _view, disk, folders,
 )  # fmt: skip
 """Each gives one finding or more."""

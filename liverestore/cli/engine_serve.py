@@ -10,18 +10,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from liverestore.cli.engine_triton import triton
 from liverestore.errors import UserError
 
 __all__ = ["engine_app"]
 
 engine_app = typer.Typer(
-    help="An engine for other machines.", no_args_is_help=True, add_completion=False
+    help="Engines for other machines.", no_args_is_help=True, add_completion=False
 )
 
 
 @engine_app.callback()
 def _engine() -> None:
-    """An engine for other machines."""
+    """Engines for other machines."""
+
+
+engine_app.command("triton")(triton)
 
 
 @engine_app.command("serve")

@@ -54,6 +54,19 @@ def gpu() -> list[Finding]:
     return [Finding(name="gpu", state=state, text=text, remedy=remedy, essential=False)]
 
 
+def triton() -> list[Finding]:
+    """Whether the Triton server that the environment names answers; nothing where none is."""
+    from liverestore.runtime.triton import about_server
+
+    about = about_server()
+    if about is None:
+        return []
+    state: State = "missing" if about.remedy else "ok"
+    return [
+        Finding(name="triton", state=state, text=about.words, remedy=about.remedy, essential=False)
+    ]
+
+
 def _card() -> tuple[str, str, tuple[int, int] | None]:
     """Name, driver version and compute capability of the first card; empty without one."""
     tool = shutil.which("nvidia-smi")

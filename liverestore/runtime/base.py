@@ -11,7 +11,11 @@ from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
 from liverestore.restore import Whole
 
-__all__ = ["InferenceRuntime", "RuntimeChanged", "whole_of"]
+__all__ = ["NOT_ASKED", "InferenceRuntime", "RuntimeChanged", "whole_of"]
+
+
+NOT_ASKED = "nobody asked for it"
+"""Why a back end that has to be asked for does not serve."""
 
 
 class RuntimeChanged(Failure):

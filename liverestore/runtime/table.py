@@ -9,7 +9,7 @@ from typing import Literal
 
 from liverestore.errors import UserError
 from liverestore.model_spec import ModelSpec
-from liverestore.runtime.base import InferenceRuntime
+from liverestore.runtime.base import NOT_ASKED, InferenceRuntime
 from liverestore.runtime.upgrade import UpgradingRuntime
 
 __all__ = [
@@ -40,6 +40,8 @@ class Backend:
 
 BACKENDS: tuple[Backend, ...] = (
     Backend("filter", "liverestore.runtime.filters", "FilterRuntime"),
+    # Only where the user names a server; it is as far away as a GPU, and may fail as one.
+    Backend("triton", "liverestore.runtime.triton", "TritonRuntime", gpu=True),
     Backend(
         "tensorrt", "liverestore.runtime.tensorrt", "TensorRtRuntime", ("f32", "f16"), gpu=True
     ),
@@ -63,7 +65,7 @@ class Choice:
         reasons: dict[str, list[str]] = {}
         for name, why in self.refused.items():
             # That a network is no filter is no news.
-            if name != "filter" or self.backend is None:
+            if why != NOT_ASKED and (name != "filter" or self.backend is None):
                 reasons.setdefault(why, []).append(name)
         told = "; ".join(f"not {' or '.join(names)}: {why}" for why, names in reasons.items())
         return f"{serves} ({told})" if told else serves
@@ -104,7 +106,9 @@ def open_runtime(
     choice = choose(spec)
     backend = choice.backend
     if backend is None:
-        reasons = "; ".join(f"{name}: {why}" for name, why in choice.refused.items())
+        reasons = "; ".join(
+            f"{name}: {why}" for name, why in choice.refused.items() if why != NOT_ASKED
+        )
         raise UserError(f"engine '{spec.name}' cannot run here: {reasons}")
     if ready or not backend.gpu:
         return _opened(spec, backend, threads, precision)
