@@ -79,8 +79,16 @@ class FrameHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """None where no light is accounted: a replayed movie, a file of another program."""
     lost_before: int = 0
     """Frames lost at the camera from the start of the run up to this frame."""
+    reference: int | None = None
+    """Number of the newest reference shot of the run up to this frame; a frame whose own number
+    it is, is that shot."""
     metadata: dict[str, str] = {}
     """The camera's own tags, as text."""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is a bright exposure that pictures are scored against."""
+        return self.reference == self.number
 
     @property
     def nbytes(self) -> int:

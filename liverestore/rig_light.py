@@ -8,7 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from liverestore.dose import Lamp
-from liverestore.rig_channels import ChannelConfig, named_channel
+from liverestore.errors import UserError
+from liverestore.reference_schedule import USUAL_EXPOSURE, reference_plan
+from liverestore.rig_channels import ChannelConfig, named_channel, takes_turns
 
 __all__ = ["IlluminationConfig", "lamp_of", "light_inconsistency", "unmeasured_channel"]
 
@@ -29,6 +31,10 @@ class IlluminationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """The most light for each field of view."""
     session_budget_j_cm2: Annotated[float, Meta(gt=0)] | None = None
     """The most light for all fields of a session together."""
+    reference_every: str | None = None
+    """Take a bright reference shot so often in Live, such as "10min" or "500frames"."""
+    reference_exposure: str = USUAL_EXPOSURE
+    """Of such a shot, such as "400ms", or "10x" the exposure of the frames."""
 
 
 def lamp_of(
@@ -56,6 +62,21 @@ def light_inconsistency(
     illumination: IlluminationConfig, channels: tuple[ChannelConfig, ...], kind: str
 ) -> str | None:
     """What is wrong with the light of a rig whose source is of `kind`; None if nothing."""
+    if illumination.reference_every is not None:
+        if kind == "replay":
+            return "illumination.reference_every: has no meaning for a replayed movie; leave it out"
+        places = "illumination.reference_every", "illumination.reference_exposure"
+        try:
+            reference_plan(
+                illumination.reference_every, illumination.reference_exposure, places=places
+            )
+        except UserError as error:
+            return str(error)
+        if takes_turns(channels):
+            return (
+                "illumination.reference_every: has no meaning for channels in turn, each with its "
+                "own exposure; leave it out"
+            )
     for name in ("budget_j_cm2", "session_budget_j_cm2"):
         if getattr(illumination, name) is None:
             continue

@@ -24,6 +24,7 @@ from liverestore.status_commands import (
     Stop,
 )
 from liverestore.status_light import LightReport
+from liverestore.trust.reference_report import ReferenceReport
 from liverestore.trust.trust_map import TrustMap
 from liverestore.trust.verdict import Verdict
 
@@ -113,6 +114,7 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     """As in `EngineReport`."""
     trust: dict[str, Verdict] = {}
     trust_map: TrustMap | None = None
+    reference: ReferenceReport | None = None
     notices: tuple[str, ...] = ()
     """Things a person should know now, one line each, oldest first."""
     events: tuple[str, ...] = ()
@@ -241,6 +243,8 @@ class EngineReport(_Word, frozen=True, kw_only=True):
     trust: dict[str, Verdict] = {}
     """Channel ("" where frames name none) -> what the data say about its restored images."""
     trust_map: TrustMap | None = None
+    reference: ReferenceReport | None = None
+    """Of the newest reference shot that was looked at; None before the first."""
     ready: bool = False
     restored: int = 0
     failed: int = 0

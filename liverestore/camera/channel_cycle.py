@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Protocol
@@ -18,11 +19,11 @@ import msgspec
 
 from liverestore.camera.roi import Roi
 from liverestore.camera.source import FrameSource, SourceInfo
-from liverestore.errors import Failure, UserError
+from liverestore.errors import Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.rig_channels import ChannelConfig
 
-__all__ = ["ChannelCycle", "SelectableSource", "frames_per_snap", "set_exposure"]
+__all__ = ["ChannelCycle", "SelectableSource", "frames_per_snap", "set_exposure", "snap_all"]
 
 _ASIDE_S = 0.0005
 
@@ -218,3 +219,23 @@ def set_exposure(source: FrameSource, exposure_ms: float, channel: str | None) -
         source.set_exposure(exposure_ms, channel)
     else:
         source.configure(exposure_ms=exposure_ms)
+
+
+def snap_all(source: FrameSource, check: Callable[[], None], notices: deque[str]) -> list[Frame]:
+    """One frame of each channel of `source`, which is paused.
+
+    `check` is called before each but the first; it raises where that one is not allowed. Frames
+    taken before a `LiverestoreError` are kept, and it goes to `notices`; the first one is raised.
+    """
+    frames: list[Frame] = []
+    for _ in range(frames_per_snap(source)):
+        try:
+            if frames:
+                check()
+            frames.append(source.snap())
+        except LiverestoreError as error:
+            if not frames:
+                raise
+            notices.append(str(error))
+            break
+    return frames

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from liverestore.errors import UserError
+from liverestore.reference_schedule import ReferencePlan
 from liverestore.rig import RigConfig
 from liverestore.rig_server import is_text_surface
 from liverestore.service.plan import FarMachine
 
-__all__ = ["engine_server", "refuse_file"]
+__all__ = ["engine_server", "refuse_file", "refuse_references"]
 
 
 def engine_server(rig: RigConfig, address: str | None, key: str | None) -> FarMachine | None:
@@ -44,4 +45,13 @@ def refuse_file(server: FarMachine | None, dpm: str | None) -> None:
         raise UserError(
             f"--dpm: got {dpm!r}, a file, which does not travel to an engine on another machine; "
             "give the surface as text, or restore on this machine"
+        )
+
+
+def refuse_references(server: FarMachine | None, references: ReferencePlan | None) -> None:
+    """Raises `UserError` for reference shots where nobody would score them."""
+    if server is not None and references is not None:
+        raise UserError(
+            "--reference-every: an engine on another machine is not scored, so that the light "
+            "would be spent for nothing; restore on this machine, or leave it out"
         )

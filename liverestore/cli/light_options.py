@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from liverestore.errors import UserError
+from liverestore.reference_schedule import ReferencePlan, reference_plan
 from liverestore.rig import RigConfig
 from liverestore.rig_camera import missing_camera_numbers
 from liverestore.rig_channels import takes_turns
@@ -24,6 +25,7 @@ class LightAsked:
     interval_s: float | None = None
     new_sample: bool = False
     hold_light_ms: float | None = None
+    references: ReferencePlan | None = None
 
 
 def light_asked(
@@ -33,6 +35,8 @@ def light_asked(
     *,
     new_sample: bool,
     hold_light_ms: float | None = None,
+    reference_every: str | None = None,
+    reference_exposure: str | None = None,
 ) -> LightAsked:
     """The options, checked. Raises `UserError` for one that does not fit `rig`."""
     movie = rig.source.kind == "replay"
@@ -41,6 +45,7 @@ def light_asked(
         ("--interval", interval_s is not None),
         ("--new-sample", new_sample),
         ("--hold-light", hold_light_ms is not None),
+        ("--reference-every", reference_every is not None),
     ):
         if movie and given:
             raise UserError(f"{option}: a replayed movie costs no light; use a rig with a camera")
@@ -60,7 +65,26 @@ def light_asked(
         )
     if hold_light_ms is not None:
         _check_hold(rig, hold_light_ms)
-    return LightAsked(budget_j_cm2, interval_s, new_sample, hold_light_ms)
+    references = _references(rig, reference_every, reference_exposure)
+    return LightAsked(budget_j_cm2, interval_s, new_sample, hold_light_ms, references)
+
+
+def _references(rig: RigConfig, every: str | None, exposure: str | None) -> ReferencePlan | None:
+    own = rig.illumination
+    if every is None and own.reference_every is None:
+        if exposure is not None:
+            raise UserError("--reference-exposure: got no --reference-every; give both")
+        return None
+    if takes_turns(rig.channels):
+        raise UserError(
+            f"--reference-every: the rig {rig.name} takes its channels in turn, each with its own "
+            "exposure; use a rig with one channel"
+        )
+    return reference_plan(
+        every or own.reference_every or "",
+        exposure or own.reference_exposure,
+        places=("--reference-every", "--reference-exposure"),
+    )
 
 
 def _check_hold(rig: RigConfig, longest_ms: float) -> None:

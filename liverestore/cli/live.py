@@ -95,6 +95,22 @@ def live(
             "light that it has at the start.",
         ),
     ] = None,
+    reference_every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="10min|500frames",
+            help="Take a bright reference shot so often, which scores the engine on the sample "
+            "itself; charged like all light.",
+        ),
+    ] = None,
+    reference_exposure: Annotated[
+        str | None,
+        typer.Option(
+            metavar="400ms|10x",
+            help="Exposure of a reference shot, or how many times that of the frames.",
+            show_default="10x",
+        ),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write counts and times as JSON.")] = None,
 ) -> None:
     """Pull frames from a microscope, restore them and show raw and restored side by side.
@@ -117,7 +133,13 @@ def live(
 
     config = load_rig(rig)
     spending = light_asked(
-        config, dose_budget, interval, new_sample=new_sample, hold_light_ms=hold_light
+        config,
+        dose_budget,
+        interval,
+        new_sample=new_sample,
+        hold_light_ms=hold_light,
+        reference_every=reference_every,
+        reference_exposure=reference_exposure,
     )
     if movie is not None:
         config = with_movie(config, movie)

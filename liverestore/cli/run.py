@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from liverestore.cli.engine_at import refuse_file
+from liverestore.cli.engine_at import refuse_file, refuse_references
 from liverestore.cli.light_options import LightAsked, light_line
 from liverestore.cli.rate_text import rate_text
 from liverestore.cli.refocus_options import live_dpm_asked, live_zstack_asked
@@ -22,6 +22,7 @@ from liverestore.service.spawn import Target
 from liverestore.service.supervisor import Supervisor
 from liverestore.status import EngineReport, RestoredReport, RunStatus
 from liverestore.transport.endpoint import PrivateEndpoints
+from liverestore.trust.reference_report import score_words
 from liverestore.writer.names import SaveFormat
 
 __all__ = ["DEFAULT_ENGINE", "run_plan", "summarise"]
@@ -70,6 +71,7 @@ def run_plan(
     target = live_dpm_asked(used, rig, z, dpm)
     stack = live_zstack_asked(used, rig, zstack)
     asked = light or LightAsked()
+    refuse_references(server, asked.references)
     with PrivateEndpoints() as endpoint:
         plan = RunPlan(
             rig=rig,
@@ -89,6 +91,7 @@ def run_plan(
             new_sample=asked.new_sample,
             interval_s=asked.interval_s,
             hold_light_ms=asked.hold_light_ms,
+            references=asked.references,
             end_at_budget=view is None,
             engine_server=server,
         )
@@ -176,6 +179,9 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
         )
     if capture.light is not None and capture.light.exposures > 0:
         console.print(light_line(capture.light), highlight=False, soft_wrap=True, markup=False)
+    if engine is not None and engine.reference is not None:
+        words = f"reference shot {engine.reference.number}: {score_words(engine.reference)}"
+        console.print(words, highlight=False, soft_wrap=True, markup=False)
     for recording in result.recordings:
         more = f", {recording.lost} not" if recording.lost else ""
         console.print(

@@ -16,6 +16,7 @@ from liverestore.service.light_hold import open_hold
 from liverestore.service.light_open import open_light
 from liverestore.service.plan import RunPlan
 from liverestore.service.recorder import Pair, Recorder
+from liverestore.service.reference_shots import REFERENCES, ReferenceShots
 from liverestore.status import Go, Notice, RecordingReport, Stop, Word
 from liverestore.transport.control import ControlLink
 from liverestore.transport.outlet import Outlet
@@ -55,7 +56,7 @@ def _recorder(plan: RunPlan) -> Recorder:
 def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     light = open_light(plan)
     source = open_source(plan.rig)
-    outlet = Outlet(plan.endpoints.raw, roles=("engine",))
+    outlet = Outlet(plan.endpoints.raw, roles=("engine",), aside=REFERENCES)
     loop = CaptureLoop(
         source,
         outlet,
@@ -63,6 +64,9 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         frames=plan.frames,
         light=light,
         hold=open_hold(plan.rig, plan.hold_light_ms, plan.interval_s),
+        references=ReferenceShots(plan.references, save_format=plan.save_format)
+        if plan.references is not None
+        else None,
         interval_s=plan.interval_s,
         end_at_budget=plan.end_at_budget,
     )
@@ -107,7 +111,7 @@ class _News:
 
     def tell(self, *, all_counts: bool = False) -> None:
         """Send what is new; with `all_counts` also how many frames each file has."""
-        for report in self._loop.recordings():
+        for report in self._loop.recorder.reports():
             before = self._told.get(report.index)
             if before == report or not (all_counts or before is None or _changed(before, report)):
                 continue

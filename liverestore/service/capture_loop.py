@@ -9,21 +9,22 @@ import time
 from collections import deque
 from typing import Literal
 
-from liverestore.camera.channel_cycle import frames_per_snap, set_exposure
+from liverestore.camera.channel_cycle import set_exposure, snap_all
 from liverestore.camera.source import FrameSource, SourceInfo
 from liverestore.dose import Kind
 from liverestore.errors import EndOfStream, Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.meters import RateMeter
 from liverestore.service.camera_watch import CameraWatch, stop_source
+from liverestore.service.capture_counts import counts_of, light_told
 from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.pace import Pace
 from liverestore.service.recorder import Recorder
+from liverestore.service.reference_shots import ReferenceShots
 from liverestore.status import (
     CaptureReport,
     NewSample,
-    RecordingReport,
     SetBudget,
     SetExposure,
     SetLive,
@@ -61,21 +62,24 @@ class CaptureLoop:
         frames: int | None = None,
         light: LightKeeper | None = None,
         hold: LightHold | None = None,
+        references: ReferenceShots | None = None,
         interval_s: float | None = None,
         end_at_budget: bool = False,
     ) -> None:
         """`light` accounts for what each frame costs, and allows it; None: nobody does.
-        `hold` changes the exposure as the sample bleaches; None: only people do.
+        `hold` changes the exposure as the sample bleaches; None: only people do. `references`
+        takes a bright exposure now and then.
 
         With `interval_s` Live snaps a frame so often, and no light falls in between. A run
         `end_at_budget` has nobody who could raise the budget.
         """
         self.source = source
         self.outlet = outlet
-        self._recorder = recorder
+        self.recorder = recorder
         self._frames = frames
         self.light = light
         self._hold = hold
+        self._references = references
         self._pace = Pace(interval_s) if interval_s is not None else None
         self._end_at_budget = end_at_budget
         self._stop = threading.Event()
@@ -146,7 +150,9 @@ class CaptureLoop:
             self.error = Failure(f"unexpected {type(error).__name__}: {error}")
         finally:
             # The file first: a camera that fails to stop must not keep it open.
-            self._recorder.close()
+            self.recorder.close()
+            if self._references is not None:
+                self._references.close()
             if self.light is not None:
                 self.light.end()
             unstopped = stop_source(self.source)
@@ -158,6 +164,7 @@ class CaptureLoop:
             if word is not None:
                 self._obey(word)
             elif self._live and not self._over():
+                self._refer()
                 self._advance()
 
     def _advance(self) -> None:
@@ -183,6 +190,22 @@ class CaptureLoop:
             self._take(frame)
             self._rate.tick(time.monotonic())
             self._hold_light()
+
+    def _refer(self) -> None:
+        """Take the reference shot that is due, if one is."""
+        shots, light, last = self._references, self.light, self._last
+        if shots is None or light is None or last is None:
+            return
+        if not shots.due(self._captured, lambda: self.outlet.counts("engine").done):
+            return
+        if not shots.allowed(last, self._captured, light, self.notices):
+            return
+        self._pause()
+        if not self._over():  # by a frame that the pause delivered
+            shot = shots.take(self.source, last, self._captured, light, self.notices)
+            if shot is not None:
+                shots.keep(shot, self.recorder.path, self.notices)
+                self.outlet.offer(shot, aside=True)
 
     def _hold_light(self) -> None:
         """Expose longer where the sample has bleached."""
@@ -255,9 +278,9 @@ class CaptureLoop:
         """Obey `word`; the frames that were snapped for it."""
         match word:
             case SetRecording(on=True):
-                self._recorder.begin()
+                self.recorder.begin()
             case SetRecording(on=False):
-                self._recorder.end()
+                self.recorder.end()
             case SetExposure() | SetZ():
                 if isinstance(word, SetExposure) and self._live and self.light is not None:
                     self._pause()
@@ -270,7 +293,7 @@ class CaptureLoop:
                 if self._live and self.light is not None:
                     self._pause()
                 self.source.set_roi(roi)
-                self._recorder.roi_changed()
+                self.recorder.roi_changed()
             case Snap() if self._live:
                 self.notices.append(
                     "Snap does nothing while Live is on: every frame is shown, and recorded "
@@ -295,24 +318,14 @@ class CaptureLoop:
             raise UserError(f"no light: {refusal}")
 
     def _snap(self) -> list[Frame]:
-        """One frame of each channel; those before a camera that fails are kept."""
-        frames: list[Frame] = []
-        for _ in range(frames_per_snap(self.source)):
-            try:
-                if frames:
-                    self._check_light()
-                frames.append(self.source.snap())
-            except LiverestoreError as error:
-                if not frames:
-                    raise
-                self.notices.append(str(error))
-                break
-        return frames
+        return snap_all(self.source, self._check_light, self.notices)
 
     def _take(self, frame: Frame, kind: Kind = "frame") -> None:
         if self.light is not None:
             frame = self.light.took(frame, kind=kind)
-        unkept = self._recorder.keep(frame)
+        if self._references is not None:
+            frame = self._references.mark(frame)
+        unkept = self.recorder.keep(frame)
         self.outlet.offer(frame)
         self._last = frame
         self._captured += 1
@@ -320,28 +333,16 @@ class CaptureLoop:
         if unkept is not None:
             raise unkept
 
-    def recordings(self) -> tuple[RecordingReport, ...]:
-        """The account of every recording of the run, oldest first."""
-        return self._recorder.reports()
-
     def report(self, phase: Literal["ready", "running", "ended"]) -> CaptureReport:
         """The counts of this moment."""
-        counts = self.outlet.counts("engine")
-        info, last, recorder = self._info, self._last, self._recorder
-        like = last.header if last is not None else info
         return CaptureReport(
             phase=phase,
             captured=self._captured,
             lost=self._lost,
-            recorded=recorder.recorded,
-            written=recorder.written,
-            write_error=recorder.error,
             live=self._live,
-            recording=str(recorder.path) if recorder.path is not None else None,
-            restored=counts.done,
-            dropped=counts.dropped,
             fps=self._rate.mean() if phase == "ended" else self._rate.rate(time.monotonic()),
-            shape=like.shape if like is not None else None,
-            dtype=like.dtype if like is not None else None,
-            light=self.light.report(live=self._live) if self.light is not None else None,
+            light=light_told(self.light, self._hold, live=self._live),
+            **counts_of(
+                self.recorder, self.outlet, self._last.header if self._last else self._info
+            ),
         )

@@ -17,6 +17,7 @@ from liverestore.service.child import orphaned, run_child
 from liverestore.service.engine_loop import EngineLoop
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
+from liverestore.service.reference_keeper import ReferenceKeeper
 from liverestore.service.restored_files import RestoredFiles
 from liverestore.service.trust_keeper import TrustKeeper
 from liverestore.status import (
@@ -141,7 +142,9 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     files = RestoredFiles(
         plan.restored_path, tell=link.send, find_optics=dpm.optics, stacked=stacked
     )
-    trust = TrustKeeper(dpm.optics)
+    trust, references = TrustKeeper(dpm.optics), ReferenceKeeper(tell)
+    if plan.references is not None:
+        references.attend(plan.endpoints.raw.for_client())
     loop = EngineLoop(
         inlet,
         outlet,
@@ -153,6 +156,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         other_stack=other_stack,
         refocused=refocused,
         trust=trust,
+        references=references,
     )
     told = Told(loop, link.send)
     try:
@@ -170,6 +174,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         outlet.finish("the run has ended", timeout_s=0.0 if stop.is_set() else 0.3)
     finally:
         trust.close()
+        references.close()
         files.close()
         inlet.close()
         outlet.close()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from dataclasses import dataclass
 from liverestore.errors import Failure, LiverestoreError
 from liverestore.runtime.base import InferenceRuntime
 from liverestore.runtime.table import serving_words
+from liverestore.service.low_priority import lower_priority
 
 __all__ = ["Frames", "Loader", "Loading", "OpenRuntime"]
 
@@ -150,7 +148,7 @@ class Loader:
         # At full priority: this is Python, and who waits for its lock waits for all of us.
         runtime = job.runtime = self._open(job.name)
         if lower and type(runtime) in self._kinds:
-            _lower_priority()
+            lower_priority(_NICE)
         warm_for = None
         # The size of the frames may change while it warms up for the one before.
         while not job.cancelled and (frames := job.frames) is not None and warm_for != frames:
@@ -184,11 +182,3 @@ def _close(runtime: InferenceRuntime) -> None:
     except (LiverestoreError, RuntimeError) as error:
         # Nothing waits for it; its memory is the system's when the process ends.
         log.warning("%s could not be closed: %s", runtime.description, error)
-
-
-def _lower_priority() -> None:
-    """Of this thread, where the system has such a thing and lets us."""
-    if sys.platform == "linux":
-        me = threading.get_native_id()
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, me, os.getpriority(os.PRIO_PROCESS, me) + _NICE)

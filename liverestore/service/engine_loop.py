@@ -17,9 +17,11 @@ from liverestore.service.frame_work import FrameWork, GivenUp, Made
 from liverestore.service.lineup import KEPT_S, Lineup
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.live_zstack import LiveZStack
+from liverestore.service.reference_keeper import ReferenceKeeper
 from liverestore.service.restored_files import RestoredFiles
 from liverestore.service.trust_keeper import TrustKeeper
 from liverestore.status import EngineReport
+from liverestore.trust.verdict import Verdict
 from liverestore.wire import End
 
 __all__ = ["EngineLoop", "Frames", "Results"]
@@ -80,6 +82,7 @@ class EngineLoop:
         refocused: Callable[[], bool] = lambda: False,
         show: Callable[[Restored], None] | None = None,
         trust: TrustKeeper | None = None,
+        references: ReferenceKeeper | None = None,
     ) -> None:
         """An engine that serves no longer is closed `kept_s` later.
 
@@ -88,7 +91,7 @@ class EngineLoop:
         its picture was shown; `other_stack` then, whether to leave it because the next word asks
         for another one: the picture comes without; and `refocused`, which calls `refocus` where
         that was asked for, whether it did. `show` gets pictures whose stack is to follow, if not
-        `outlet`. `trust` judges the results; its owner closes it.
+        `outlet`. `trust` judges the results, and `references` scores them; their owner closes both.
         """
         self._inlet = inlet
         self._outlet = outlet
@@ -97,6 +100,7 @@ class EngineLoop:
         self._files = files
         self._dpm = dpm
         self._trust = trust
+        self._references = references
         self._last: dict[str | None, Made] = {}
         """The newest result of each channel."""
         self._urged = False
@@ -250,11 +254,14 @@ class EngineLoop:
     def _count(self, made: Made) -> Restored:
         """Count the first result of a frame; it comes back with its verdict."""
         result = made.result
+        spec = self.lineup.serving(result.source.header.channel).runtime.spec
         if self._trust is not None:
-            spec = self.lineup.serving(result.source.header.channel).runtime.spec
             sharpened = spec.task in SHARPENING
             self._trust.see(result, made.camera, sharpened=sharpened)
             result = self._trust.mark(result)
+        if self._references is not None:
+            plain = spec.task == "denoise"
+            result = self._references.see(result, made.camera, denoises=plain)
         captured_ns = result.source.header.captured_ns
         last = result if result.rival is None else result.rival
         self._waits.add((result.provenance.started_ns - captured_ns) / 1e6)
@@ -280,6 +287,10 @@ class EngineLoop:
         specs = [serving.runtime.spec for serving in self.lineup.in_use]
         return [spec for spec in specs if spec.refocuses]
 
+    def _verdicts(self) -> dict[str, Verdict]:
+        verdicts = {} if self._trust is None else self._trust.verdicts
+        return verdicts if self._references is None else self._references.judged(verdicts)
+
     def report(self, *, final: bool = False) -> EngineReport:
         """Counts and times of this moment; `use` comes first."""
         serving, rival = self.lineup.serving(), self.lineup.rival
@@ -297,7 +308,8 @@ class EngineLoop:
             reach_um=reach_um,
             zstack=self._zstack.asked if stacks else None,
             zstack_asked=self._zstack.asked,
-            trust={} if self._trust is None else self._trust.verdicts,
+            trust=self._verdicts(),
+            reference=None if self._references is None else self._references.report,
             trust_map=None if self._trust is None else self._trust.map,
             ready=True,
             restored=self._restored,

@@ -135,6 +135,10 @@ class LightKeeper:
         self.stopped = False
         return None
 
+    def holds(self, exposure_ms: float) -> bool:
+        """Whether the budget holds one exposure of `exposure_ms` on this field."""
+        return self.meter.frames_left(self._lamp(self._channel), exposure_ms) != 0
+
     def spent(self) -> str:
         """That the budget does not hold another frame, and what to do."""
         return budget_spent(self.meter)
@@ -189,7 +193,8 @@ class LightKeeper:
             self._channel = header.channel
         lost = header.lost_before - self._lost
         self._lost = header.lost_before
-        self._exposure_ms = header.exposure_ms
+        if kind != "reference":  # those that follow are exposed as before
+            self._exposure_ms = header.exposure_ms
         on_ms = header.exposure_ms or 0.0
         in_sequence = self._lit_since_ns is not None and kind != "snap"
         lost_ms = on_ms

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from liverestore.reference_schedule import ReferencePlan
 from liverestore.rig import RigConfig
 from liverestore.transport.endpoint import Endpoint
 from liverestore.transport.machine_keys import PublicKey
@@ -70,6 +71,8 @@ class RunPlan:
     """Begin the account of light at zero."""
     hold_light_ms: float | None = None
     """Expose longer as the sample bleaches, up to this; None: the exposure stays."""
+    references: ReferencePlan | None = None
+    """Take a bright exposure now and then that scores the engine; None: none."""
     interval_s: float | None = None
     """Take one frame so often, with the light off in between; None: as fast as it goes."""
     engine_server: FarMachine | None = None

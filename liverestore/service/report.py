@@ -26,7 +26,8 @@ def run_report(
     and its last frame, and the restored files that belong to it as the run left them;
     `restored_afterwards` are the frames that were then restored from the raw file (`afterwards`, by
     raw file), None where that was not asked for. `saved` is what `--save` named; `light` is
-    `status_light.LightReport` at the end, None for a movie.
+    `status_light.LightReport` at the end, None for a movie; `reference` is the score of the last
+    reference shot, None without one.
     """
     capture, engine = result.capture, result.engine
     return {
@@ -35,6 +36,7 @@ def run_report(
         "runtime": engine.runtime if engine else None,
         "dpm": engine.dpm if engine else None,
         "trust": msgspec.to_builtins(engine.trust) if engine else {},
+        "reference": msgspec.to_builtins(engine.reference) if engine else None,
         "zstack": engine.zstack if engine else None,
         "shape": list(capture.shape) if capture.shape else None,
         "dtype": capture.dtype,

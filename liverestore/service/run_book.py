@@ -126,6 +126,7 @@ class RunBook:
             zstack=engine.zstack if engine else None,
             trust=engine.trust if engine else {},
             trust_map=engine.trust_map if engine else None,
+            reference=engine.reference if engine else None,
             captured=capture.captured,
             lost=capture.lost,
             written=self._written(),

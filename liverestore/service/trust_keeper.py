@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from liverestore.camera_model import CameraModel
 from liverestore.errors import LiverestoreError, UserError
 from liverestore.frame import Restored
 from liverestore.optics import Optics
+from liverestore.service.low_priority import lower_priority
 from liverestore.trust.trust_map import MapKind, TrustMap, trust_map
 from liverestore.trust.verdict import Verdict, kind_of
 from liverestore.trust.watch import TrustWatch
@@ -185,7 +184,7 @@ class TrustKeeper:
         return self._watches[channel]
 
     def _run(self) -> None:
-        _lower_priority()
+        lower_priority(_NICE)
         try:
             self._judge()
         finally:
@@ -206,11 +205,3 @@ class TrustKeeper:
             except LiverestoreError as error:
                 # A frame that cannot be judged is no reason to stop judging.
                 log.warning("a result could not be judged: %s", error)
-
-
-def _lower_priority() -> None:
-    """Of this thread, where the system has such a thing and lets us."""
-    if sys.platform == "linux":
-        me = threading.get_native_id()
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, me, os.getpriority(os.PRIO_PROCESS, me) + _NICE)

@@ -41,13 +41,20 @@ class Outlet:
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, roles: tuple[str, ...] = (), max_consumers: int = 64
+        self,
+        endpoint: Endpoint,
+        *,
+        roles: tuple[str, ...] = (),
+        aside: str | None = None,
+        max_consumers: int = 64,
     ) -> None:
+        """`aside` names a consumer that gets only what is offered to it by name."""
         self._endpoint = endpoint
         self._max_consumers = max_consumers
         self._lock = threading.Lock()
         self._roles = roles
-        self._consumers = {role: _Consumer() for role in roles}
+        self._aside = aside
+        self._consumers = {role: _Consumer() for role in (*roles, *((aside,) if aside else ()))}
         self._ended: str | None = None
         self._closing = False
         self._refused = 0
@@ -71,12 +78,15 @@ class Outlet:
         """Requests that were not understood."""
         return self._refused
 
-    def offer(self, item: Frame | Restored) -> None:
-        """Put `item` in every slot; the newest of its channel wins."""
+    def offer(self, item: Frame | Restored, *, aside: bool = False) -> None:
+        """Put `item` in every slot, or in that of the `aside` consumer alone; the newest of its
+        channel wins.
+        """
         channel = _header(item).channel
         with self._lock:
-            for consumer in self._consumers.values():
-                consumer.slot.offer(item, channel)
+            for role, consumer in self._consumers.items():
+                if (role == self._aside) == aside:
+                    consumer.slot.offer(item, channel)
         self._bell.ring()
 
     def counts(self, role: str) -> SlotCounts:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from liverestore.status import SetTrustMap
 from liverestore.view.trust_layer import TrustLayer
-from liverestore.view.trust_words import detail_of, trust_cell, worst_of
+from liverestore.view.trust_words import detail_of, reference_text, trust_cell, worst_of
 from liverestore.view.widgets import ChoiceBox, WrappedLabel, set_tone
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class TrustTool(QWidget):
         self.light = WrappedLabel("", self)
         self.light.setObjectName("trustLight")
         self.detail = WrappedLabel("", self)
+        self.reference = WrappedLabel("", self)
+        self.reference.setObjectName("trustReference")
+        self.reference.hide()
         self.maps = ChoiceBox(
             "trustMap",
             tuple(_KINDS),
@@ -52,7 +55,7 @@ class TrustTool(QWidget):
         self.hint.setProperty("role", "name")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.light, self.detail, self.maps, self.hint):
+        for widget in (self.light, self.detail, self.reference, self.maps, self.hint):
             column.addWidget(widget)
         self.maps.currentTextChanged.connect(lambda text: self.map_chosen.emit(_KINDS[text]))
 
@@ -86,6 +89,9 @@ class TrustDesk(QObject):
         else:
             name, verdict = worst
             self.tool.detail.setText(f"{name}\n{detail_of(verdict)}".strip())
+        reference = reference_text(status)
+        self.tool.reference.setText(reference)
+        self.tool.reference.setVisible(bool(reference))
         sent = status.trust_map if status is not None else None
         fits = sent is not None and sent.kind == self._kind and sent.shape == shape
         if fits and sent is not None and sent.channel not in ("", channel):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from liverestore.trust.reference_report import score_words
 from liverestore.view.status_cells import NOT_KNOWN, Cell, Tone
 
 if TYPE_CHECKING:
     from liverestore.status import RunStatus
     from liverestore.trust.verdict import Verdict
 
-__all__ = ["LAMP", "detail_of", "trust_cell", "worst_of"]
+__all__ = ["LAMP", "detail_of", "reference_text", "trust_cell", "worst_of"]
 
 LAMP = "\u25cf"
 _SHORT = {"green": "agrees", "amber": "caution", "red": "refuted", "untested": "testing"}
@@ -61,6 +63,16 @@ def detail_of(verdict: Verdict) -> str:
             f"{numbers['residual_lag1_error']:.3f} (noise alone 0)"
         )
     return "\n".join(line for line in lines if line)
+
+
+def reference_text(status: RunStatus | None) -> str:
+    """The newest reference shot, with its date; empty without one."""
+    report = status.reference if status is not None else None
+    if report is None:
+        return ""
+    when = datetime.fromisoformat(report.taken_utc).astimezone()
+    bright = "" if report.exposure_ms is None else f" ({report.exposure_ms:.4g} ms)"
+    return f"Reference shot of {when:%d %b, %H:%M}{bright}: {score_words(report)}"
 
 
 def trust_cell(status: RunStatus | None) -> Cell:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from liverestore.errors import UserError
 
-__all__ = ["SaveFormat", "free_pair", "free_pairs"]
+__all__ = ["SaveFormat", "free_pair", "free_pairs", "free_reference"]
 
 SaveFormat = Literal["ome-zarr", "ome-tiff"]
 _SUFFIX: dict[SaveFormat, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
@@ -51,6 +51,16 @@ def free_pairs(
         ]
         if not any(path.exists() for pair in pairs for path in pair):
             return pairs
+    raise AssertionError("itertools.count does not end")
+
+
+def free_reference(folder: Path, save_format: SaveFormat) -> Path:
+    """`reference` in `folder`, which is there, or the first `reference_002` ... that is free."""
+    suffix = _SUFFIX[save_format]
+    for index in itertools.count(1):
+        path = folder / f"reference{'' if index == 1 else f'_{index:03d}'}{suffix}"
+        if not path.exists():
+            return path
     raise AssertionError("itertools.count does not end")
 
 

@@ -128,7 +128,7 @@ def test_recordings_hold_exactly_the_frames_between_on_and_off(run, tmp_path, fa
         run.order(SetRecording(on=False), lambda r: r.recording is None)
         run.until(more_than(run.loop.report("running").captured + 2, "captured"))
     run.end()
-    reports = run.loop.recordings()
+    reports = run.loop.recorder.reports()
     assert len(reports) == 3
     lost = set() if fault is None else fault.lost
     for report in reports:
@@ -153,7 +153,7 @@ def test_a_roi_while_recording_goes_on_in_a_new_file(run):
     run.order(SetRoi(roi=None), lambda r: r.shape == (48, 64))
     run.order(SetRecording(on=False), lambda r: r.recording is None)
     run.end()
-    reports = run.loop.recordings()
+    reports = run.loop.recorder.reports()
     assert len(reports) == 3
     numbers = [number for report in reports for number in numbers_in(report.raw)]
     assert numbers == list(range(reports[0].first, reports[-1].last + 1))
@@ -180,7 +180,7 @@ def test_a_paused_run_ends_when_it_is_told_to(run):
     run.order(SetRecording(on=True), lambda r: r.recorded > 2)
     run.order(SetLive(on=False), lambda r: not r.live)
     run.end()
-    (report,) = run.loop.recordings()
+    (report,) = run.loop.recorder.reports()
     assert numbers_in(report.raw) == list(range(report.first, report.last + 1))
     assert run.loop.error is None
 
@@ -236,11 +236,11 @@ def test_fifty_toggles_of_live_and_record_leave_no_thread_and_no_file_open(run):
             run.order(SetRecording(on=False), lambda r: r.recording is None)
         run.order(SetLive(on=True), lambda r: r.live)
     deadline = time.monotonic() + 20
-    while any(report.state != "closed" for report in run.loop.recordings()):
+    while any(report.state != "closed" for report in run.loop.recorder.reports()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     run.until(lambda r: threading.active_count() <= threads)
     assert open_handles() <= handles
-    assert len(run.loop.recordings()) == 10
-    numbers = [n for report in run.loop.recordings() for n in numbers_in(report.raw)]
+    assert len(run.loop.recorder.reports()) == 10
+    numbers = [n for report in run.loop.recorder.reports() for n in numbers_in(report.raw)]
     assert numbers == sorted(set(numbers))

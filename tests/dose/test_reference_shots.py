@@ -1,0 +1,232 @@
+"""Reference shots on a schedule: taken between frames, charged exactly, kept apart, refused."""
+
+import threading
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from light_run import EXPOSURE_MS, FRAME_J, simulated
+
+from liverestore.cli.engine_at import refuse_references
+from liverestore.cli.light_options import light_asked
+from liverestore.dose_meter import DoseBudget
+from liverestore.errors import UserError
+from liverestore.movie import open_movie
+from liverestore.reference_schedule import ReferenceSchedule, reference_plan
+from liverestore.rig import load_rig
+from liverestore.service.reference_shots import REFERENCES, ReferenceShots
+from liverestore.status import SetLive
+from liverestore.transport.inlet import Inlet
+from liverestore.wire import End
+
+FACTOR = 5
+SHOT_J = FACTOR * FRAME_J
+
+
+@pytest.fixture
+def consumers():
+    """An engine and a scorer that take what they get, in threads of their own."""
+    threads, over = [], threading.Event()
+
+    def attend(run):
+        got = {"engine": [], REFERENCES: []}
+
+        def take(role):
+            inlet = Inlet(run.outlet._endpoint.for_client(), role)
+            while not (over.is_set() or isinstance(body := inlet.receive(0.1), End)):
+                if body is not None:
+                    got[role].append(body)
+            inlet.close()
+
+        for role in got:
+            threads.append(threading.Thread(target=take, args=(role,)))
+            threads[-1].start()
+        return got
+
+    yield attend
+    over.set()
+    for thread in threads:
+        thread.join(20)
+
+
+def shots(every="10frames", exposure=f"{FACTOR}x"):
+    return ReferenceShots(reference_plan(every, exposure), save_format="ome-tiff")
+
+
+def test_shots_are_charged_marked_and_kept_apart_from_the_movie(opened, consumers, tmp_path):
+    run = opened(simulated(), frames=45, references=shots())
+    got = consumers(run)
+    run.start()
+    run.thread.join(60)
+    assert run.loop.error is None
+    run.end()
+    spent = run.meter.session
+    taken = spent.count("reference")
+    assert 2 <= taken <= 5
+    assert spent.count("frame") == 45
+    # Each shot breaks off the exposure that was under way, which was light too.
+    assert spent.count() - run.exposures in range(taken + 1)
+    frames = spent.count() - taken
+    assert spent.dose_j_cm2 == pytest.approx(frames * FRAME_J + taken * SHOT_J, rel=1e-12)
+    with open_movie(tmp_path / "raw.ome.tif") as movie:
+        headers = [movie.header(n) for n in range(len(movie))]
+        light = [movie[n].mean() for n in range(len(movie))]
+    with open_movie(tmp_path / "reference.ome.tif") as movie:
+        bright = [movie.header(n) for n in range(len(movie))]
+        shot_light = [movie[n].mean() for n in range(len(movie))]
+    assert len(headers) == 45
+    assert len(bright) == taken
+    assert {header.exposure_ms for header in headers} == {EXPOSURE_MS}
+    assert {header.exposure_ms for header in bright} == {FACTOR * EXPOSURE_MS}
+    assert all(header.is_reference for header in bright)
+    assert not any(header.is_reference for header in headers)
+    assert [header.light.dose_j_cm2 for header in bright] == pytest.approx([SHOT_J] * taken)
+    assert np.mean(shot_light) - 100 == pytest.approx(FACTOR * (np.mean(light) - 100), rel=0.1)
+    # One sequence of numbers, in which each frame names the shot before it.
+    numbers = sorted(header.number for header in headers + bright)
+    assert numbers == list(range(45 + taken))
+    for header in headers:
+        before = [shot.number for shot in bright if shot.number < header.number]
+        assert header.reference == (before[-1] if before else None)
+    assert [shot.header.number for shot in got[REFERENCES]] == [one.number for one in bright]
+    assert not any(frame.header.is_reference for frame in got["engine"])
+    assert run.outlet.counts("engine").offered == 45
+
+
+def test_none_is_taken_before_an_engine_has_restored_a_frame(opened):
+    run = opened(simulated(), frames=30, references=shots()).start()
+    run.thread.join(60)
+    run.end()
+    assert run.meter.session.count("reference") == 0
+    assert run.exposures == 30
+
+
+def test_shots_and_frames_together_stay_within_the_budget(opened, consumers):
+    budget = 12 * FRAME_J + SHOT_J
+    run = opened(simulated(), budget=DoseBudget(field_j_cm2=budget), references=shots("3frames"))
+    consumers(run)
+    run.start()
+    run.until(lambda report: report.light.stopped)
+    spent = run.meter.session
+    assert spent.dose_j_cm2 <= budget * (1 + 1e-9)
+    assert spent.dose_j_cm2 > budget - FRAME_J
+    assert run.exposures <= spent.count()
+
+
+def test_a_shot_that_the_budget_does_not_hold_is_left_out_and_frames_go_on(opened, consumers):
+    # Smaller than one shot, and of more frames than are taken.
+    budget = 990 * FRAME_J
+    run = opened(
+        simulated(),
+        budget=DoseBudget(field_j_cm2=budget),
+        references=shots("1frames", "1000x"),
+        frames=300,
+    )
+    consumers(run)
+    run.start()
+    report = run.until(lambda _report: any("reference" in line for line in run.loop.notices))
+    run.until(lambda later: later.captured >= report.captured + 5)
+    run.end()
+    told = [line for line in run.loop.notices if "reference" in line]
+    assert told == ["no reference shot: the light budget does not hold its 4000 ms"]
+    assert run.meter.session.count("reference") == 0
+    assert run.meter.session.count() - run.exposures in (0, 1)
+
+
+def test_while_paused_there_are_no_shots_and_a_slow_series_has_them(opened, consumers):
+    run = opened(simulated(), references=shots("2frames"), interval_s=0.02)
+    consumers(run)
+    run.start()
+    run.until(lambda report: report.captured >= 9)
+    run.order(SetLive(on=False), lambda report: not report.live)
+    spent = run.meter.session
+    taken = spent.count("reference")
+    assert taken >= 2
+    # Between two snaps nothing is broken off.
+    assert run.exposures == spent.count()
+    frames = spent.count("snap")
+    assert spent.dose_j_cm2 == pytest.approx(frames * FRAME_J + taken * SHOT_J, rel=1e-12)
+
+
+def test_an_exposure_that_the_camera_refuses_ends_the_shots_alone(opened, consumers):
+    run = opened(simulated(), frames=25, references=shots(exposure="599999ms"))
+    run.source._core.set_exposure(EXPOSURE_MS)
+    real = run.source.configure
+
+    def configure(*, exposure_ms=None, z_um=None):
+        if exposure_ms is not None and exposure_ms > 1000:
+            raise UserError(f"camera: refuses {exposure_ms:g} ms")
+        real(exposure_ms=exposure_ms, z_um=z_um)
+
+    run.source.configure = configure
+    consumers(run)
+    run.start()
+    run.thread.join(60)
+    run.end()
+    assert run.loop.error is None
+    assert [line for line in run.loop.notices if "reference" in line] == [
+        "no more reference shots: camera: refuses 599999 ms"
+    ]
+    assert run.meter.session.count("reference") == 0
+
+
+def test_the_schedule_counts_seconds_or_frames():
+    by_time = ReferenceSchedule(reference_plan("1.5min", "400ms"))
+    assert by_time.plan.exposure_for(40.0) == 400.0
+    by_time.passed(100.0, 7)
+    assert [by_time.due(at, 10**6) for at in (189.9, 190.0)] == [False, True]
+    by_frames = ReferenceSchedule(reference_plan("500frames", "2.5x"))
+    assert by_frames.plan.exposure_for(40.0) == 100.0
+    by_frames.passed(100.0, 7)
+    assert [by_frames.due(1e9, frames) for frames in (506, 507)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("every", "exposure", "words"),
+    [
+        ("10", "10x", "every: got '10', allowed is a time"),
+        ("0s", "10x", "every: got '0s'"),
+        ("25h", "10x", "up to a day"),
+        ("0.5frames", "10x", "every: got '0.5frames'"),
+        ("10min", "1x", "exposure: got '1x'"),
+        ("10min", "10", "exposure: got '10'"),
+        ("10min", "1e9ms", "exposure: got '1e9ms'"),
+        ("10min", "700000ms", "up to 600000ms"),
+    ],
+)
+def test_what_is_no_schedule_is_refused_in_words(every, exposure, words):
+    with pytest.raises(UserError, match=words):
+        reference_plan(every, exposure)
+
+
+def test_options_win_over_the_rig_and_are_refused_where_they_make_no_sense(tmp_path):
+    rig = load_rig("demo")
+    own = msgspec.structs.replace(
+        rig,
+        illumination=msgspec.structs.replace(
+            rig.illumination, reference_every="10min", reference_exposure="4x"
+        ),
+    )
+    assert light_asked(rig, None, None, new_sample=False).references is None
+    assert light_asked(own, None, None, new_sample=False).references == reference_plan(
+        "10min", "4x"
+    )
+    plan = light_asked(own, None, None, new_sample=False, reference_every="90s").references
+    assert plan == reference_plan("90s", "4x")
+    assert plan.words == "every 90 s, 4 times the exposure"
+    for wrong, words in (
+        (load_rig("replay"), "costs no light"),
+        (load_rig("demo_two_channels"), "channels in turn"),
+    ):
+        with pytest.raises(UserError, match=words):
+            light_asked(wrong, None, None, new_sample=False, reference_every="10min")
+    with pytest.raises(UserError, match="give both"):
+        light_asked(rig, None, None, new_sample=False, reference_exposure="4x")
+    with pytest.raises(UserError, match="spent for nothing"):
+        refuse_references(object(), plan)
+    bad = tmp_path / "bad.toml"
+    text = Path(rig.origin).read_text(encoding="utf-8")
+    bad.write_text(text.replace("[illumination]", '[illumination]\nreference_every = "often"'))
+    with pytest.raises(UserError, match="reference_every: got 'often'"):
+        load_rig(bad)
