@@ -20,6 +20,7 @@ from liverestore.paths import rig_folders
 from liverestore.rig_aberrations import ZernikeConfig, aberrations_inconsistency
 from liverestore.rig_calibration import CalibrationConfig, calibration_inconsistency
 from liverestore.rig_channels import ChannelConfig, channels_inconsistency
+from liverestore.rig_followed import followed_inconsistency
 from liverestore.rig_light import IlluminationConfig, light_inconsistency
 from liverestore.rig_messages import is_deep, numbers, unknown_key, wrong_value
 from liverestore.rig_server import EngineServerConfig
@@ -106,7 +107,7 @@ class SpecimenConfig(_Section, frozen=True):
 class SourceConfig(_Section, frozen=True):
     """Where frames come from."""
 
-    kind: Literal["micromanager", "simulated", "replay"]
+    kind: Literal["micromanager", "simulated", "replay", "bridge"]
     mm_app_path: str | None = None
     """Folder of Micro-Manager with its device adapters; None takes the adapters that
     are installed with this package (DemoCamera and Utilities)."""
@@ -122,6 +123,8 @@ class SourceConfig(_Section, frozen=True):
     """Replay rate; None takes the movie's own, or 10 fps where it states none."""
     loop: bool = False
     """Replay without end."""
+    port: Annotated[int, Meta(ge=1024, le=65_000)] = 4827
+    """Where the server of the Micro-Manager to follow listens, or on one of the next ports."""
 
 
 class RigConfig(_Section, frozen=True):
@@ -264,6 +267,7 @@ _KEYS_OF_KIND = {
     "micromanager": ("mm_app_path", "config_file", "buffer_size_mb", "focus_device", "properties"),
     "simulated": ("buffer_size_mb",),
     "replay": ("path", "rate_fps", "loop"),
+    "bridge": ("port",),
 }
 _NEEDED_TO_SIMULATE = {
     "camera": ("offset_counts", "gain_e_per_count", "read_noise_e", "bit_depth", "exposure_ms"),
@@ -324,6 +328,7 @@ def _inconsistency(rig: RigConfig) -> str | None:
         or surfaces_fault(rig.surfaces)
         or calibration_inconsistency(rig.calibration, source.kind)
         or light_inconsistency(rig.illumination, rig.channels, source.kind)
+        or followed_inconsistency(source.kind, rig.camera.exposure_ms, rig.illumination)
     )
 
 

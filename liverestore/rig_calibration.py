@@ -29,8 +29,8 @@ def calibration_inconsistency(config: CalibrationConfig, kind: str) -> str | Non
     """What the table gets wrong for a source of `kind`, or None."""
     if config == CalibrationConfig():
         return None
-    if kind == "replay":
-        return "calibration: has no meaning for source.kind = 'replay'; leave it out"
+    if kind in ("replay", "bridge"):
+        return f"calibration: has no meaning for source.kind = {kind!r}; leave it out"
     if config.lamp is None:
         for name in ("lamp_levels", "lamp_off"):
             if getattr(config, name):

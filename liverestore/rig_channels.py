@@ -130,9 +130,9 @@ def channels_inconsistency(channels: tuple[ChannelConfig, ...], kind: str) -> st
     """
     if not channels:
         return None
-    if kind == "replay":
+    if kind in ("replay", "bridge"):
         return (
-            "channels: have no meaning for source.kind = 'replay', whose frames bring their own; "
+            f"channels: have no meaning for source.kind = {kind!r}, whose frames bring their own; "
             "leave them out"
         )
     if len(channels) > MOST_CHANNELS:

@@ -78,6 +78,9 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     """Frames received from the camera."""
     lost: int = 0
     """Frames lost at the camera (gaps in its numbering)."""
+    unseen: int | None = None
+    """Images of another program that came and went between two looks; none was lost. None:
+    the camera is driven here."""
     written: int = 0
     """Raw frames on disk: of the present recording, or without one of the whole run."""
     restored: int = 0
@@ -152,6 +155,8 @@ class CaptureReport(_Word, frozen=True, kw_only=True):
     phase: Literal["ready", "running", "ended"]
     captured: int = 0
     lost: int = 0
+    unseen: int | None = None
+    """As in `RunStatus`."""
     recorded: int = 0
     """Frames that were given to the writer, all recordings of the run together."""
     written: int = 0

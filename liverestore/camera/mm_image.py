@@ -12,7 +12,7 @@ from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader, PixelDtype
 from liverestore.rig_channels import ChannelConfig
 
-__all__ = ["RunOfImages", "channel_tags", "snap_tags"]
+__all__ = ["RunOfImages", "binning_of", "channel_tags", "snap_tags"]
 
 _DTYPES: dict[str, PixelDtype] = {"uint8": "uint8", "uint16": "uint16", "float32": "float32"}
 
@@ -101,7 +101,7 @@ class RunOfImages:
             exposure_ms=self.exposure_ms,
             z_um=self.z_um,
             pixel_size_um=self._pixel_um,
-            binning=_binning(tags.get("Binning")),
+            binning=binning_of(tags.get("Binning")),
             roi=_roi(tags, width, height),
             bit_depth=self.bit_depth,
             channel=self.channel.name if self.channel else tags.get("Channel"),
@@ -122,7 +122,7 @@ class RunOfImages:
         return number
 
 
-def _binning(text: str | None) -> int | None:
+def binning_of(text: str | None) -> int | None:
     """For "2" and "2x2" 2; an uneven binning has no single number."""
     parts = {part for part in (text or "").lower().split("x") if part.isdigit()}
     return int(parts.pop()) if len(parts) == 1 else None

@@ -24,6 +24,10 @@ def open_source(rig: RigConfig) -> FrameSource:
         from liverestore.camera.replay import ReplaySource
 
         return ReplaySource(rig)
+    if rig.source.kind == "bridge":
+        from liverestore.camera.bridge import BridgeSource
+
+        return BridgeSource(rig)
     source = _core_source(rig)
     if takes_turns(rig.channels):
         from liverestore.camera.channel_cycle import ChannelCycle
@@ -36,8 +40,14 @@ def open_core_source(rig: RigConfig) -> MicroManagerSource:
     """The source behind a Micro-Manager core, whose light path and stages can be set.
 
     It snaps the channel that was selected last. Raises `UserError` for a rig that replays a
-    movie.
+    movie or follows a running Micro-Manager.
     """
+    if rig.source.kind == "bridge":
+        raise UserError(
+            f"rig {rig.origin or rig.name}: source.kind is 'bridge', which follows a running "
+            "Micro-Manager and never drives its camera; close Micro-Manager and name a rig with "
+            "its configuration file, source.kind 'micromanager'"
+        )
     if rig.source.kind == "replay":
         raise UserError(
             f"rig {rig.origin or rig.name}: source.kind is 'replay', which has no camera and no "

@@ -39,7 +39,12 @@ def light_asked(
     reference_exposure: str | None = None,
 ) -> LightAsked:
     """The options, checked. Raises `UserError` for one that does not fit `rig`."""
-    movie = rig.source.kind == "replay"
+    reasons = {
+        "replay": "a replayed movie costs no light; use a rig with a camera",
+        "bridge": "Micro-Manager drives the camera and the light, and frames of it that are not "
+        "seen here cost light too; use a rig with a configuration file",
+    }
+    reason = reasons.get(rig.source.kind)
     for option, given in (
         ("--dose-budget", budget_j_cm2 is not None),
         ("--interval", interval_s is not None),
@@ -47,8 +52,8 @@ def light_asked(
         ("--hold-light", hold_light_ms is not None),
         ("--reference-every", reference_every is not None),
     ):
-        if movie and given:
-            raise UserError(f"{option}: a replayed movie costs no light; use a rig with a camera")
+        if given and reason is not None:
+            raise UserError(f"{option}: {reason}")
     if budget_j_cm2 is not None:
         if not budget_j_cm2 > 0:
             raise UserError(f"--dose-budget: got {budget_j_cm2:g}, allowed is more than 0 J/cm2")

@@ -111,6 +111,13 @@ def live(
             show_default="10x",
         ),
     ] = None,
+    show_in_micro_manager: Annotated[
+        bool,
+        typer.Option(
+            "--show-in-micro-manager",
+            help="Show results in a window of the Micro-Manager that is followed too.",
+        ),
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Write counts and times as JSON.")] = None,
 ) -> None:
     """Pull frames from a microscope, restore them and show raw and restored side by side.
@@ -141,6 +148,11 @@ def live(
         reference_every=reference_every,
         reference_exposure=reference_exposure,
     )
+    if show_in_micro_manager and config.source.kind != "bridge":
+        raise UserError(
+            f"--show-in-micro-manager: the rig {config.name} follows no Micro-Manager "
+            f"(source.kind is {config.source.kind!r}); use the rig 'bridge'"
+        )
     if movie is not None:
         config = with_movie(config, movie)
     if restoring == "every" and headless and save is None:
@@ -165,6 +177,7 @@ def live(
         zstack=zstack,
         light=spending,
         server=engine_server(config, engine_at, key),
+        show_in_micro_manager=show_in_micro_manager,
         console=console,
     )
     summarise(plan, result, console)

@@ -47,6 +47,7 @@ def run_plan(
     zstack: str | None = None,
     light: LightAsked | None = None,
     server: FarMachine | None = None,
+    show_in_micro_manager: bool = False,
     console: Console,
 ) -> tuple[RunPlan, RunResult]:
     """Run to the end, with a line of progress on `console` where there is no window.
@@ -56,7 +57,7 @@ def run_plan(
 
     `z` (um) or `dpm` is where refocusing engines begin, and `zstack` the virtual stack that they
     make of each frame as well. `light` is what the command line asks of the light, `server` the
-    machine that restores instead of this one.
+    machine that restores instead of this one. `show_in_micro_manager` shows results there too.
 
     Raises `UserError` for an engine that is not installed, for one that refocuses with a rig
     that leaves out its optics, and for a `z`, `dpm` or `zstack` that does not fit, before anything
@@ -94,6 +95,7 @@ def run_plan(
             references=asked.references,
             end_at_budget=view is None,
             engine_server=server,
+            show_in_micro_manager=show_in_micro_manager,
         )
         restores = engine_process if server is None else remote_engine_process
         targets: dict[str, Target] = {"engine": restores, "capture": capture_process}
@@ -160,6 +162,8 @@ def summarise(plan: RunPlan, result: RunResult, console: Console) -> None:
     if result.failure is not None and capture.captured == 0:
         return  # the reason says it all
     lost = f"[red]{capture.lost} lost[/red]" if capture.lost else "0 lost"
+    if capture.unseen is not None:
+        lost = f"{capture.unseen} more of Micro-Manager's not seen between two looks"
     failed = f", {engine.failed} of them not restorable" if engine and engine.failed else ""
     written = f", {capture.written} written" if plan.raw_path or result.recordings else ""
     console.print(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from liverestore.camera.followed import followed_source
 from liverestore.camera.source import FrameSource
 from liverestore.errors import Failure
 from liverestore.frame import Frame
@@ -27,8 +28,10 @@ class CameraWatch:
     clock that runs evenly.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None], source: object = None) -> None:
+        """A `source` that follows another program says itself why no image comes."""
         self._tell = tell
+        self._tells_itself = followed_source(source) is not None
         self._since_s: float | None = None
         self._usual_s = 0.0
         self._stalled = False
@@ -60,7 +63,11 @@ class CameraWatch:
         if self._since_s is None:
             self._since_s = now_s
         silent_s = now_s - self._since_s
-        if not self._stalled and silent_s > max(_LEAST_S, _FRAMES * self._usual_s):
+        if (
+            not self._stalled
+            and not self._tells_itself
+            and silent_s > max(_LEAST_S, _FRAMES * self._usual_s)
+        ):
             self._stalled = True
             self._tell(
                 f"no frame from the camera for {silent_s:.1f} s; Live and the recording wait for "

@@ -8,6 +8,7 @@ import time
 from functools import partial
 
 from liverestore.camera.open import open_source
+from liverestore.camera.source import FrameSource
 from liverestore.errors import LiverestoreError
 from liverestore.paths import user_documents
 from liverestore.service.capture_loop import CaptureLoop, Order
@@ -41,7 +42,7 @@ def capture_process(plan: RunPlan) -> None:
     run_child("capture", plan.endpoints.control, body)
 
 
-def _recorder(plan: RunPlan) -> Recorder:
+def _recorder(plan: RunPlan, source: FrameSource) -> Recorder:
     planned: Pair | None = None
     if plan.raw_path is not None:
         planned = plan.raw_path, plan.restored_path
@@ -50,6 +51,7 @@ def _recorder(plan: RunPlan) -> Recorder:
         planned=planned,
         stop_on_write_error=plan.stop_on_write_error,
         open_file=partial(OmeSink, layout=recording_of(len(plan.rig.channels))),
+        source=source,
     )
 
 
@@ -60,7 +62,7 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     loop = CaptureLoop(
         source,
         outlet,
-        recorder=_recorder(plan),
+        recorder=_recorder(plan, source),
         frames=plan.frames,
         light=light,
         hold=open_hold(plan.rig, plan.hold_light_ms, plan.interval_s),

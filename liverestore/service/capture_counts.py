@@ -23,6 +23,7 @@ def counts_of(
     return {
         "recorded": recorder.recorded,
         "written": recorder.written,
+        "unseen": None if recorder.followed is None else recorder.followed.unseen,
         "write_error": recorder.error,
         "recording": str(recorder.path) if recorder.path is not None else None,
         "restored": counts.done,

@@ -92,7 +92,7 @@ class CaptureLoop:
         self._lost = 0
         self.notices: deque[str] = recorder.notices
         """Lines for the person, taken away by whoever reads them."""
-        self._watch = CameraWatch(self.notices.append)
+        self._watch = CameraWatch(self.notices.append, source)
         self.events: deque[str] = recorder.events
         """Lines on what went as it should, taken away likewise."""
         self.error: LiverestoreError | None = None

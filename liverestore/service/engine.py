@@ -19,6 +19,7 @@ from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
 from liverestore.service.reference_keeper import ReferenceKeeper
 from liverestore.service.restored_files import RestoredFiles
+from liverestore.service.show_back import show_back
 from liverestore.service.trust_keeper import TrustKeeper
 from liverestore.status import (
     EngineReport,
@@ -159,6 +160,7 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         references=references,
     )
     told = Told(loop, link.send)
+    shown = show_back(plan, loop.notices.append)
     try:
         begin(loop, plan)
         told.attend(time.monotonic(), at_once=True)
@@ -173,6 +175,8 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         link.send(loop.report(final=True))
         outlet.finish("the run has ended", timeout_s=0.0 if stop.is_set() else 0.3)
     finally:
+        if shown is not None:
+            shown.close()
         trust.close()
         references.close()
         files.close()

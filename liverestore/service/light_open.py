@@ -11,13 +11,14 @@ __all__ = ["open_light"]
 
 
 def open_light(plan: RunPlan) -> LightKeeper | None:
-    """The account that this run goes on with; None for a replayed movie, which costs no light.
+    """The account that this run goes on with; None for a replayed movie, which costs no light,
+    and for a Micro-Manager that is followed, whose light is on for images nobody sees here too.
 
     It lies in the folder of `--save`, else in the user's data by the name of the rig. Raises
     `UserError` where it cannot be read.
     """
     rig = plan.rig
-    if rig.source.kind == "replay":
+    if rig.source.kind in ("replay", "bridge"):
         return None
     folder = plan.raw_path.parent if plan.raw_path is not None else None
     path = account_file(rig.name, folder)

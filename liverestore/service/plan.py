@@ -77,5 +77,7 @@ class RunPlan:
     """Take one frame so often, with the light off in between; None: as fast as it goes."""
     engine_server: FarMachine | None = None
     """The other machine that restores; None: this one."""
+    show_in_micro_manager: bool = False
+    """Show results in a window of the Micro-Manager that is followed too."""
     end_at_budget: bool = False
     """End the run when the light budget is used up: nobody is there who could raise it."""

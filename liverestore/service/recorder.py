@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from liverestore.camera.followed import followed_source
 from liverestore.errors import LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.service.recording import OpenFile, Recording
@@ -35,6 +36,7 @@ class Recorder:
         stop_on_write_error: bool = False,
         open_file: OpenFile = OmeSink,
         limit_bytes: int | None = None,
+        source: object = None,
     ) -> None:
         """`choose` finds free names; `planned` records from the first frame on."""
         self._choose = choose
@@ -50,6 +52,11 @@ class Recorder:
         """Lines for the person, taken away by whoever reads them."""
         self.events: deque[str] = deque()
         """Lines on what went as it should, taken away likewise."""
+        self.followed = followed_source(source)
+        """A `source` that follows another program, whose user may set another ROI at any time,
+        and which tells its lines with these. None: the camera is driven here."""
+        if self.followed is not None:
+            self.followed.notices, self.followed.events = self.notices, self.events
         if planned is not None:
             self._planned = self._open(planned)
 
@@ -110,7 +117,7 @@ class Recorder:
         try:
             # A size that nobody asked for is a fault; the file says so and ends.
             if not current.takes(frame.header) and (
-                self._roi_changed or current.fits(frame.header)
+                self._roi_changed or self.followed is not None or current.fits(frame.header)
             ):
                 self._roi_changed = False
                 current = self._roll_over(current)

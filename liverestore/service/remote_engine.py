@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 
 from liverestore.model_spec import list_engines
 from liverestore.service.child import orphaned, run_child
@@ -17,7 +18,8 @@ from liverestore.service.far_engine import FarEngine
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
 from liverestore.service.restored_files import RestoredFiles
-from liverestore.status import SaveRestored, Stop
+from liverestore.service.show_back import show_back
+from liverestore.status import Notice, SaveRestored, Stop
 from liverestore.transport.control import ControlLink
 from liverestore.transport.engine_desk import EngineLine
 from liverestore.transport.inlet import Inlet
@@ -56,6 +58,8 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         plan.restored_path, tell=link.send, find_optics=dpm.optics, stacked=stacked
     )
     far = FarEngine(inlet, outlet, line, plan, tell=link.send, files=files)
+    lines: deque[str] = deque()
+    shown = show_back(plan, lines.append)
     try:
         while not stop.is_set() and not orphaned() and far.step(_WAIT_S):
             for word in link.receive(0):
@@ -66,9 +70,13 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
                 else:
                     far.order(word)
             files.attend(time.monotonic())
+            while lines:
+                link.send(Notice(text=lines.popleft()))
         far.finish()
         outlet.finish("the run has ended", timeout_s=0.0 if stop.is_set() else 0.3)
     finally:
+        if shown is not None:
+            shown.close()
         files.close()
         inlet.close()
         outlet.close()

@@ -22,8 +22,10 @@ def run_report(
     """Counts, rates and ages of a run; None where nothing was measured.
 
     `age_ms` is the time from capture to result; `wait_ms` the part of it before restoring started.
-    captured = restored + dropped. `recordings` has every raw file with the numbers of its first
-    and its last frame, and the restored files that belong to it as the run left them;
+    captured = restored + dropped. `not_seen` are images that a followed Micro-Manager had between
+    two looks, None where the camera is driven here. `recordings` has every raw file with the
+    numbers of its first and its last frame, and the restored files that belong to it as the run
+    left them;
     `restored_afterwards` are the frames that were then restored from the raw file (`afterwards`, by
     raw file), None where that was not asked for. `saved` is what `--save` named; `light` is
     `status_light.LightReport` at the end, None for a movie; `reference` is the score of the last
@@ -43,6 +45,7 @@ def run_report(
         "frames": {
             "captured": capture.captured,
             "lost": capture.lost,
+            "not_seen": capture.unseen,
             "written": capture.written,
             "restored": capture.restored,
             "dropped": capture.dropped,

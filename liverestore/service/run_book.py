@@ -129,6 +129,7 @@ class RunBook:
             reference=engine.reference if engine else None,
             captured=capture.captured,
             lost=capture.lost,
+            unseen=capture.unseen,
             written=self._written(),
             restored=capture.restored,
             dropped=capture.dropped,

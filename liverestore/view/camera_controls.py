@@ -27,6 +27,8 @@ _NOT_REPORTED = "the source does not report it"
 _SNAP_TIP = "Take one frame ({snap})"
 _SNAP_OFF_TIP = "Snap takes one frame while Live is off: switch Live off first ({live})"
 _LIVE_TIP = "Let the camera run, or pause it: paused, no light falls on the sample ({live})"
+_FOLLOWED_TIP = "Micro-Manager drives the camera: set it there"
+_FOLLOWED_LIVE_TIP = "Follow Micro-Manager's live image, or not; its light stays as it is ({live})"
 _RECORD_TIP = "Write every raw frame to a new file, from the next frame on ({record})"
 _STOP_TIP = "Close the recording and pause the camera; the window stays ({stop})"
 
@@ -149,6 +151,10 @@ class CameraControls(QWidget):
         self._z_shown = self._follow_number(
             self.z, self._z_follower, header.z_um if header else None, header
         )
+        if status is not None and status.unseen is not None:
+            for box in (self.exposure, self.z):
+                box.setEnabled(False)
+                box.setToolTip(f"{box.accessibleName()}: {_FOLLOWED_TIP}")
         for button in (self.z_down, self.z_up, self.z_step):
             button.setEnabled(self.z.isEnabled())
         self._follow_run(status)
@@ -175,8 +181,11 @@ class CameraControls(QWidget):
         self.record.setChecked(bool(recording) and not ended)
         self.record.setEnabled(goes)
         set_key_tip(self.record, self._recording_text(status) if recording else _RECORD_TIP)
-        self.snap.setEnabled(goes and not live)
-        set_key_tip(self.snap, _SNAP_OFF_TIP if goes and live else _SNAP_TIP)
+        followed = status is not None and status.unseen is not None
+        self.snap.setEnabled(goes and not live and not followed)
+        tip = _SNAP_OFF_TIP if goes and live else _SNAP_TIP
+        set_key_tip(self.snap, _FOLLOWED_TIP if followed else tip)
+        set_key_tip(self.live, _FOLLOWED_LIVE_TIP if followed else _LIVE_TIP)
         # Stop is for the moment when something is wrong: greyed only where it has been done.
         self.stop.setEnabled(status is None or (goes and bool(live or recording)))
         set_key_tip(self.stop, "The run has ended" if ended else _STOP_TIP)

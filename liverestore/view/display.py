@@ -134,7 +134,7 @@ def _frame_label(header: FrameHeader) -> str:
 def _paused_text(status: RunStatus | None) -> str:
     if status is None or status.state != "running" or status.live:
         return ""
-    return paused_text(status.light)
+    return paused_text(status.light, followed=status.unseen is not None)
 
 
 def _raw_pane(shown: Shown, status: RunStatus | None) -> PaneState:

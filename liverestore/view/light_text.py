@@ -136,8 +136,12 @@ def light_texts(light: LightReport, *, live: bool) -> LightTexts:
     return LightTexts(rows, light.spent_share, _tone(light), budget, "\n".join(remarks))
 
 
-def paused_text(light: LightReport | None) -> str:
-    """What is said over the image of a paused camera: whether light still falls."""
+def paused_text(light: LightReport | None, *, followed: bool = False) -> str:
+    """What is said over the image of a paused camera: whether light still falls. `followed`:
+    another program drives it.
+    """
+    if followed:
+        return "not followed - Micro-Manager goes on, and only it switches the light; Live"
     if light is None or light.triggered or light.shutter_open is False:
         return "paused - no light on the sample; Snap or Live"
     if light.shutter is None:

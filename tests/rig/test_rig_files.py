@@ -24,7 +24,7 @@ def load_text(tmp_path: Path, text: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "demo_refocus", "demo_two_channels", "mmcore_demo", "replay"]
+    "name", ["demo", "demo_refocus", "demo_two_channels", "mmcore_demo", "replay", "bridge"]
 )
 def test_shipped_rigs_load_by_name(name):
     rig = load_rig(name)
@@ -37,7 +37,7 @@ def test_every_shipped_file_is_read():
     folder = shipped("hardware_configs")
     assert {file.stem for file in folder.glob("*.toml")} == {
         "demo", "demo_refocus", "demo_two_channels", "mmcore_demo", "replay",
-        "example_widefield",
+        "example_widefield", "bridge",
     }  # fmt: skip
 
 
