@@ -9,8 +9,9 @@ and recorded. Then the files are read:
 - Lost at the camera: numbers that the camera gave and nobody got (`lost_before`).
 - Missing in the file: numbers that were captured and are not in the raw file, by number.
 - Torn: frames of the raw file whose pixels do not have the checksum in their record.
-- To recover: from the moment of the fault to the end of the first result after it (engine), to
-  the window's libraries being loaded again (view), or to the first frame after it (camera).
+- To recover: from the moment of the fault to the end of the first result after it (engine, next
+  runtime), to the window's libraries being loaded again (view), or to the first frame after it
+  (camera).
 
 `--table` puts the table between the two marks of that file.
 """
@@ -38,15 +39,19 @@ from typing import Any
 from unittest import mock
 
 import msgspec
+from pulled_plug import PulledPlug
 
 from liverestore.camera.open import open_source
 from liverestore.camera.source import FrameSource
-from liverestore.errors import UserError
+from liverestore.errors import Failure, UserError
 from liverestore.frame import Frame
 from liverestore.frame_record import crc32
 from liverestore.movie import open_movie
 from liverestore.rig import RigConfig, load_rig
+from liverestore.runtime.openvino import OpenVinoRuntime
+from liverestore.runtime.sparing import SparingRuntime
 from liverestore.runtime.table import open_runtime
+from liverestore.runtime.upgrade import UpgradingRuntime
 from liverestore.service.capture import capture_process
 from liverestore.service.engine import engine_process
 from liverestore.service.plan import RunEndpoints, RunPlan
@@ -142,29 +147,65 @@ def capture_stalls(plan: RunPlan) -> None:
         capture_process(plan)
 
 
+def _unplugged(plan: RunPlan, back_after_s: float | None) -> None:
+    pulled: list[PulledPlug] = []
+
+    def at(source: FrameSource, count: int) -> None:
+        if count == FAULT_AT and not pulled:
+            core = source._core  # type: ignore[attr-defined]
+            pulled.append(PulledPlug(core, back_after_s))
+
+    _with_source(plan, at)
+
+
 def capture_unplugged(plan: RunPlan) -> None:
     """The core has no images any more, and raises when it is asked about its camera."""
+    _unplugged(plan, None)
 
-    def gone(*_arguments: Any) -> bool:
-        raise RuntimeError('Error in device "Camera": device not connected')
+
+def capture_unplugged_for_a_while(plan: RunPlan) -> None:
+    """So for 5 s; then the camera can be initialised again."""
+    _unplugged(plan, 5.0)
+
+
+def _behind_its_back(plan: RunPlan, act: Callable[[Any], None]) -> None:
+    done: list[bool] = []
 
     def at(source: FrameSource, count: int) -> None:
-        if count == FAULT_AT:
-            core = source._core  # type: ignore[attr-defined]
-            core.is_sequence_running = core.stop_sequence_acquisition = gone
-            core.get_remaining_image_count = lambda: 0
+        if count == FAULT_AT and not done:
+            done.append(True)
+            act(source._core)  # type: ignore[attr-defined]
 
     _with_source(plan, at)
 
 
-def capture_stopped_behind_its_back(plan: RunPlan) -> None:
+def capture_roi_behind_its_back(plan: RunPlan) -> None:
     """Somebody sets the ROI in the driver's own dialog: the camera stops without an error."""
+    _behind_its_back(plan, lambda core: core.set_roi(8, 16, 64, 32))
 
-    def at(source: FrameSource, count: int) -> None:
-        if count == FAULT_AT:
-            source._core.set_roi(8, 16, 64, 32)  # type: ignore[attr-defined]
 
-    _with_source(plan, at)
+def capture_binning_behind_its_back(plan: RunPlan) -> None:
+    """Somebody sets the binning there: that stops DemoCamera likewise."""
+
+    def binned(core: Any) -> None:
+        core.stop_sequence_acquisition()
+        core.set_property("Camera", "Binning", "2")
+
+    _behind_its_back(plan, binned)
+
+
+def capture_on_a_disk_that_cannot_keep_up(plan: RunPlan) -> None:
+    """Every write takes 200 ms longer, and 20 MB may wait: 40 frames."""
+
+    def slow(*arguments: Any) -> None:
+        time.sleep(0.1)
+        write_all(*arguments)
+
+    with (
+        mock.patch("liverestore.writer.zarr_chunks.write_all", slow),
+        mock.patch("liverestore.service.recorder.default_limit_bytes", return_value=20_971_520),
+    ):
+        capture_process(plan)
 
 
 def capture_too_slow(plan: RunPlan) -> None:
@@ -242,6 +283,76 @@ def engine_out_of_memory(plan: RunPlan) -> None:
     _engine_raises(plan, MemoryError, "cannot allocate")
 
 
+class _OnCard:
+    """OpenVINO in the place of a graphics card, which fails as one does."""
+
+    def __init__(self, spec: Any, fails: Callable[[tuple[int, ...]], None], **options: Any) -> None:
+        self._real = OpenVinoRuntime(spec, **options)
+        self._fails = fails
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    @property
+    def description(self) -> str:
+        return "card (stand-in)"
+
+    def infer(self, batch: Any) -> Any:
+        self._fails(batch.shape)
+        return self._real.infer(batch)
+
+
+def _engine_on_card(plan: RunPlan, fails: Callable[[tuple[int, ...]], None]) -> None:
+    """The engine process with a runtime as `open_runtime` makes it where there is a card."""
+
+    def opened(spec: Any, *, tell: Callable[[str], None], **_options: Any) -> Any:
+        return UpgradingRuntime(
+            SparingRuntime(OpenVinoRuntime(spec, precision="bf16"), tell),
+            lambda: SparingRuntime(_OnCard(spec, fails, precision="bf16"), tell),
+            tell,
+        )
+
+    with mock.patch("liverestore.service.engine.open_runtime", opened):
+        engine_process(plan)
+
+
+def _after_some(plan: RunPlan, error: Callable[[], Exception]) -> Callable[[Any], None]:
+    calls = [0]
+
+    def fails(_shape: tuple[int, ...]) -> None:
+        calls[0] += 1
+        if calls[0] >= _RAISES_AT:
+            place = Path(str(plan.record_folder)) / "raised"
+            if not place.exists():
+                place.write_text(str(time.perf_counter_ns()))
+            raise error()
+
+    return fails
+
+
+def engine_card_lost(plan: RunPlan) -> None:
+    """What torch raises when a kernel has failed: from then on nothing works on the card."""
+    text = "CUDA error: an illegal memory access was encountered"
+    _engine_on_card(plan, _after_some(plan, lambda: RuntimeError(text)))
+
+
+def engine_card_full(plan: RunPlan) -> None:
+    """What TensorRT says where another program took the memory: none even for a tile."""
+    text = "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)"
+    _engine_on_card(plan, _after_some(plan, lambda: Failure(text)))
+
+
+def engine_card_small(plan: RunPlan) -> None:
+    """Memory for a tile of 256 pixels with its halo, and not for the frame."""
+    raises = _after_some(plan, lambda: Failure("Error Code 2: OutOfMemory (no information)"))
+
+    def fails(shape: tuple[int, ...]) -> None:
+        if shape[2] * shape[3] >= 512 * 512:
+            raises(shape)
+
+    _engine_on_card(plan, fails)
+
+
 # -- faults from outside ------------------------------------------------------------------------
 
 
@@ -282,7 +393,7 @@ class Fault:
     targets: dict[str, Target] = field(default_factory=dict)
     frames: int | None = 150
     recovers: str = ""
-    """What comes back: "engine", "view" or "camera"."""
+    """What comes back: "engine", "next runtime", "view" or "camera"."""
     save_format: SaveFormat = "ome-zarr"
     buffer_mb: int | None = None
     after: Callable[[Path], str] | None = None
@@ -323,12 +434,32 @@ FAULTS: dict[str, Fault] = {
     "camera stalls": Fault(
         "camera delivers nothing for 4 s", targets={"capture": capture_stalls}, recovers="camera"
     ),
-    "camera unplugged": Fault(
-        "camera unplugged", targets={"capture": capture_unplugged}
+    "card lost": Fault(
+        "runtime on the card raises a CUDA error (stand-in for the card)",
+        targets={"engine": engine_card_lost}, recovers="next runtime",
     ),
-    "stopped from outside": Fault(
-        "ROI or binning set behind the program's back",
-        targets={"capture": capture_stopped_behind_its_back},
+    "card full": Fault(
+        "no memory on the card, not even for a tile (stand-in for the card)",
+        targets={"engine": engine_card_full}, recovers="next runtime",
+    ),
+    "card small": Fault(
+        "memory on the card for a tile, not for the frame (stand-in for the card)",
+        targets={"engine": engine_card_small}, recovers="next runtime",
+    ),
+    "camera unplugged": Fault(
+        "camera unplugged, for good", targets={"capture": capture_unplugged}
+    ),
+    "camera back": Fault(
+        "camera unplugged for 5 s", targets={"capture": capture_unplugged_for_a_while},
+        recovers="camera",
+    ),
+    "ROI from outside": Fault(
+        "ROI set behind the program's back",
+        targets={"capture": capture_roi_behind_its_back}, recovers="camera",
+    ),
+    "binning from outside": Fault(
+        "binning set behind the program's back",
+        targets={"capture": capture_binning_behind_its_back}, recovers="camera",
     ),
     "ROI changed": Fault("ROI changed while recording", _roi),
     "ring overflows": Fault(
@@ -341,6 +472,10 @@ FAULTS: dict[str, Fault] = {
     "slow disk": Fault(
         "disk slower than the camera (80 ms more a frame)",
         targets={"capture": capture_on_a_slow_disk},
+    ),
+    "disk too slow": Fault(
+        "disk slower than the camera (200 ms more a frame), memory for 40 frames",
+        targets={"capture": capture_on_a_disk_that_cannot_keep_up},
     ),
     "clock set back": Fault(
         "clock set back by an hour", targets={"capture": capture_with_clock_set_back}
@@ -365,7 +500,8 @@ def run(name: str, folder: Path) -> Outcome:
         rig = msgspec.structs.replace(
             rig, source=msgspec.structs.replace(rig.source, buffer_size_mb=fault.buffer_mb)
         )
-    frames = _FRAMES_TO_COME_BACK if fault.recovers in ("engine", "view") else fault.frames
+    waits = fault.recovers in ("engine", "next runtime", "view")
+    frames = _FRAMES_TO_COME_BACK if waits else fault.frames
     suffix = ".ome.zarr" if fault.save_format == "ome-zarr" else ".ome.tif"
     raw = folder / f"raw{suffix}"
     state: dict[str, Any] = {"at_ns": None, "statuses": 0}
@@ -374,7 +510,8 @@ def run(name: str, folder: Path) -> Outcome:
         plan = RunPlan(
             rig=rig, engine=ENGINE, endpoints=ends, frames=frames, raw_path=raw,
             restored_path=folder / f"restored{suffix}", record_folder=folder,
-            save_format=fault.save_format, stop_on_write_error=True, seconds=30.0,
+            save_format=fault.save_format, stop_on_write_error=True, seconds=40.0,
+            camera_patience_s=8.0,
         )  # fmt: skip
         targets: dict[str, Target] = {"engine": engine_process, "capture": capture_process}
         supervisor = Supervisor(
@@ -439,7 +576,7 @@ def _read(fault: Fault, folder: Path, result: RunResult) -> Outcome:
     ordinary = ("engine '", "the rig has no")
     outcome.seen = " / ".join(
         dict.fromkeys(line.replace(f"{folder}/", "") for line in lines
-                      if not line.startswith(ordinary))
+                      if not line.startswith(ordinary) or "no memory" in line or "failed" in line)
     )  # fmt: skip
     outcome.more = {"restored": capture.restored, "dropped": capture.dropped}
     return outcome
@@ -467,13 +604,16 @@ def _recovery_s(fault: Fault, folder: Path, state: dict[str, Any]) -> float | No
     if fault.recovers == "camera":
         times = _times(folder, "raw", lambda record: record.header.captured_ns)
         return max(after - before for before, after in itertools.pairwise(times)) / 1e9
-    if fault.recovers != "engine":
+    if fault.recovers not in ("engine", "next runtime"):
         return None
     raised = folder / "raised"
     if raised.exists():
         at_ns = int(raised.read_text())
     if at_ns is None:
         return None
+    if fault.recovers == "next runtime":
+        times = _times(folder, "restored", lambda record: record.provenance.finished_ns)
+        return next(((ended - at_ns) / 1e9 for ended in times if ended > at_ns), None)
     # The engine that was started again writes a file of its own.
     ended = _times(folder, "restored_001", lambda record: record.provenance.finished_ns)
     return (ended[0] - at_ns) / 1e9 if ended else None
@@ -536,10 +676,12 @@ def main() -> int:
         rows = json.loads(options.add.read_text(encoding="utf-8"))
         earlier = {row["fault"]: Outcome(**row) for row in rows}
     outcomes = []
+    chosen = options.only or list(FAULTS)
     for name, fault in FAULTS.items():
-        if name not in (options.only or FAULTS):
+        if name not in chosen:
             outcomes += [earlier[fault.words]] if fault.words in earlier else []
             continue
+        sys.stderr.write(f"[{chosen.index(name) + 1}/{len(chosen)}] {fault.words} ...\n")
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             outcomes.append(run(name, folder))

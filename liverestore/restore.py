@@ -25,9 +25,12 @@ __all__ = ["Infer", "Whole", "brightest_e", "restore", "restore_planes"]
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(N, C, Y, X) float32 to (N, 1, Y, X); its result may be overwritten by the next call."""
 
-Whole = Callable[[NDArray[Any], CameraModel, Sequence[NDArray[np.float32]] | None], NDArray[Any]]
+Whole = Callable[
+    [NDArray[Any], CameraModel, Sequence[NDArray[np.float32]] | None], NDArray[Any] | None
+]
 """(Y, X) pixels, camera and, to refocus, N distances in waves, to (Y, X) or (N, Y, X) pixels: all
-of restoring on a device. The result belongs to the caller."""
+of restoring on a device. The result belongs to the caller; None where the device has no memory
+for the whole frame, which `Infer` may still restore."""
 
 _WHOLE_DTYPES = ("uint8", "uint16", "float32")
 _LARGEST_WHOLE_PX = 4096 * 4096
@@ -139,9 +142,11 @@ def _restored(
         camera = camera.for_frame(frame.header)
         parameters.update(camera.numbers())
     tiled = shape[0] * shape[1] > _LARGEST_WHOLE_PX
+    waves = [target.waves for target in aims if target is not None]
+    done = None
     if whole is not None and not tiled and pixels.dtype.name in _WHOLE_DTYPES:
-        waves = [target.waves for target in aims if target is not None]
         done = whole(pixels, camera, waves or None)
+    if done is not None:
         pictures = list(done) if waves else [done]
     else:
         if tiled:

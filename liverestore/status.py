@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from liverestore.status_camera import Absence
 from liverestore.status_commands import (
     Command,
     NewSample,
@@ -29,6 +30,7 @@ from liverestore.trust.trust_map import TrustMap
 from liverestore.trust.verdict import Verdict
 
 __all__ = [
+    "Absence",
     "CaptureReport",
     "Command",
     "EngineReport",
@@ -97,6 +99,10 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     """None where no light is accounted, as with a replayed movie."""
     live: bool = True
     """Whether the camera delivers frames; while it does not, no light is spent."""
+    absence: Absence | None = None
+    """Of a camera that is away and comes back by itself; None while it is there."""
+    disk_queue: float | None = None
+    """Share (0..1) of the memory for frames that wait for the disk; at 1 the next one is lost."""
     disk_left_s: float | None = None
     """Time until the disk of the recording is full, at the present rate."""
     rival: str | None = None
@@ -163,6 +169,8 @@ class CaptureReport(_Word, frozen=True, kw_only=True):
     """Those of them that are on disk."""
     write_error: str | None = None
     """Why a recording stopped; the frames from then on are not on disk."""
+    disk_queue: float | None = None
+    """As in `RunStatus`; None while nothing is recorded."""
     live: bool = True
     """False while the camera is paused."""
     recording: str | None = None
@@ -174,6 +182,8 @@ class CaptureReport(_Word, frozen=True, kw_only=True):
     shape: tuple[int, int] | None = None
     dtype: str | None = None
     light: LightReport | None = None
+    absences: tuple[Absence, ...] = ()
+    """Times of the run in which the camera was away, oldest first."""
 
 
 class RecordingReport(_Word, frozen=True, kw_only=True):

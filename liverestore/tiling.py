@@ -30,17 +30,20 @@ class Tile:
 
 
 def _spans(length: int, step: int, halo: int) -> Iterator[tuple[slice, slice, slice]]:
+    """All of one length, those at the edges too: a network is compiled for each that it meets."""
+    window = min(step + 2 * halo, length)
     for start in range(0, length, step):
         stop = min(start + step, length)
-        low, high = max(start - halo, 0), min(stop + halo, length)
-        yield slice(low, high), slice(start - low, stop - low), slice(start, stop)
+        low = min(max(start - halo, 0), length - window)
+        yield slice(low, low + window), slice(start - low, stop - low), slice(start, stop)
 
 
 def tiles(shape: tuple[int, int], tile_px: int, halo_px: int, divisor: int = 1) -> list[Tile]:
-    """Tiles that cover `shape` (Y, X) once, `tile_px` wide plus `halo_px` on each inner side.
+    """Tiles that cover `shape` (Y, X) once, `tile_px` wide plus `halo_px` on each side.
 
-    Both are rounded up to the divisor. `shape` must be a multiple of it (pad first); raises
-    `UserError` otherwise.
+    All have one size; those at an edge of the picture reach further into it instead. `tile_px`
+    and `halo_px` are rounded up to the divisor. `shape` must be a multiple of it (pad first);
+    raises `UserError` otherwise.
     """
     if any(n % divisor for n in shape) or tile_px < 1 or halo_px < 0:
         raise UserError(

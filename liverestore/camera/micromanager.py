@@ -14,11 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import pymmcore
-
 from liverestore.camera.light import LightPath
 from liverestore.camera.mm_channels import check_presets, set_preset
 from liverestore.camera.mm_core import (
+    answers,
     begin_sequence,
     bit_depth,
     camera_and_focus,
@@ -31,8 +30,9 @@ from liverestore.camera.mm_core import (
     sequence_over,
     set_exposure,
 )
-from liverestore.camera.mm_image import RunOfImages, snap_tags
+from liverestore.camera.mm_image import RunOfImages, pop_image, snap_image, snap_tags
 from liverestore.camera.mm_light import CoreLight, end_light
+from liverestore.camera.mm_return import LoadedCamera, WayBack, gone, stopped
 from liverestore.camera.mm_stages import CoreStages
 from liverestore.camera.roi import Roi, set_core_roi
 from liverestore.camera.source import SourceInfo
@@ -74,6 +74,7 @@ class MicroManagerSource:
         """Frames taken out of the ring before the sequence was interrupted."""
         self._camera = self._focus = ""
         self._images = RunOfImages("", None)
+        self._way_back = WayBack(None)
         self._last_alive_s = 0.0
         self._begun = False
         self.light: LightPath | None = None
@@ -120,6 +121,7 @@ class MicroManagerSource:
         self._waiting.clear()
         if self._rig.channels:
             self._select(core, self._rig.channels[0])
+        self._way_back = WayBack(self._device(core))
         return SourceInfo(
             name=self._camera,
             shape=(int(core.get_image_height()), int(core.get_image_width())),
@@ -136,6 +138,17 @@ class MicroManagerSource:
         self._images.exposure_ms = set_exposure(self._core, self._camera, exposure_ms)
         self._asked_ms = exposure_ms
 
+    def _device(self, core: Any) -> LoadedCamera | None:
+        """What it takes to initialise the camera again."""
+        return LoadedCamera.of(core, self._camera)
+
+    def come_back(self) -> None:
+        """See `ReturningSource.come_back`; the shutter is closed and stages stay where they are."""
+        with self._lock:
+            core = self._require_core()
+            self._begun, self._asked_ms = False, None
+            self._way_back.make_ready(core, self._images)
+
     def _begin_sequence(self) -> None:
         core = self._core
         self._images.bit_depth = bit_depth(core, self._rig)
@@ -149,8 +162,8 @@ class MicroManagerSource:
     def next_frame(self, timeout_s: float) -> Frame | None:
         """The next image of the sequence, or None after `timeout_s` and at its `limit`.
 
-        Raises `Failure` when the camera stopped by itself, as it does without an error
-        when its binning is changed.
+        Raises `CameraGone` when the camera stopped by itself, as it does without an error
+        when its binning is changed, and when it does not answer.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -176,27 +189,17 @@ class MicroManagerSource:
             return
         self._last_alive_s = now
         if sequence_over(self._core, self._camera):
-            if self._ends_with is not None and self._images.last_number >= self._ends_with:
-                self._begun = False
-                return
-            raise Failure(
-                f"camera {self._camera}: stopped by itself after frame {self._images.last_number}; "
-                "a change of ROI, binning or another property does that; start again"
-            )
+            self._begun = False
+            last = self._images.last_number
+            if self._ends_with is None or last < self._ends_with:
+                raise stopped(self._camera, last)
 
     def _take(self) -> bool:
         """Move one image from the ring to `_waiting`; False where there is none."""
-        core = self._core
-        if core.get_remaining_image_count() <= 0:
+        image = pop_image(self._core)
+        if image is None:
             return False
-        metadata = pymmcore.Metadata()
-        try:
-            pixels = core.pop_next_image_md(metadata)
-        except (IndexError, RuntimeError):
-            # The ring was emptied between the two calls (overflow, a change of the ROI).
-            return False
-        tags = {str(key): str(metadata.GetSingleTag(key).GetValue()) for key in metadata.GetKeys()}
-        self._waiting.append(self._images.frame(pixels, tags))
+        self._waiting.append(self._images.frame(*image))
         return True
 
     def configure(self, *, exposure_ms: float | None = None, z_um: float | None = None) -> None:
@@ -231,6 +234,9 @@ class MicroManagerSource:
         try:
             self._core.stop_sequence_acquisition()
         except RuntimeError as error:
+            if not answers(self._core):
+                self._begun = False
+                raise gone(self._camera, error) from None
             raise UserError(
                 f"camera {self._camera}: does not stop its sequence ({reason_of(error)}); {remains}"
             ) from None
@@ -251,21 +257,13 @@ class MicroManagerSource:
     def snap(self) -> Frame:
         """One image by the core's `snapImage`, which works the autoshutter too.
 
-        Raises `UserError` while a sequence runs and `Failure` where the camera fails.
+        Raises `UserError` while a sequence runs and `CameraGone` where the camera fails.
         """
         with self._lock:
             core = self._require_core()
             if self._begun:
                 raise UserError(f"camera {self._camera}: is live; pause it before you snap")
-            try:
-                core.snap_image()
-                pixels = core.get_image()
-                tags = self._snap_tags(core)
-            except RuntimeError as error:
-                raise Failure(
-                    f"camera {self._camera}: did not snap ({reason_of(error)}); check that no "
-                    "other program uses it"
-                ) from None
+            pixels, tags = snap_image(core, self._camera, self._snap_tags)
             self._images.bit_depth = bit_depth(core, self._rig)
             return self._images.frame(pixels, tags)
 
@@ -299,6 +297,7 @@ class MicroManagerSource:
                 self._interrupt("the ROI is left as it was")
             try:
                 set_core_roi(core, self._camera, roi)
+                self._way_back.roi = roi
             finally:
                 if self._begun:
                     self._begin_sequence()
@@ -341,7 +340,9 @@ class MicroManagerSource:
             self._waiting.clear()
         if core is not None:
             atexit.unregister(self.stop)
-            left_open = end_light(core, light)
-            self._release(core)
+            try:
+                left_open = end_light(core, light)
+            finally:
+                self._release(core)
             if left_open is not None:
                 raise Failure(left_open)

@@ -11,10 +11,12 @@ from mmpycorex import create_core_instance
 from mmpycorex.launcher import _PYMMCORES
 from pycromanager import Core
 
+from liverestore.camera.absence import CameraGone
 from liverestore.errors import Failure, UserError
 from liverestore.rig import RigConfig
 
 __all__ = [
+    "answers",
     "begin_sequence",
     "bit_depth",
     "camera_and_focus",
@@ -186,19 +188,30 @@ def release_core(core: Any) -> None:
     """Stop its sequence, unload its devices and forget it, so that another may be made."""
     if core in _PYMMCORES:
         _PYMMCORES.remove(core)
-    end_sequence(core)
-    core.unload_all_devices()
+    try:
+        end_sequence(core)
+    finally:
+        # Also of a camera that does not answer any more.
+        core.unload_all_devices()
 
 
 def bit_depth(core: Any, rig: RigConfig) -> int:
-    """Bits that the camera really delivers: those of `rig`, else the core's."""
-    return rig.camera.bit_depth or int(core.get_image_bit_depth())
+    """Bits that the camera really delivers: those of `rig`, else the core's.
+
+    Raises `CameraGone` where the camera does not say.
+    """
+    try:
+        return rig.camera.bit_depth or int(core.get_image_bit_depth())
+    except RuntimeError as error:
+        raise CameraGone(
+            f"camera: does not answer ({reason_of(error)}); check its cable and power"
+        ) from None
 
 
 def begin_sequence(core: Any, camera: str, exposures: int | None) -> None:
     """Start the core's sequence; it ends by itself after so many exposures, None: never.
 
-    Raises `Failure` where the camera does not start.
+    Raises `CameraGone` where the camera does not start.
     """
     try:
         if exposures is None:
@@ -206,7 +219,7 @@ def begin_sequence(core: Any, camera: str, exposures: int | None) -> None:
         else:
             core.start_sequence_acquisition(min(exposures, _MOST_EXPOSURES), 0, False)
     except RuntimeError as error:
-        raise Failure(
+        raise CameraGone(
             f"camera {camera}: did not start ({reason_of(error)}); check that no other "
             "program uses it"
         ) from None
@@ -215,14 +228,14 @@ def begin_sequence(core: Any, camera: str, exposures: int | None) -> None:
 def sequence_over(core: Any, camera: str) -> bool:
     """Whether no sequence runs and none of its images waits.
 
-    Raises `Failure` where the camera cannot be asked any more.
+    Raises `CameraGone` where the camera cannot be asked any more.
     """
     try:
         return not core.is_sequence_running() and not core.get_remaining_image_count()
     except RuntimeError as error:
-        raise Failure(
+        raise CameraGone(
             f"camera {camera}: cannot be asked any more ({reason_of(error)}); check its "
-            "cable and power and start again"
+            "cable and power"
         ) from None
 
 
@@ -232,15 +245,30 @@ def end_sequence(core: Any) -> None:
         core.stop_sequence_acquisition()
 
 
+def answers(core: Any) -> bool:
+    """Whether the camera of `core` can be asked."""
+    try:
+        core.is_sequence_running()
+        core.get_exposure()
+    except RuntimeError:
+        return False
+    return True
+
+
 def set_exposure(core: Any, camera: str, exposure_ms: float) -> float:
     """Set the exposure of the core's camera, named `camera` in messages; what it took, in ms.
 
-    Raises `UserError` where the camera refuses it or keeps another.
+    Raises `UserError` where the camera refuses it or keeps another, `CameraGone` where it does
+    not answer.
     """
     try:
         core.set_exposure(exposure_ms)
         taken = float(core.get_exposure())
     except RuntimeError as error:
+        if not answers(core):
+            raise CameraGone(
+                f"camera {camera}: does not answer ({reason_of(error)}); check its cable and power"
+            ) from None
         raise UserError(
             f"camera {camera}: refuses an exposure of {exposure_ms:g} ms ({reason_of(error)}); "
             "choose one that the camera allows"

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pymmcore
 from numpy.typing import NDArray
 
+from liverestore.camera.absence import CameraGone
+from liverestore.camera.mm_core import reason_of
 from liverestore.camera.stamp import capture_moment, new_run_id, waited_s
 from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader, PixelDtype
 from liverestore.rig_channels import ChannelConfig
 
-__all__ = ["RunOfImages", "binning_of", "channel_tags", "snap_tags"]
+__all__ = [
+    "RunOfImages",
+    "binning_of",
+    "channel_tags",
+    "pop_image",
+    "snap_image",
+    "snap_tags",
+]
 
 _DTYPES: dict[str, PixelDtype] = {"uint8": "uint8", "uint16": "uint16", "float32": "float32"}
 
@@ -32,6 +43,38 @@ def channel_tags(channel: ChannelConfig | None) -> dict[str, str]:
         for name, value in known.items()
         if value is not None
     }
+
+
+def pop_image(core: Any) -> tuple[NDArray[Any], dict[str, str]] | None:
+    """The oldest image (Y, X) in the core's ring with its tags; None where there is none."""
+    if core.get_remaining_image_count() <= 0:
+        return None
+    metadata = pymmcore.Metadata()
+    try:
+        pixels = core.pop_next_image_md(metadata)
+    except (IndexError, RuntimeError):
+        # The ring was emptied between the two calls (overflow, a change of the ROI).
+        return None
+    return pixels, {
+        str(key): str(metadata.GetSingleTag(key).GetValue()) for key in metadata.GetKeys()
+    }
+
+
+def snap_image(
+    core: Any, camera: str, tags: Callable[[Any], dict[str, str]]
+) -> tuple[NDArray[Any], dict[str, str]]:
+    """One image (Y, X) by the core's `snapImage`, and what `tags` then says of it.
+
+    Raises `CameraGone` where the camera fails.
+    """
+    try:
+        core.snap_image()
+        return core.get_image(), tags(core)
+    except RuntimeError as error:
+        raise CameraGone(
+            f"camera {camera}: did not snap ({reason_of(error)}); check that no other program "
+            "uses it"
+        ) from None
 
 
 def snap_tags(core: Any, camera: str) -> dict[str, str]:

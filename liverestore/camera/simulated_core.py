@@ -25,6 +25,7 @@ from pymmcore_plus.experimental.unicore.devices._state import StateDevice
 from liverestore.camera.instrument import SimulatedMicroscope
 from liverestore.camera.micromanager import MicroManagerSource
 from liverestore.camera.mm_core import release_core
+from liverestore.camera.mm_return import LoadedCamera
 from liverestore.camera.python_core import QuickShutter, new_core
 from liverestore.camera.roi import Roi, check_roi
 from liverestore.errors import Failure, UserError
@@ -238,6 +239,9 @@ class SimulatedCoreSource(MicroManagerSource):
         core.setCircularBufferMemoryFootprint(rig.source.buffer_size_mb)
         _PYMMCORES.append(core)
         return Core()
+
+    def _device(self, core: Any) -> LoadedCamera | None:
+        return None  # written in Python: there is nothing that could be loaded again
 
     def _snap_tags(self, core: Any) -> dict[str, str]:
         # UniMMCore keeps the pixels of a snap alone; the tags are the camera's own.

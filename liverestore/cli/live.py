@@ -10,6 +10,7 @@ from rich.console import Console
 
 from liverestore.errors import UserError
 from liverestore.rig import load_rig, with_movie
+from liverestore.service.plan import CAMERA_PATIENCE_S
 
 __all__ = ["live"]
 
@@ -118,6 +119,16 @@ def live(
             help="Show results in a window of the Micro-Manager that is followed too.",
         ),
     ] = False,
+    camera_patience: Annotated[
+        float,
+        typer.Option(
+            "--camera-patience",
+            metavar="S",
+            min=1,
+            help="With --headless: end after so long without a camera, or without a frame of it. "
+            "With a window the run waits.",
+        ),
+    ] = CAMERA_PATIENCE_S,
     report: Annotated[Path | None, typer.Option(help="Write counts and times as JSON.")] = None,
 ) -> None:
     """Pull frames from a microscope, restore them and show raw and restored side by side.
@@ -178,6 +189,7 @@ def live(
         light=spending,
         server=engine_server(config, engine_at, key),
         show_in_micro_manager=show_in_micro_manager,
+        camera_patience_s=camera_patience,
         console=console,
     )
     summarise(plan, result, console)

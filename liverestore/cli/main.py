@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from liverestore import __version__
+from liverestore.cli.stopped import SaysThatItStopped
 from liverestore.errors import LiverestoreError
 
 __all__ = ["app", "run"]
@@ -21,6 +22,7 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="liverestore",
+    cls=SaysThatItStopped,
     help="Live restoration of microscope images: denoise while you acquire, raw always kept.",
     no_args_is_help=True,
     add_completion=False,

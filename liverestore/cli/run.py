@@ -15,7 +15,7 @@ from liverestore.model_spec import find_engine
 from liverestore.rig import RigConfig
 from liverestore.service.capture import capture_process
 from liverestore.service.engine import engine_process
-from liverestore.service.plan import FarMachine, RunEndpoints, RunPlan
+from liverestore.service.plan import CAMERA_PATIENCE_S, FarMachine, RunEndpoints, RunPlan
 from liverestore.service.remote_engine import remote_engine_process
 from liverestore.service.result import RunResult
 from liverestore.service.spawn import Target
@@ -48,6 +48,7 @@ def run_plan(
     light: LightAsked | None = None,
     server: FarMachine | None = None,
     show_in_micro_manager: bool = False,
+    camera_patience_s: float = CAMERA_PATIENCE_S,
     console: Console,
 ) -> tuple[RunPlan, RunResult]:
     """Run to the end, with a line of progress on `console` where there is no window.
@@ -58,6 +59,8 @@ def run_plan(
     `z` (um) or `dpm` is where refocusing engines begin, and `zstack` the virtual stack that they
     make of each frame as well. `light` is what the command line asks of the light, `server` the
     machine that restores instead of this one. `show_in_micro_manager` shows results there too.
+    Without a window the run ends after `camera_patience_s` without a camera, or without a frame of
+    it.
 
     Raises `UserError` for an engine that is not installed, for one that refocuses with a rig
     that leaves out its optics, and for a `z`, `dpm` or `zstack` that does not fit, before anything
@@ -96,6 +99,7 @@ def run_plan(
             end_at_budget=view is None,
             engine_server=server,
             show_in_micro_manager=show_in_micro_manager,
+            camera_patience_s=camera_patience_s if view is None else None,
         )
         restores = engine_process if server is None else remote_engine_process
         targets: dict[str, Target] = {"engine": restores, "capture": capture_process}
@@ -152,7 +156,9 @@ class _Progress:
         rate = "" if status.restore_fps is None else f" at {rate_text(status.restore_fps)}"
         text = f"{status.captured} captured, {status.lost} lost, {status.restored} restored{rate}"
         paused = status.state == "running" and not status.live
-        state = "paused" if paused else status.state
+        state: str = "paused" if paused else status.state
+        if status.absence is not None:
+            state = "no camera"
         self._bar.update(self._task, description=state, completed=status.captured, text=text)
 
 

@@ -300,6 +300,12 @@ class DeviceRuntime:
         self._sessions.move_to_end(key)
         return session
 
+    def free_memory(self) -> None:
+        """Give back what frame sizes hold that no frame is under way in; they are made anew."""
+        idle = [key for key, one in self._sessions.items() if len(one.free) == one.engine.count]
+        for key in idle:
+            self._sessions.pop(key).engine.close()
+
     def close(self) -> None:
         """Free the device; safe to call twice."""
         for session in self._sessions.values():

@@ -10,6 +10,7 @@ from typing import Literal
 from liverestore.errors import UserError
 from liverestore.model_spec import ModelSpec
 from liverestore.runtime.base import NOT_ASKED, InferenceRuntime
+from liverestore.runtime.sparing import SparingRuntime
 from liverestore.runtime.upgrade import UpgradingRuntime
 
 __all__ = [
@@ -101,6 +102,8 @@ def open_runtime(
 
     A GPU takes seconds to make ready. With `ready` False the processor restores meanwhile, and
     the GPU takes over between two frames; `tell` gets a line when it does, or why it does not.
+    A device without memory for a whole frame goes on in smaller tiles (`SparingRuntime`), which
+    `tell` gets a line of as well.
     Raises `UserError` when nothing here can run the engine, with each reason.
     """
     choice = choose(spec)
@@ -110,15 +113,15 @@ def open_runtime(
             f"{name}: {why}" for name, why in choice.refused.items() if why != NOT_ASKED
         )
         raise UserError(f"engine '{spec.name}' cannot run here: {reasons}")
-    if ready or not backend.gpu:
+    if backend.name == "filter":
         return _opened(spec, backend, threads, precision)
-    meanwhile = _without_gpu(spec)
+    meanwhile = _without_gpu(spec) if backend.gpu and not ready else None
     if meanwhile is None:
-        return _opened(spec, backend, threads, precision)
+        return SparingRuntime(_opened(spec, backend, threads, precision), tell)
     word: Precision | Literal["fast"] = precision if precision in ("f32", "fast") else "fast"
     return UpgradingRuntime(
-        _opened(spec, meanwhile, threads, word),
-        lambda: _opened(spec, backend, threads, precision),
+        SparingRuntime(_opened(spec, meanwhile, threads, word), tell),
+        lambda: SparingRuntime(_opened(spec, backend, threads, precision), tell),
         tell,
     )
 

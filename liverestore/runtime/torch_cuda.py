@@ -104,6 +104,13 @@ class TorchRuntime(DeviceRuntime):
             "fp16" if precision == "f16" else "fp32",
         )
 
+    def free_memory(self) -> None:
+        """See `DeviceRuntime.free_memory`; torch keeps what is freed until it is told not to."""
+        import torch
+
+        super().free_memory()
+        torch.cuda.empty_cache()
+
 
 class TorchSlots:
     """One layout of a graph; on a GPU each slot is one captured CUDA graph."""

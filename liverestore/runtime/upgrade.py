@@ -194,7 +194,7 @@ class UpgradingRuntime:
             pixels: NDArray[Any],
             camera: CameraModel,
             waves: Sequence[NDArray[np.float32]] | None,
-        ) -> NDArray[Any]:
+        ) -> NDArray[Any] | None:
             try:
                 return whole(pixels, camera, waves)
             except (Failure, RuntimeError) as error:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 
 from liverestore.camera.followed import followed_source
 from liverestore.camera.source import FrameSource
-from liverestore.errors import Failure
+from liverestore.errors import EndOfStream, Failure, LiverestoreError
 from liverestore.frame import Frame
 
-__all__ = ["CameraWatch", "stop_source"]
+__all__ = ["CameraWatch", "stop_source", "why_ended"]
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +25,21 @@ class CameraWatch:
     """Lines on a live camera: that no frame has come for long, that frames come again, losses.
 
     Long is 2 s, or five times what lies between two frames where that is more. Losses are told
-    at most every ten seconds, with all that came since. Time is handed in, in seconds of any
-    clock that runs evenly.
+    at most every ten seconds, with all that came since. After `patience_s` without a frame
+    (None: never), or five times what lies between two where that is more, the run is to end.
+    Time is handed in, in seconds of any clock that runs evenly.
     """
 
-    def __init__(self, tell: Callable[[str], None], source: object = None) -> None:
+    def __init__(
+        self,
+        tell: Callable[[str], None],
+        source: object = None,
+        patience_s: float | None = None,
+    ) -> None:
         """A `source` that follows another program says itself why no image comes."""
         self._tell = tell
         self._tells_itself = followed_source(source) is not None
+        self._patience_s = math.inf if patience_s is None else patience_s
         self._since_s: float | None = None
         self._usual_s = 0.0
         self._stalled = False
@@ -45,7 +53,10 @@ class CameraWatch:
             self._usual_s = max(self._usual_s, (time_ms or 0.0) / 1e3)
 
     def heard(self, frame: Frame | None, now_s: float) -> None:
-        """What the camera, being live, answered when it was asked for a frame."""
+        """What the camera, being live, answered when it was asked for a frame.
+
+        Raises `Failure` at the end of the patience.
+        """
         if frame is None:
             self._waited(now_s)
             return
@@ -73,6 +84,11 @@ class CameraWatch:
                 f"no frame from the camera for {silent_s:.1f} s; Live and the recording wait for "
                 "it; if none comes, check its cable and power, and its trigger"
             )
+        if silent_s > max(self._patience_s, _FRAMES * self._usual_s):
+            raise Failure(
+                f"no frame from the camera for {silent_s:.0f} s; check its cable, its power and "
+                "its trigger; if it waits longer for one, give --camera-patience more seconds"
+            )
 
     def _count_lost(self, frame: Frame, now_s: float) -> None:
         new, told_s = frame.header.lost_before - self._lost, self._lost_told_s
@@ -84,6 +100,22 @@ class CameraWatch:
             f"{frames} lost at the camera before frame {frame.header.number}, as its buffer was "
             "full; close other programs, or write a larger source.buffer_size_mb into the rig file"
         )
+
+
+def why_ended(pull: Callable[[], None]) -> LiverestoreError | None:
+    """What `pull`, a camera thread, ended with; None where it came to its end."""
+    try:
+        pull()
+    except EndOfStream:
+        return None
+    except LiverestoreError as error:
+        return error
+    except Exception as error:
+        # The thread's last line of defence: a bug must end the run as a failure that is told,
+        # never as a recording that just stops growing.
+        log.exception("the camera thread failed")
+        return Failure(f"unexpected {type(error).__name__}: {error}")
+    return None
 
 
 def stop_source(source: FrameSource) -> Failure | None:

@@ -71,6 +71,7 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         else None,
         interval_s=plan.interval_s,
         end_at_budget=plan.end_at_budget,
+        camera_patience_s=plan.camera_patience_s,
     )
     news = _News(loop, link)
     try:

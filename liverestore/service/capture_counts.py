@@ -1,36 +1,81 @@
-"""Parts of what the capture process reports of itself."""
+"""The counts of a capture loop, as its process reports them."""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Literal
 
 from liverestore.camera.source import SourceInfo
-from liverestore.frame import FrameHeader
+from liverestore.frame import Frame, FrameHeader
+from liverestore.meters import RateMeter
+from liverestore.service.camera_absence import CameraAbsence
 from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.recorder import Recorder
-from liverestore.status import LightReport
+from liverestore.status import CaptureReport, LightReport
 from liverestore.transport.outlet import Outlet
 
-__all__ = ["counts_of", "light_told"]
+__all__ = ["CaptureCounts", "Phase", "light_told"]
+
+Phase = Literal["ready", "running", "ended"]
 
 
-def counts_of(
-    recorder: Recorder, outlet: Outlet, like: FrameHeader | SourceInfo | None
-) -> dict[str, Any]:
-    """Fields of a `CaptureReport`: what was kept, what the engine had, and what frames are like."""
-    counts = outlet.counts("engine")
-    return {
-        "recorded": recorder.recorded,
-        "written": recorder.written,
-        "unseen": None if recorder.followed is None else recorder.followed.unseen,
-        "write_error": recorder.error,
-        "recording": str(recorder.path) if recorder.path is not None else None,
-        "restored": counts.done,
-        "dropped": counts.dropped,
-        "shape": like.shape if like is not None else None,
-        "dtype": like.dtype if like is not None else None,
-    }
+class CaptureCounts:
+    """Frames that a camera thread took, and with what others count the report of its process.
+
+    `take` belongs to the camera thread; `report` may be asked from any.
+    """
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        recorder: Recorder,
+        light: LightKeeper | None,
+        hold: LightHold | None,
+        absence: CameraAbsence,
+    ) -> None:
+        self._outlet, self._recorder = outlet, recorder
+        self._light, self._hold = light, hold
+        self._absence = absence
+        self.rate = RateMeter()
+        """Of live frames."""
+        self.info: SourceInfo | None = None
+        """What the camera promised."""
+        self.last: FrameHeader | None = None
+        """Of the newest frame."""
+        self.captured = 0
+        self._lost = 0
+
+    def take(self, frame: Frame) -> None:
+        """One more."""
+        self.last = frame.header
+        self.captured += 1
+        self._lost = frame.header.lost_before
+
+    def report(self, phase: Phase, *, live: bool) -> CaptureReport:
+        """The counts of this moment."""
+        counts, recorder = self._outlet.counts("engine"), self._recorder
+        like = self.last or self.info
+        rate = self.rate.mean() if phase == "ended" else self.rate.rate(time.monotonic())
+        return CaptureReport(
+            phase=phase,
+            captured=self.captured,
+            lost=self._lost,
+            recorded=recorder.recorded,
+            written=recorder.written,
+            unseen=None if recorder.followed is None else recorder.followed.unseen,
+            write_error=recorder.error,
+            disk_queue=recorder.queue_share,
+            live=live,
+            recording=str(recorder.path) if recorder.path is not None else None,
+            restored=counts.done,
+            dropped=counts.dropped,
+            fps=rate,
+            shape=like.shape if like is not None else None,
+            dtype=like.dtype if like is not None else None,
+            light=light_told(self._light, self._hold, live=live),
+            absences=self._absence.report(),
+        )
 
 
 def light_told(

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
 from collections import deque
-from typing import Literal
 
+from liverestore.camera.absence import CameraGone
 from liverestore.camera.channel_cycle import set_exposure, snap_all
 from liverestore.camera.source import FrameSource, SourceInfo
 from liverestore.dose import Kind
 from liverestore.errors import EndOfStream, Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
-from liverestore.meters import RateMeter
-from liverestore.service.camera_watch import CameraWatch, stop_source
-from liverestore.service.capture_counts import counts_of, light_told
+from liverestore.service.camera_absence import CameraAbsence
+from liverestore.service.camera_watch import CameraWatch, stop_source, why_ended
+from liverestore.service.capture_counts import CaptureCounts, Phase
 from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.pace import Pace
@@ -39,8 +38,6 @@ __all__ = ["CaptureLoop", "Order"]
 
 _PATIENCE_S = 0.1
 """Orders wait that long for a frame that is being exposed."""
-
-log = logging.getLogger(__name__)
 
 Order = SetLive | Snap | SetRecording | SetRoi | SetExposure | SetZ | SetBudget | NewSample
 """What the camera thread does between two frames."""
@@ -65,13 +62,15 @@ class CaptureLoop:
         references: ReferenceShots | None = None,
         interval_s: float | None = None,
         end_at_budget: bool = False,
+        camera_patience_s: float | None = None,
     ) -> None:
         """`light` accounts for what each frame costs, and allows it; None: nobody does.
         `hold` changes the exposure as the sample bleaches; None: only people do. `references`
         takes a bright exposure now and then.
 
         With `interval_s` Live snaps a frame so often, and no light falls in between. A run
-        `end_at_budget` has nobody who could raise the budget.
+        `end_at_budget` has nobody who could raise the budget. So long a run waits for a camera
+        that is away or delivers nothing; None: for ever.
         """
         self.source = source
         self.outlet = outlet
@@ -85,14 +84,13 @@ class CaptureLoop:
         self._stop = threading.Event()
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._live = True
-        self._rate = RateMeter()
-        self._info: SourceInfo | None = None
-        self._last: Frame | None = None
-        self._captured = 0
-        self._lost = 0
         self.notices: deque[str] = recorder.notices
         """Lines for the person, taken away by whoever reads them."""
-        self._watch = CameraWatch(self.notices.append, source)
+        self._last: Frame | None = None
+        self._watch = CameraWatch(self.notices.append, source, camera_patience_s)
+        self.absence = CameraAbsence(source, self.notices.append, patience_s=camera_patience_s)
+        """Of the camera in mid-run."""
+        self._counts = CaptureCounts(outlet, recorder, light, hold, self.absence)
         self.events: deque[str] = recorder.events
         """Lines on what went as it should, taken away likewise."""
         self.error: LiverestoreError | None = None
@@ -100,12 +98,12 @@ class CaptureLoop:
 
     def prepare(self) -> SourceInfo:
         """Open the camera. Raises `UserError` and `Failure`."""
-        self._info = self.source.start()
-        self._watch.expect(self._info.exposure_ms, self._info.interval_ms)
+        self._counts.info = info = self.source.start()
+        self._watch.expect(info.exposure_ms, info.interval_ms)
         if self.light is not None:
             self.light.notices = self.notices
-            self.light.begin(self.source, self._info)
-        return self._info
+            self.light.begin(self.source, info)
+        return info
 
     def order(self, word: Order) -> None:
         """Have `word` obeyed after the frame that the camera thread is at.
@@ -116,7 +114,7 @@ class CaptureLoop:
         what `FrameSource.configure` does.
         """
         at_once = SetZ if self.light is not None else SetExposure | SetZ
-        if self._live and isinstance(word, at_once):
+        if self._live and isinstance(word, at_once) and not self.absence.lasts:
             self._configure(word)
         else:
             self._orders.put(word)
@@ -138,16 +136,7 @@ class CaptureLoop:
     def run(self) -> None:
         """Pull frames until told to stop, the last frame, or an error; then flush."""
         try:
-            self._pull()
-        except EndOfStream:
-            pass
-        except LiverestoreError as error:
-            self.error = error
-        except Exception as error:
-            # This thread's last line of defence: a bug must end the run as a failure
-            # that is told, never as a recording that just stops growing.
-            log.exception("the camera thread failed")
-            self.error = Failure(f"unexpected {type(error).__name__}: {error}")
+            self.error = why_ended(self._pull)
         finally:
             # The file first: a camera that fails to stop must not keep it open.
             self.recorder.close()
@@ -156,7 +145,8 @@ class CaptureLoop:
             if self.light is not None:
                 self.light.end()
             unstopped = stop_source(self.source)
-            self.error = self.error or unstopped
+            if not self.absence.lasts:  # else why it does not answer has been told
+                self.error = self.error or unstopped
 
     def _pull(self) -> None:
         while not self._over():
@@ -164,8 +154,13 @@ class CaptureLoop:
             if word is not None:
                 self._obey(word)
             elif self._live and not self._over():
-                self._refer()
-                self._advance()
+                try:
+                    if self.absence.ready():
+                        self._refer()
+                        self._advance()
+                except CameraGone as error:
+                    if not self._lose(error):
+                        raise
 
     def _advance(self) -> None:
         """Live: the next frame, if it comes soon and the light for it is allowed."""
@@ -174,7 +169,7 @@ class CaptureLoop:
             return
         light = self.light
         if light is not None:
-            wanted = None if self._frames is None else self._frames - self._captured
+            wanted = None if self._frames is None else self._frames - self._counts.captured
             may = light.before_next(wanted)
             if may == "stop":
                 self._stop_light(light)
@@ -188,7 +183,7 @@ class CaptureLoop:
         self._watch.heard(frame, time.monotonic())
         if frame is not None:
             self._take(frame)
-            self._rate.tick(time.monotonic())
+            self._counts.rate.tick(time.monotonic())
             self._hold_light()
 
     def _refer(self) -> None:
@@ -196,16 +191,28 @@ class CaptureLoop:
         shots, light, last = self._references, self.light, self._last
         if shots is None or light is None or last is None:
             return
-        if not shots.due(self._captured, lambda: self.outlet.counts("engine").done):
-            return
-        if not shots.allowed(last, self._captured, light, self.notices):
+        number = self._counts.captured
+        if not (
+            shots.due(number, lambda: self.outlet.counts("engine").done)
+            and shots.allowed(last, number, light, self.notices)
+        ):
             return
         self._pause()
         if not self._over():  # by a frame that the pause delivered
-            shot = shots.take(self.source, last, self._captured, light, self.notices)
+            shot = shots.take(self.source, last, self._counts.captured, light, self.notices)
             if shot is not None:
                 shots.keep(shot, self.recorder.path, self.notices)
                 self.outlet.offer(shot, aside=True)
+
+    def _lose(self, error: CameraGone) -> bool:
+        """The camera is away; False where it cannot come back."""
+        begun = self.absence.begins(
+            error, self._counts.last, self.recorder, self.light, live=self._live
+        )
+        if begun:
+            self._watch.pause()
+            self._counts.rate.pause()
+        return begun
 
     def _hold_light(self) -> None:
         """Expose longer where the sample has bleached."""
@@ -225,9 +232,9 @@ class CaptureLoop:
             self._stop_light(self.light)
             return
         for frame in self._snap():
-            if self._captured != self._frames:
+            if self._counts.captured != self._frames:
                 self._take(frame, "snap")
-                self._rate.tick(time.monotonic())
+                self._counts.rate.tick(time.monotonic())
                 self._hold_light()
 
     def _stop_light(self, light: LightKeeper) -> None:
@@ -235,7 +242,7 @@ class CaptureLoop:
         light.stopped = True
         self._pause()
         self._live = False
-        self._rate.pause()
+        self._counts.rate.pause()
         text = f"Live has stopped and the light is off: {light.spent()}"
         if self._end_at_budget:
             raise Failure(text)
@@ -246,32 +253,38 @@ class CaptureLoop:
         light = self.light
         self._watch.pause()
         for frame in self.source.pause() if light is None else light.pause():
-            if self._captured != self._frames:
+            if self._counts.captured != self._frames:
                 self._take(frame)
         if light is not None:
             light.paused()
 
     def _over(self) -> bool:
-        return self._stop.is_set() or self._captured == self._frames
+        return self._stop.is_set() or self._counts.captured == self._frames
 
     def _next_order(self) -> Order | None:
-        """Waits for one while paused; None when there is none, or the run is to stop."""
+        """Waits for one while paused, and while the camera is away until it is tried again.
+
+        None when there is none, or the run is to stop.
+        """
+        wait_s = self.absence.wait_s() if self._live else None
         try:
-            return self._orders.get(block=not self._live)
+            return self._orders.get(block=wait_s != 0, timeout=wait_s)
         except queue.Empty:
             return None
 
     def _obey(self, word: Order) -> None:
         try:
+            self.absence.answer(word)
             frames = self._frames_of(word)
         except EndOfStream:
             raise
         except LiverestoreError as error:
             # What the camera or the disk does not do is no reason to end a run.
-            self.notices.append(str(error))
+            if not (isinstance(error, CameraGone) and self._lose(error)):
+                self.notices.append(str(error))
             return
         for frame in frames:
-            if self._captured != self._frames:
+            if self._counts.captured != self._frames:
                 self._take(frame, "snap")
 
     def _frames_of(self, word: Order) -> list[Frame]:
@@ -308,7 +321,7 @@ class CaptureLoop:
             case SetLive(on=False) if self._live:
                 self._pause()
                 self._live = False
-                self._rate.pause()
+                self._counts.rate.pause()
         return []
 
     def _check_light(self) -> None:
@@ -326,23 +339,14 @@ class CaptureLoop:
         if self._references is not None:
             frame = self._references.mark(frame)
         unkept = self.recorder.keep(frame)
+        if self.absence.lasts:
+            self.absence.came(frame.header, self.recorder.path)
         self.outlet.offer(frame)
         self._last = frame
-        self._captured += 1
-        self._lost = frame.header.lost_before
+        self._counts.take(frame)
         if unkept is not None:
             raise unkept
 
-    def report(self, phase: Literal["ready", "running", "ended"]) -> CaptureReport:
+    def report(self, phase: Phase) -> CaptureReport:
         """The counts of this moment."""
-        return CaptureReport(
-            phase=phase,
-            captured=self._captured,
-            lost=self._lost,
-            live=self._live,
-            fps=self._rate.mean() if phase == "ended" else self._rate.rate(time.monotonic()),
-            light=light_told(self.light, self._hold, live=self._live),
-            **counts_of(
-                self.recorder, self.outlet, self._last.header if self._last else self._info
-            ),
-        )
+        return self._counts.report(phase, live=self._live)

@@ -42,6 +42,11 @@ class Loading:
     cancelled: bool = False
 
 
+def _kind(runtime: InferenceRuntime) -> type[object]:
+    # What spares memory is no kind of its own.
+    return type(getattr(runtime, "inner", runtime))
+
+
 class Loader:
     """Loads engines for the thread that calls it, which never waits for them.
 
@@ -54,7 +59,7 @@ class Loader:
 
     def __init__(self, open_engine: OpenRuntime) -> None:
         self._open = open_engine
-        self._kinds: set[type[InferenceRuntime]] = set()
+        self._kinds: set[type[object]] = set()
         self._names: list[str] = []
         self._job: Loading | None = None
         self._thread: threading.Thread | None = None
@@ -71,7 +76,7 @@ class Loader:
 
     def started(self, runtime: InferenceRuntime) -> None:
         """`runtime` has inferred: the threads of its kind are there."""
-        self._kinds.add(type(runtime))
+        self._kinds.add(_kind(runtime))
 
     def want(self, names: Sequence[str], frames: Frames | None) -> None:
         """Load these engines, in this order, for `frames`; drop what was wanted before."""
@@ -147,7 +152,7 @@ class Loader:
     def _load(self, job: Loading, lower: bool) -> None:
         # At full priority: this is Python, and who waits for its lock waits for all of us.
         runtime = job.runtime = self._open(job.name)
-        if lower and type(runtime) in self._kinds:
+        if lower and _kind(runtime) in self._kinds:
             lower_priority(_NICE)
         warm_for = None
         # The size of the frames may change while it warms up for the one before.

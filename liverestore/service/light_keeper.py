@@ -249,6 +249,11 @@ class LightKeeper:
                 self.notices.append(wrong)
         self._ask_shutter()
 
+    def camera_gone(self) -> None:
+        """The camera went away: charge the exposure that it was at, and close the shutter."""
+        self._broken_off_ns = None if self._lit_since_ns is None else self._clock_ns()
+        self.paused()
+
     def end(self) -> None:
         """Charge what the source still holds; frames of it that nobody gets are not shown."""
         if self._source is None:

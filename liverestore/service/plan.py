@@ -11,7 +11,10 @@ from liverestore.transport.endpoint import Endpoint
 from liverestore.transport.machine_keys import PublicKey
 from liverestore.writer.names import SaveFormat
 
-__all__ = ["FarMachine", "RunEndpoints", "RunPlan"]
+__all__ = ["CAMERA_PATIENCE_S", "FarMachine", "RunEndpoints", "RunPlan"]
+
+CAMERA_PATIENCE_S = 600.0
+"""So long a run that nobody watches waits for its camera, where it is not told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +84,6 @@ class RunPlan:
     """Show results in a window of the Micro-Manager that is followed too."""
     end_at_budget: bool = False
     """End the run when the light budget is used up: nobody is there who could raise it."""
+    camera_patience_s: float | None = None
+    """End the run after so long without a camera or a frame of it; None: somebody looks, and may
+    wait for as long as they like."""

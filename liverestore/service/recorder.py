@@ -9,6 +9,7 @@ from pathlib import Path
 from liverestore.camera.followed import followed_source
 from liverestore.errors import LiverestoreError, UserError
 from liverestore.frame import Frame
+from liverestore.service.queue_watch import QueueWatch
 from liverestore.service.recording import OpenFile, Recording
 from liverestore.status import RecordingReport
 from liverestore.writer.ome import OmeSink
@@ -48,6 +49,7 @@ class Recorder:
         self._current: Recording | None = None
         self._planned: Recording | None = None
         self._roi_changed = False
+        self._interrupted = False
         self.notices: deque[str] = deque()
         """Lines for the person, taken away by whoever reads them."""
         self.events: deque[str] = deque()
@@ -57,6 +59,7 @@ class Recorder:
         and which tells its lines with these. None: the camera is driven here."""
         if self.followed is not None:
             self.followed.notices, self.followed.events = self.notices, self.events
+        self._queue_watch = QueueWatch(self.notices.append)
         if planned is not None:
             self._planned = self._open(planned)
 
@@ -75,6 +78,12 @@ class Recorder:
     def written(self) -> int:
         """Those of them that are on disk."""
         return sum(recording.written for recording, _ in self._all)
+
+    @property
+    def queue_share(self) -> float | None:
+        """Share of the memory for frames that wait for the disk; None while nothing is recorded."""
+        waiting = self._waiting_bytes()
+        return waiting / self._limit if waiting > 0 or self.path is not None else None
 
     @property
     def error(self) -> str | None:
@@ -99,6 +108,7 @@ class Recorder:
     def end(self) -> None:
         """The frame before was the last of this recording."""
         current, self._current = self._current, None
+        self._interrupted = False
         if current is None:
             return
         if current.given == 0:
@@ -109,19 +119,37 @@ class Recorder:
         """Frames of another ROI follow, perhaps after some of the one before."""
         self._roi_changed = True
 
+    def interrupt(self) -> None:
+        """No frame comes for a while: close the file; the next frame begins another one.
+
+        Not the same file, although numbers go on: who reads it without its records would take
+        its frames for evenly spaced, the next ones may have another size, and a file that is
+        closed is safe from whatever else happens until then.
+        """
+        if self._current is not None and self._current.given > 0:
+            self._interrupted = True
+            self._current.finish()
+
     def keep(self, frame: Frame) -> LiverestoreError | None:
         """Record `frame` if recording; an error that is to end the run."""
         current = self._current
         if current is None:
             return None
+        before, last = current.path, current.last
         try:
             # A size that nobody asked for is a fault; the file says so and ends.
-            if not current.takes(frame.header) and (
+            if self._interrupted and current.error is None:
+                current = self._roll_over(current)
+            elif not current.takes(frame.header) and (
                 self._roi_changed or self.followed is not None or current.fits(frame.header)
             ):
-                self._roi_changed = False
                 current = self._roll_over(current)
+                self.notices.append(
+                    f"the ROI has changed: {before} ends with frame {last}, recording goes on in "
+                    f"{current.path}"
+                )
             current.append(frame)
+            self._queue_watch.look(self._waiting_bytes(), self._limit)
         except LiverestoreError as error:
             self._current = None
             current.fail(f"frame {frame.header.number} and all after it are not kept: {error}")
@@ -155,21 +183,19 @@ class Recorder:
         )
 
     def _open(self, pair: Pair) -> Recording:
-        waiting = sum(recording.queued_bytes for recording, _ in self._all)
-        recording = Recording(
-            pair[0], limit_bytes=max(0, self._limit - waiting), open_file=self._open_file
-        )
+        left = max(0, self._limit - self._waiting_bytes())
+        recording = Recording(pair[0], limit_bytes=left, open_file=self._open_file)
         self._all.append((recording, pair[1]))
         self._current = recording
         return recording
 
+    def _waiting_bytes(self) -> int:
+        return sum(recording.queued_bytes for recording, _ in self._all)
+
     def _roll_over(self, before: Recording) -> Recording:
         pair = self._choose()
         before.finish()
-        self.notices.append(
-            f"the ROI has changed: {before.path} ends with frame {before.last}, recording goes on "
-            f"in {pair[0]}"
-        )
+        self._roi_changed = self._interrupted = False
         after = self._open(pair)
         if before is self._planned:
             self._planned = after

@@ -27,7 +27,8 @@ def run_report(
     numbers of its first and its last frame, and the restored files that belong to it as the run
     left them;
     `restored_afterwards` are the frames that were then restored from the raw file (`afterwards`, by
-    raw file), None where that was not asked for. `saved` is what `--save` named; `light` is
+    raw file), None where that was not asked for. `without_camera` are the times in which the camera
+    was away (`status_camera.Absence`). `saved` is what `--save` named; `light` is
     `status_light.LightReport` at the end, None for a movie; `reference` is the score of the last
     reference shot, None without one.
     """
@@ -62,6 +63,7 @@ def run_report(
         },
         "wait_ms": {"p50": _rounded(engine.wait_p50_ms) if engine else None},
         "light": msgspec.to_builtins(capture.light),
+        "without_camera": msgspec.to_builtins(capture.absences),
         "saved": {
             "raw": str(plan.raw_path) if plan.raw_path else None,
             "restored": str(plan.restored_path) if plan.restored_path else None,

@@ -25,6 +25,7 @@ from liverestore.status import (
     ViewReport,
     Word,
 )
+from liverestore.status_camera import absence_now
 from liverestore.zstack import parse_zstack
 
 __all__ = ["RunBook"]
@@ -138,7 +139,9 @@ class RunBook:
             age_ms=engine.recent_age_ms if engine else None,
             recording=self._recording(state),
             live=capture.live,
+            absence=absence_now(capture.absences),
             light=capture.light,
+            disk_queue=capture.disk_queue,
             disk_left_s=self._disk_left_s(),
             notices=tuple(self._notices[-_LAST_NOTICES:]),
             events=tuple(self._events[-_LAST_NOTICES:]),

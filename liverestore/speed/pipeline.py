@@ -17,6 +17,7 @@ from liverestore.optics import Optics
 from liverestore.restore import restore
 from liverestore.runtime.base import InferenceRuntime, whole_of
 from liverestore.runtime.device_slots import DeviceRuntime, Ticket
+from liverestore.runtime.sparing import SparingRuntime
 from liverestore.speed.race import Contender
 from liverestore.speed.records import Timing
 
@@ -73,7 +74,8 @@ class Pipeline:
         self._next = 0
         self._dpm = 0.0 if spec.refocuses else None
         self._optics = OPTICS if spec.refocuses else None
-        self._device = runtime if isinstance(runtime, DeviceRuntime) else None
+        inner = runtime.inner if isinstance(runtime, SparingRuntime) else runtime
+        self._device = inner if isinstance(inner, DeviceRuntime) else None
         self._short = whole_of(runtime)
         self._marks: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
         self._timing = False
@@ -130,14 +132,14 @@ class Pipeline:
         pixels: NDArray[Any],
         camera: CameraModel,
         waves: Sequence[NDArray[np.float32]] | None,
-    ) -> NDArray[Any]:
+    ) -> NDArray[Any] | None:
         device, clock = self._device, self._clock
         entered = clock()
         if device is None:
             assert self._short is not None, "this is asked for where there is a short way"
-            made = self._short(pixels, camera, waves)
+            whole = self._short(pixels, camera, waves)
             self._marks = (entered, entered, clock(), 0.0)
-            return made
+            return whole
         ticket = device.submit(pixels, camera, waves)
         launched = clock()
         ticket.session.engine.wait(ticket.slot)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from liverestore.frame import Frame
 from liverestore.view.cautions import gathered
-from liverestore.view.light_text import paused_text
+from liverestore.view.fault_cells import still_text
 from liverestore.view.moment import moment_of
 from liverestore.view.pairing import EngineSign, Shown
 from liverestore.view.refocus_surface import surface_words
@@ -131,14 +131,8 @@ def _frame_label(header: FrameHeader) -> str:
     return f"frame {count_text(header.number)}"
 
 
-def _paused_text(status: RunStatus | None) -> str:
-    if status is None or status.state != "running" or status.live:
-        return ""
-    return paused_text(status.light, followed=status.unseen is not None)
-
-
 def _raw_pane(shown: Shown, status: RunStatus | None) -> PaneState:
-    frame, paused = shown.raw, _paused_text(status)
+    frame, paused = shown.raw, still_text(status)
     if frame is None:
         source = f" of {status.rig}" if status is not None else ""
         waiting = f"waiting for the first frame{source}"

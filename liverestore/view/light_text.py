@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from liverestore.dose_meter import WARN_SHARE
-from liverestore.view.status_cells import NOT_KNOWN, Cell, Tone, count_text
+from liverestore.view.cell import NOT_KNOWN, Cell, Tone, count_text
 
 if TYPE_CHECKING:
     from liverestore.status import RunStatus

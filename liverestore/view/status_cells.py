@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import PurePath
 from statistics import median
 from typing import TYPE_CHECKING
+
+from liverestore.view.cell import NOT_KNOWN, Cell, Tone, count_text, time_left_text
+from liverestore.view.cell import fps_text as _fps
+from liverestore.view.fault_cells import capture_cell, disk_cell
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,34 +33,7 @@ __all__ = [
     "time_left_text",
 ]
 
-NOT_KNOWN = "\u2013"
-
 _PLUS = "\u202f+\u202f"
-_DISK_WARN_S = 600.0
-_DISK_ALARM_S = 60.0
-
-
-class Tone(Enum):
-    """How urgently a text is to be seen."""
-
-    NORMAL = "normal"
-    GOOD = "good"
-    MUTED = "muted"
-    WARN = "warn"
-    ALARM = "alarm"
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One entry of the status line."""
-
-    name: str
-    value: str
-    tone: Tone = Tone.NORMAL
-    detail: str = ""
-    """The whole text where `value` is a short form; empty where it is not."""
-    aside: str = ""
-    """Said smaller, beside the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,27 +102,6 @@ def duration_text(ms: float) -> str:
     return f"{ms / 1000:.1f} s" if ms < 100_000 else f"{ms / 1000:.0f} s"
 
 
-def time_left_text(seconds: float) -> str:
-    """How long the disk lasts; rounded down, so that it never promises too much.
-
-    >>> time_left_text(59.9), time_left_text(754), time_left_text(12_000), time_left_text(4e5)
-    ('59 s', '12 min', '3 h 20 min', '4 days')
-    """
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    if whole < 48 * 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86_400} days"
-
-
-def count_text(number: int) -> str:
-    """`number` with a narrow space at the thousands, which is no comma in any language."""
-    return f"{number:,}".replace(",", "\u202f")
-
-
 def _short_count(number: int) -> str:
     """`number` in at most four characters; the tool tip has it whole."""
     for unit in ("", "k", "M"):
@@ -165,12 +120,6 @@ def runtime_text(runtime: str) -> str:
     'torch RTX 4090 fp16'
     """
     return re.sub(r"(?<=\S)\s+v?\d+(\.\d+)+\S*|\b(NVIDIA|GeForce)\s+", "", runtime)
-
-
-def _fps(rate: float | None) -> str:
-    if rate is None:
-        return NOT_KNOWN
-    return f"{rate:.0f} fps" if rate >= 99.5 else f"{rate:.1f} fps"
 
 
 def _percent(share: float | None) -> str:
@@ -247,17 +196,6 @@ def _written_cell(status: RunStatus | None) -> Cell:
     return Cell("WRITTEN", f"{count_text(status.written)} → {name}", detail=status.recording)
 
 
-def _disk_cell(status: RunStatus | None) -> Cell:
-    left_s = status.disk_left_s if status is not None else None
-    if status is None or status.recording is None or left_s is None:
-        return Cell("DISK", NOT_KNOWN, Tone.MUTED, "time until the disk is full, while recording")
-    tone = Tone.NORMAL
-    if left_s < _DISK_WARN_S:
-        tone = Tone.ALARM if left_s < _DISK_ALARM_S else Tone.WARN
-    text = time_left_text(left_s)
-    return Cell("DISK", text, tone, f"the disk of the recording is full in {text} at this rate")
-
-
 def _runtime_cell(status: RunStatus | None, shown: Shown) -> Cell:
     runtime = status.runtime if status is not None else None
     if runtime is None and shown.restored is not None:
@@ -305,7 +243,7 @@ def cells(
     flowing = status is None or (status.state == "running" and status.live)
     matched = shown.matched
     return (
-        Cell("CAPTURE", _fps(status.capture_fps if status else None), detail="from the camera"),
+        capture_cell(status),
         Cell("RESTORE", _fps(status.restore_fps if status else None), detail="by the engine"),
         Cell("VIEW", _fps(measured.view_fps), detail="on this screen"),
         _age_cell(shown.raw, measured.ages if matched else None, now_ns, flowing),
@@ -313,6 +251,6 @@ def cells(
         dropped,
         _saturated_cell(saturated),
         _written_cell(status),
-        _disk_cell(status),
+        disk_cell(status),
         _runtime_cell(status, shown),
     )
