@@ -262,10 +262,7 @@ class CaptureLoop:
         return self._stop.is_set() or self._counts.captured == self._frames
 
     def _next_order(self) -> Order | None:
-        """Waits for one while paused, and while the camera is away until it is tried again.
-
-        None when there is none, or the run is to stop.
-        """
+        """Waits for one while paused, or for a camera that is away; None: there is none."""
         wait_s = self.absence.wait_s() if self._live else None
         try:
             return self._orders.get(block=wait_s != 0, timeout=wait_s)
