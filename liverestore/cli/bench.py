@@ -263,7 +263,7 @@ def _answer(
     results: list[tuple[Measured, float]],
     interrupted: bool,
 ) -> Answer:
-    from liverestore import __version__
+    from liverestore.version import __version__
     from liverestore.quality.records import METRICS
 
     return Answer(

@@ -48,7 +48,7 @@ class _Found:
 
     def answer(self, *, complete: bool, gpu: GpuAnswer | None = None) -> SpeedAnswer:
         """All of it, for JSON."""
-        from liverestore import __version__
+        from liverestore.version import __version__
         from liverestore.speed.machine import versions
         from liverestore.speed.records import SpeedAnswer
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from liverestore.camera_model import CameraModel
 from liverestore.model_spec import ModelSpec
 from liverestore.movie import Movie
 
 __all__ = ["choose_camera"]
-
-_FRAMES_FOR_ESTIMATE = 32
-_BYTES_FOR_ESTIMATE = 256 * 2**20
 
 
 def choose_camera(movie: Movie, rig: str | None, spec: ModelSpec) -> tuple[CameraModel, str]:
@@ -44,22 +39,15 @@ def choose_camera(movie: Movie, rig: str | None, spec: ModelSpec) -> tuple[Camer
 
 
 def _estimated(movie: Movie, offset: float | None) -> tuple[CameraModel, str]:
-    from liverestore.camera_estimate import estimate_from_frame, estimate_from_movie
+    from liverestore.camera_of_stack import camera_of_stack
 
-    indices = movie.time_series()
-    middle = movie[len(movie) // 2]
-    fit_in_memory = max(2, _BYTES_FOR_ESTIMATE // middle.nbytes)
-    count = min(_FRAMES_FOR_ESTIMATE, fit_in_memory, len(indices))
-    if count < 2:
-        return estimate_from_frame(middle, offset_counts=offset), "estimated from one frame"
-    stack = np.stack([movie[index] for index in indices[:count]])
-    model = estimate_from_movie(stack, offset_counts=offset)
-    if "T" not in movie.axes:
-        single = estimate_from_frame(middle, offset_counts=offset)
-        level = float(np.median(middle))
-        if _variance(single, level) < _variance(model, level):
-            return single, "estimated from one plane"
-    return model, f"estimated from {count} frames"
+    return camera_of_stack(
+        movie.__getitem__,
+        movie.time_series(),
+        len(movie) // 2,
+        is_time="T" in movie.axes,
+        offset_counts=offset,
+    )
 
 
 def _numbers(model: CameraModel) -> str:
@@ -67,9 +55,3 @@ def _numbers(model: CameraModel) -> str:
         f"offset {model.offset_counts:.4g} counts, gain {model.gain_e_per_count:.3g} e/count, "
         f"read noise {model.read_noise_e:.2g} e"
     )
-
-
-def _variance(model: CameraModel, level_counts: float) -> float:
-    """Of the noise at a mean of `level_counts`, in counts squared."""
-    electrons = max(0.0, level_counts - model.offset_counts) * model.gain_e_per_count
-    return (electrons + model.read_noise_e**2) / model.gain_e_per_count**2

@@ -9,8 +9,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+<<<<<<< HEAD
 from liverestore import __version__
 from liverestore.cli.stopped import SaysThatItStopped
+=======
+from liverestore.version import __version__
+>>>>>>> ad29093 (Offer a Python API: arrays, cameras, pycromanager and pymmcore-plus hooks)
 from liverestore.errors import LiverestoreError
 
 __all__ = ["app", "run"]

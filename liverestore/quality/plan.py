@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import liverestore
 from liverestore.errors import LiverestoreError
 from liverestore.quality.denoising import recorded_denoising, simulated_denoising
 from liverestore.quality.methods import Engine
@@ -57,7 +56,7 @@ class Measured:
 
 def default_data() -> Path | None:
     """The folder of real test images beside a checkout; None where there is none."""
-    folder = Path(liverestore.__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(__file__).resolve().parents[3] / "shared" / "data"
     return folder if folder.is_dir() else None
 
 

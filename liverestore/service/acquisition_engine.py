@@ -116,7 +116,7 @@ class EngineBeside:
         made_of: Callable[[Frame], list[Restored]],
         keep: Callable[[int, list[Restored]], None],
     ) -> None:
-        """`keep` gets the position of a frame and what was made of it, in the thread."""
+        """`keep` gets what `give` got with a frame and what was made of it, in the thread."""
         self._made_of = made_of
         self._keep = keep
         self._waiting: queue.Queue[tuple[int, Frame] | None] = queue.Queue(_WAITING_FRAMES)

@@ -41,7 +41,7 @@ class _Times:
 
 @dataclass(slots=True)
 class AcquisitionFiles:
-    """T[C]YX files of raw frames, and TCZYX files of their planes or T[C]YX ones of pictures.
+    """T[C][Z]YX files of raw frames, and TCZYX files of their planes or the same of pictures.
 
     One pair for each position, as every program opens them: OME-Zarr has five axes at most. Raw
     frames are on the disk when `keep_raw` returns.
@@ -51,6 +51,10 @@ class AcquisitionFiles:
     """Raw and restored file of each position."""
     channels: int = 1
     stack: ZStack | None = None
+    """The virtual planes of each frame."""
+    heights: int = 1
+    """Positions of the focus drive at each time point, for pictures alone; the axis Z then."""
+    height_step_um: float | None = None
     about: dict[str, str] = field(default_factory=dict)
     """What the restored files say of their making besides the engine."""
     _raw: list[OmeSink] = field(init=False)
@@ -60,16 +64,13 @@ class AcquisitionFiles:
     def __post_init__(self) -> None:
         stack = self.stack
         # With a stack all five axes are there, also a single channel: what viewers expect.
-        layout = recording_of(self.channels)
+        taken = recording_of(self.channels, self.heights)
+        layout = taken
         if stack is not None:
             layout = Layout("TCZYX", (None, self.channels, stack.count))
         self._times = [_Times() for _ in self.paths]
         self._raw = [
-            OmeSink(
-                raw,
-                layout=recording_of(self.channels),
-                on_existing="refuse",
-            )
+            OmeSink(raw, layout=taken, on_existing="refuse", z_step_um=self.height_step_um)
             for raw, _ in self.paths
         ]
         self._restored = [
@@ -77,17 +78,20 @@ class AcquisitionFiles:
                 restored,
                 layout=layout,
                 on_existing="refuse",
-                z_step_um=None if stack is None else stack.step_um,
+                z_step_um=self.height_step_um if stack is None else stack.step_um,
                 z_start_um=None if stack is None else stack.start_um,
                 about=self.about,
             )
             for _, restored in self.paths
         ]
 
-    def keep_raw(self, position: int, channel: int, frame: Frame) -> None:
-        """Write one frame. Raises `Failure` where the disk does not take it."""
+    def keep_raw(self, position: int, place: int, frame: Frame) -> None:
+        """Write one frame, by its place among those of its time point.
+
+        Raises `Failure` where the disk does not take it.
+        """
         self._raw[position].append(frame)
-        if channel == 0:
+        if place == 0:
             times = self._times[position]
             times.last_ns = frame.header.captured_ns
             times.first_ns = times.last_ns if times.first_ns is None else times.first_ns

@@ -1,31 +1,35 @@
-"""Virtual planes in the acquisitions of pycromanager."""
+"""Restored pictures and virtual planes in the acquisitions of pycromanager."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from liverestore.camera.image_hook import ImageHook
-from liverestore.dpm import parse_dpm
-from liverestore.errors import UserError
+from liverestore.camera_model import CameraModel
 from liverestore.model_spec import find_engine
-from liverestore.refocus import check_reach
-from liverestore.rig import load_rig
+from liverestore.optics import Optics
 from liverestore.runtime.table import open_runtime
-from liverestore.service.acquisition_engine import FrameRestorer, Goal, optics_by_channel
-from liverestore.service.camera_knowledge import CameraKnowledge
-from liverestore.zstack import parse_zstack
+from liverestore.service.acquisition_engine import FrameRestorer
+from liverestore.service.engine_goal import AnyRig, Surface, goal_of, knowledge_of, rig_of
 
 __all__ = ["image_processor"]
 
 
 def image_processor(
-    engine: str, *, rig: str | Path, zstack: str | None = None, dpm: str | None = None
+    engine: str,
+    *,
+    rig: AnyRig | None = None,
+    zstack: str | None = None,
+    dpm: Surface | None = None,
+    z_um: float | None = None,
+    optics: Optics | None = None,
+    camera: CameraModel | None = None,
 ) -> ImageHook:
-    """An `image_process_fn` for pycromanager's `Acquisition` that adds what `engine` makes.
+    """An `image_process_fn` for pycromanager's `Acquisition`: raw images, and what `engine` makes.
 
-    `zstack` is "START:STOP:STEP" in um, `dpm` a surface as `liverestore restore --dpm` takes it;
-    an engine that refocuses needs one of them, others take none. `rig` gives the camera's
-    numbers and the optics; its own source is not opened.
+    `zstack` is "START:STOP:STEP" in um, `dpm` a surface (as `liverestore restore --dpm` takes it,
+    a `Dpm`, or (Y, X) um) and `z_um` one distance; an engine that refocuses needs one of them,
+    others take none. `rig` gives the camera's numbers and the optics, its own source is not
+    opened; `camera` and `optics` come before it. Without either the camera's numbers are
+    estimated from the first images.
 
         process = image_processor("refocus-deepz", rig="my_scope", zstack="-5:5:0.5")
         with Acquisition(directory="data", name="cells", image_process_fn=process) as acquisition:
@@ -33,29 +37,14 @@ def image_processor(
             acquisition.acquire(multi_d_acquisition_events(num_time_points=50))
 
     Raises `UserError` for an engine that is not installed, options that do not fit it, distances
-    beyond its reach and a rig without optics.
+    beyond its reach and, to refocus, where there are no optics.
     """
-    spec, config = find_engine(engine), load_rig(rig)
-    if not spec.refocuses and (zstack is not None or dpm is not None):
-        raise UserError(f"the engine {engine!r} does not refocus; leave out zstack and dpm")
-    if spec.refocuses and (zstack is None) == (dpm is None):
-        raise UserError(
-            f"the engine {engine!r} refocuses: give one of zstack='START:STOP:STEP' and dpm='SPEC'"
-        )
-    planes_um: tuple[float, ...] = ()
-    surface = None
-    if zstack is not None:
-        planes_um = parse_zstack(zstack).planes_um
-        check_reach(max(planes_um, key=abs), spec, f"the stack {zstack}")
-    elif dpm is not None:
-        surface = parse_dpm(dpm)
-        check_reach(surface, spec, f"the DPM {dpm}")
-    optics = optics_by_channel(config) if spec.refocuses else None
-    goal = Goal(planes_um, surface, optics)
-    restorer = FrameRestorer(open_runtime(spec), CameraKnowledge(config.camera), goal)
+    spec, config = find_engine(engine), rig_of(rig)
+    goal = goal_of(spec, config, optics=optics, z_um=z_um, zstack=zstack, dpm=dpm)
+    restorer = FrameRestorer(open_runtime(spec), knowledge_of(config, camera), goal)
     return ImageHook(
         restorer.made_of,
-        planes_um=planes_um,
-        pixel_size_um=config.optics.pixel_size_um,
-        channels=config.channels,
+        planes_um=goal.planes_um,
+        pixel_size_um=None if config is None else config.optics.pixel_size_um,
+        channels=() if config is None else config.channels,
     )

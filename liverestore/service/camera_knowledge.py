@@ -36,6 +36,11 @@ class CameraKnowledge:
         self.estimated = self._known is None
         self._first: CameraModel | None = None
 
+    def settle(self, camera: CameraModel) -> None:
+        """Take `camera` for all frames from now on; nothing is estimated any more."""
+        self._known = camera
+        self._frames.clear()
+
     def model_for(self, frame: Frame) -> CameraModel:
         """The model to restore `frame` with."""
         if self._known is not None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import liverestore
 from liverestore.errors import UserError
+from liverestore.version import __version__
 
 __all__ = [
     "SIMULATION_REVISION",
@@ -75,4 +75,4 @@ def release_words(simulations: list[int]) -> dict[str, Any]:
     """For the card: release, and revision of the simulation (all of them, had it several)."""
     names = ["uncounted" if number == 0 else f"{number}" for number in simulations]
     revision: int | str = simulations[0] if len(simulations) == 1 else ", then ".join(names)
-    return {"liverestore": liverestore.__version__, "simulation_revision": revision}
+    return {"liverestore": __version__, "simulation_revision": revision}

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from liverestore import __version__
+from liverestore.version import __version__
 from liverestore.errors import Failure, UserError
 from liverestore.frame import PIXEL_DTYPES, Frame, FrameHeader, Restored
 from liverestore.frame_record import record_of
