@@ -263,8 +263,8 @@ def _answer(
     results: list[tuple[Measured, float]],
     interrupted: bool,
 ) -> Answer:
-    from liverestore.version import __version__
     from liverestore.quality.records import METRICS
+    from liverestore.version import __version__
 
     return Answer(
         liverestore=__version__,

@@ -48,9 +48,9 @@ class _Found:
 
     def answer(self, *, complete: bool, gpu: GpuAnswer | None = None) -> SpeedAnswer:
         """All of it, for JSON."""
-        from liverestore.version import __version__
         from liverestore.speed.machine import versions
         from liverestore.speed.records import SpeedAnswer
+        from liverestore.version import __version__
 
         return SpeedAnswer(
             liverestore=__version__,

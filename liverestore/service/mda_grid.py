@@ -83,6 +83,6 @@ def _name(event: Any, place: tuple[int, int]) -> str:
 
 
 def _step(heights_um: dict[int, float | None]) -> float | None:
-    """um between two planes; None for one plane, and where the drive's place is not planned."""
+    """Distance of two planes in um; None for one, and where the drive's place is not planned."""
     first, second = heights_um.get(0), heights_um.get(1)
     return None if first is None or second is None else abs(second - first)

@@ -227,8 +227,9 @@ def restore_array(
 
 
 def _dtype(pictures: Pictures) -> np.dtype[Any]:
-    """dtype of the results. Raises `UserError` for what is no stack of grey pictures."""
-    shape, dtype = tuple(pictures.shape), np.dtype(pictures.dtype)
+    """What the results are of. Raises `UserError` for what is no stack of grey pictures."""
+    shape = tuple(pictures.shape)
+    dtype: np.dtype[Any] = np.dtype(pictures.dtype)
     if len(shape) < 2 or 0 in shape:
         raise UserError(
             f"got an array of shape {shape}; allowed are pictures (..., Y, X) of one pixel or more"

@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from liverestore.version import __version__
 from liverestore.errors import Failure, UserError
 from liverestore.frame import PIXEL_DTYPES, Frame, FrameHeader, Restored
 from liverestore.frame_record import record_of
+from liverestore.version import __version__
 from liverestore.writer.layout import RECORDING, Layout, file_kind
 from liverestore.writer.sink import SinkReport
 from liverestore.writer.summary import RunSummary
