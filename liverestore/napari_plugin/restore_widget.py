@@ -13,7 +13,6 @@ from magicgui.widgets import (
     LineEdit,
     ProgressBar,
     PushButton,
-    create_widget,
 )
 from napari.layers import Image
 from napari.qt.threading import create_worker
@@ -56,7 +55,7 @@ class RestoreDesk:
         order = sorted(list_engines(), key=lambda spec: (spec.task != "denoise", spec.name))
         self._specs = {spec.name: spec for spec in order}
         self._worker: Any = None
-        self.layer = create_widget(annotation=Image, name="layer", label="Layer")
+        self.layer = ComboBox(name="layer", label="Layer", choices=self._images, nullable=True)
         self.engine = ComboBox(name="engine", label="Engine", choices=list(self._specs))
         self.rig = ComboBox(name="rig", label="Microscope", choices=[_ESTIMATED, *list_rigs()])
         self.target = ComboBox(name="target", label="Refocus by", choices=list(TARGETS))
@@ -83,10 +82,26 @@ class RestoreDesk:
             # Long texts take more lines, never a wider window.
             label.native.setWordWrap(True)
             label.native.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
+        layers = viewer.layers
+        for event in (layers.events.inserted, layers.events.removed):
+            event.connect(lambda _event: self.layer.reset_choices())
+        layers.selection.events.active.connect(lambda _event: self._follow())
         self.engine.changed.connect(self._show_engine)
         self.restore.changed.connect(self._begin)
         self.cancel.changed.connect(self._stop)
+        self._follow()
         self._show_engine()
+
+    def _images(self, _box: Any) -> list[Any]:
+        """What there is to choose."""
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def _follow(self) -> None:
+        """Choose the layer that is selected in the viewer."""
+        self.layer.reset_choices()
+        active = self._viewer.layers.selection.active
+        if isinstance(active, Image):
+            self.layer.value = active
 
     def _show_engine(self) -> None:
         spec = self._specs[self.engine.value]
@@ -105,7 +120,7 @@ class RestoreDesk:
         )
 
     def _begin(self) -> None:
-        layer = self.layer.value
+        layer = self.layer.value  # None where there is no image
         try:
             if layer is None:
                 raise UserError("there is no image layer; open an image first")
@@ -162,6 +177,8 @@ class RestoreDesk:
             f"note: {text} ({number} picture{'s' if number > 1 else ''})"
             for text, number in restorer.warnings.items()
         ]
+        # What comes next is of the same layer, not of the result.
+        self.layer.value = layer
         self._say("\n".join([f"done by {engine} ({restorer.runtime})", *notes]))
 
     def _fail(self, error: Exception) -> None:

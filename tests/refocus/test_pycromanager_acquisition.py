@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import liverestore
 from liverestore.camera.image_hook import ImageHook
 from liverestore.errors import Failure, UserError
 from liverestore.service.acquisition_hook import image_processor
@@ -204,3 +205,26 @@ def test_an_engine_that_fails_ends_the_acquisition_and_not_the_raw_images():
 def test_another_pycromanager_is_refused():
     with pytest.raises(Failure, match=r"pycromanager 1\.0\.2"):
         ImageHook(lambda _frame: []).attach(SimpleNamespace())
+
+
+def test_without_a_rig_a_denoiser_estimates_the_camera_and_keeps_the_raw_image():
+    process = liverestore.image_processor(engine="denoise-live")
+    noisy = np.random.default_rng(0).poisson(40, (64, 64)).astype(np.uint16)
+    (raw, raw_tags), (made, tags) = process(noisy, TAGS)
+    assert raw is noisy
+    assert (raw_tags["Axes"]["image"], tags["Axes"]["image"]) == ("raw", "virtual")
+    assert made.std() < 0.5 * noisy.std()
+    assert json.loads(tags["Liverestore"])["engine"] == "denoise-live"
+
+
+def test_optics_and_camera_may_be_given_without_a_rig(make_package, air):
+    make_package()
+    camera = liverestore.CameraModel(100.0, 1.0, 2.5)
+    process = liverestore.image_processor(
+        engine="bend", dpm=liverestore.Dpm.plane(1.0, 0.01, 0.0), optics=air, camera=camera
+    )
+    (_, _), (_, tags) = process(IMAGE, TAGS)
+    told = json.loads(tags["Liverestore"])["parameters"]
+    assert (told["dpm"], told["offset_counts"]) == ("plane:1,0.01,0", 100.0)
+    with pytest.raises(UserError, match="needs the optics of the microscope"):
+        liverestore.image_processor(engine="bend", dpm="2")
