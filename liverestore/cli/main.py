@@ -9,15 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-<<<<<<< HEAD
-<<<<<<< HEAD
-from liverestore import __version__
 from liverestore.cli.stopped import SaysThatItStopped
-=======
-from liverestore.version import __version__
->>>>>>> ad29093 (Offer a Python API: arrays, cameras, pycromanager and pymmcore-plus hooks)
-=======
->>>>>>> 1abf3e3 (Add a plugin for napari: a widget that restores layers and a reader)
 from liverestore.errors import LiverestoreError
 from liverestore.version import __version__
 
