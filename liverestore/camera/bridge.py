@@ -262,8 +262,10 @@ class BridgeSource:
             return
         try:
             self._connect()
-        except (UserError, BridgeGone, JavaRefusal):
+        except (UserError, BridgeGone, JavaRefusal) as error:
             if self._link is not None:
+                # It is there, and something else is wrong: a colour camera, for example.
+                self._refuse(str(error))
                 self._link.close()
                 self._link = None
             self._retry_s = min(2 * self._retry_s, _RETRY_S[1])

@@ -38,7 +38,7 @@ class MicroManagerWindow:
             studio = wire.instance("org.micromanager.Studio")
             self._data: JavaObject = wire.call(studio, "data")
             self._displays: JavaObject = wire.call(studio, "displays")
-            self._metadata = self._built(wire.call(self._data, "metadataBuilder"))
+            self._metadata = self._built(self._builder("metadataBuilder", "getMetadataBuilder"))
         except BaseException:
             self._link.close()
             raise
@@ -87,13 +87,19 @@ class MicroManagerWindow:
 
     def _place(self, channel: str | None) -> JavaObject:
         if channel not in self._channels:
-            builder = self._link.wire.call(self._data, "coordsBuilder")
+            builder = self._builder("coordsBuilder", "getCoordsBuilder")
             for axis, index in (("t", 0), ("z", 0), ("p", 0), ("c", len(self._channels))):
                 same = self._link.wire.call(builder, axis, index)
                 self._link.wire.forget(builder)
                 builder = same
             self._channels[channel] = self._built(builder)
         return self._channels[channel]
+
+    def _builder(self, now: str, before: str) -> JavaObject:
+        """By the name that Micro-Manager 2.0 gives it, or by that of its first versions."""
+        name = now if now in self._data.methods else before
+        made: JavaObject = self._link.wire.call(self._data, name)
+        return made
 
     def _built(self, builder: JavaObject) -> JavaObject:
         made: JavaObject = self._link.wire.call(builder, "build")

@@ -31,6 +31,8 @@ class Cell:
     """The whole text where `value` is a short form; empty where it is not."""
     aside: str = ""
     """Said smaller, beside the value."""
+    label: str = ""
+    """Stands over the value in place of the name; empty: the name does."""
 
 
 def count_text(number: int) -> str:

@@ -141,7 +141,7 @@ def paused_text(light: LightReport | None, *, followed: bool = False) -> str:
     another program drives it.
     """
     if followed:
-        return "not followed - Micro-Manager goes on, and only it switches the light; Live"
+        return "not following - the light stays as Micro-Manager has it; Live follows again"
     if light is None or light.triggered or light.shutter_open is False:
         return "paused - no light on the sample; Snap or Live"
     if light.shutter is None:

@@ -167,7 +167,7 @@ def _loss_cells(status: RunStatus | None, measured: Measured) -> tuple[Cell, Cel
     )
     if status.unseen is not None:
         seen_there = "images that Micro-Manager had between two looks: they are in no file here"
-        lost = Cell("NOT SEEN", count_text(status.unseen), detail=seen_there)
+        lost = Cell("LOST", count_text(status.unseen), detail=seen_there, label="NOT SEEN")
     detail = "frames that the engine skipped because a newer one was there"
     if measured.not_shown > 0:
         detail += f"\n{count_text(measured.not_shown)} more were restored and not shown (display)"

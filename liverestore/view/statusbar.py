@@ -78,6 +78,7 @@ class _CellWidget(QWidget):
         if cell == self.shown:
             return
         self.shown = cell
+        self._name.setText(cell.label or cell.name)
         self.value.setText(cell.value)
         self.aside.setText(cell.aside)
         self.aside.setVisible(bool(cell.aside))
@@ -88,7 +89,7 @@ class _CellWidget(QWidget):
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Say the whole text where there is one."""
         if event.button() == Qt.MouseButton.LeftButton and self.shown and self.shown.detail:
-            self.asked.emit(f"{self.shown.name}: {self.shown.detail}")
+            self.asked.emit(f"{self.shown.label or self.shown.name}: {self.shown.detail}")
 
 
 class StatusBar(QFrame):

@@ -440,3 +440,22 @@ def test_what_only_a_driven_camera_has_is_refused(tmp_path, lines, match):
     file.write_text("name = 'x'\n[source]\nkind = 'bridge'\npath = 'a.tif'\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"source\.path: has no meaning"):
         load_rig(file)
+
+
+def test_a_colour_camera_after_a_restart_is_told_once_and_grey_is_followed_again(clock):
+    from liverestore.camera.bridge import BridgeSource
+
+    with JavaServer(studio=Studio()) as first:
+        source = BridgeSource(bridge_rig(first.port), clock=clock)
+        source.start()
+    with JavaServer(port=first.port, studio=Studio()) as second:
+        second.core.components = 4
+        for _ in range(120):
+            assert source.next_frame(0.1) is None
+        assert [line for line in source.notices if "components" in line] == [source.notices[-1]]
+        second.core.components = 1
+        for _ in range(60):
+            assert source.next_frame(0.1) is None
+        second.core.push()
+        assert source.next_frame(0.0) is not None
+        source.stop()

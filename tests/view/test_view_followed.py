@@ -39,10 +39,11 @@ def test_live_follows_or_not_and_says_that_the_light_goes_on(followed, make_stat
     feed.report(make_status(unseen=1234, live=False))
     window.tick()
     assert not window.acquisition.snap.isEnabled()
-    assert window.raw_pane.image.overlay.banner.startswith("not followed - Micro-Manager goes on")
+    assert window.raw_pane.image.overlay.banner.startswith("not following - the light stays")
 
 
 def test_images_between_two_looks_are_no_losses(followed):
     cells = {cell.name: cell for cell in followed[0].state.cells}
-    assert "LOST" not in cells
-    assert cells["NOT SEEN"].value == "1\u202f234"
+    assert cells["LOST"].label == "NOT SEEN"
+    assert followed[0].status._cells["LOST"]._name.text() == "NOT SEEN"
+    assert cells["LOST"].value == "1\u202f234"
