@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from liverestore.errors import UserError
 from liverestore.rig_light import IlluminationConfig
 
-__all__ = ["followed_inconsistency"]
+__all__ = ["followed_inconsistency", "refuse_followed"]
 
 
 def followed_inconsistency(
@@ -27,3 +28,15 @@ def followed_inconsistency(
                 "the camera and the light; leave it out"
             )
     return None
+
+
+def refuse_followed(rig: str, kind: str) -> None:
+    """Raises `UserError` where a camera is to be driven and the source of `rig` is of `kind`
+    "bridge".
+    """
+    if kind == "bridge":
+        raise UserError(
+            f"rig {rig}: source.kind is 'bridge', which follows a running Micro-Manager and never "
+            "drives its camera; close Micro-Manager and name a rig with its configuration file, "
+            "source.kind 'micromanager'"
+        )

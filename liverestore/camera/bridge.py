@@ -61,7 +61,9 @@ class BridgeSource:
         self._try_at_s = self._gone_s = 0.0
         self._news_s: float | None = None
         """When the last image came, or looking began."""
-        self._state_s = 0.0
+        self._state_s = self._looked_s = 0.0
+        self._count = -1
+        """Images in Micro-Manager's ring, as it said last."""
         self._silent = False
         self._refused: str | None = None
         """Told last, so that it is not told for every image."""
@@ -175,7 +177,7 @@ class BridgeSource:
                 return None
             if self._clock.now() - self._setting.read_s >= _SETTINGS_S:
                 self._read_settings(link)
-            image = link.last_image()
+            image = link.last_image() if self._is_worth_a_look(link) else None
             if image is None:
                 return None
             try:
@@ -191,6 +193,20 @@ class BridgeSource:
             # While its configuration is loaded anew Micro-Manager has no camera, for example.
             self._refuse(f"Micro-Manager gives no image: {refusal}")
         return None
+
+    def _is_worth_a_look(self, link: MicroManagerLink) -> bool:
+        """Whether the ring may hold an image that was not seen.
+
+        Looking makes Micro-Manager copy the whole image, asking how many there are costs it
+        nothing. Where an acquisition takes images out of the ring as they come, their number may
+        stay the same, so that it is looked into now and then all the same.
+        """
+        count, now = int(link.core("getRemainingImageCount")), self._clock.now()
+        longest_s = max(1e-3 * (self._setting.exposure_ms or 0.0), _LOOK_S[1])
+        if count == self._count and now - self._looked_s < longest_s:
+            return False
+        self._count, self._looked_s = count, now
+        return count > 0
 
     def _frame_of(self, link: MicroManagerLink, image: JavaObject) -> Frame | None:
         tags: dict[str, Any] = link.wire.field(image, "tags")

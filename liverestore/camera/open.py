@@ -8,6 +8,7 @@ from liverestore.camera.source import FrameSource
 from liverestore.errors import UserError
 from liverestore.rig import RigConfig
 from liverestore.rig_channels import takes_turns
+from liverestore.rig_followed import refuse_followed
 
 if TYPE_CHECKING:
     from liverestore.camera.micromanager import MicroManagerSource
@@ -42,12 +43,7 @@ def open_core_source(rig: RigConfig) -> MicroManagerSource:
     It snaps the channel that was selected last. Raises `UserError` for a rig that replays a
     movie or follows a running Micro-Manager.
     """
-    if rig.source.kind == "bridge":
-        raise UserError(
-            f"rig {rig.origin or rig.name}: source.kind is 'bridge', which follows a running "
-            "Micro-Manager and never drives its camera; close Micro-Manager and name a rig with "
-            "its configuration file, source.kind 'micromanager'"
-        )
+    refuse_followed(rig.origin or rig.name, rig.source.kind)
     if rig.source.kind == "replay":
         raise UserError(
             f"rig {rig.origin or rig.name}: source.kind is 'replay', which has no camera and no "

@@ -14,6 +14,7 @@ from liverestore.cli.calibration_file import Kept, Target, keep, target_of
 from liverestore.errors import UserError
 from liverestore.paths import shipped
 from liverestore.rig import RigConfig
+from liverestore.rig_followed import refuse_followed
 
 if TYPE_CHECKING:
     from liverestore.camera_calibration import CameraCalibration
@@ -53,6 +54,8 @@ def calibrate_camera(rig: RigConfig, request: Request, console: Console) -> None
     a disk that fails.
     """
     through_core = request.through_core and rig.source.kind != "replay"
+    if through_core:
+        refuse_followed(rig.name, rig.source.kind)
     series = request.dark is not None and bool(request.flats)
     films = request.movie is not None
     if not through_core and (series == films or (films and (request.dark or request.flats))):

@@ -32,6 +32,7 @@ from liverestore.restore import restore
 from liverestore.rig import RigConfig, load_rig
 from liverestore.rig_camera import camera_of, missing_camera_numbers
 from liverestore.rig_channels import named_channel
+from liverestore.rig_followed import refuse_followed
 from liverestore.rig_light import lamp_of
 from liverestore.runtime.base import whole_of
 from liverestore.runtime.table import open_runtime
@@ -74,6 +75,7 @@ class ExposureJob:
         """Checks what can be checked without light. Raises `UserError`."""
         self._rig, self._spec = _of_channel(rig, request.channel), spec
         self._request, self._console = request, console
+        refuse_followed(rig.name, rig.source.kind)
         if rig.source.kind == "replay":
             raise UserError(
                 f"rig {rig.name}: replays a movie, whose exposure is past; name a rig of a camera"

@@ -79,6 +79,30 @@ def test_an_image_comes_once_however_often_it_is_looked_at(server, follow):
     assert source.unseen == 0
 
 
+def test_micro_manager_copies_an_image_once_and_not_at_every_look(server, follow):
+    source = follow()
+    source.start()
+    before = len(server.commands)
+    for _ in range(4):
+        server.core.push()
+        assert source.next_frame(0.0) is not None
+        assert source.next_frame(0.04) is None
+    copied = [name for _, name in server.commands[before:]].count("getLastTaggedImage")
+    asked = [name for _, name in server.commands[before:]].count("getRemainingImageCount")
+    assert copied == 4
+    assert asked > 40
+
+
+def test_images_that_an_acquisition_takes_out_as_they_come_are_seen(server, follow, clock):
+    source = follow()
+    source.start()
+    for number in range(3):
+        server.core.push()
+        server.core.waiting = 1
+        clock.sleep(0.06)
+        assert source.next_frame(0.0).header.number == number
+
+
 def test_images_between_two_looks_are_not_seen_and_not_lost(server, follow):
     source = follow()
     source.start()
@@ -314,6 +338,7 @@ def test_micro_manager_that_hangs_is_left_and_found_again(server, follow, clock,
 def test_a_core_that_refuses_is_told_once(server, follow):
     source = follow()
     source.start()
+    server.core.push()
     server.core.trouble = "java.lang.Exception: Camera not loaded.\n\tat mmcorej"
     for _ in range(3):
         assert source.next_frame(0.0) is None
@@ -459,3 +484,21 @@ def test_a_colour_camera_after_a_restart_is_told_once_and_grey_is_followed_again
         second.core.push()
         assert source.next_frame(0.0) is not None
         source.stop()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("calibrate", "--rig", "bridge"),
+        ("exposure", "--rig", "bridge", "--yes"),
+        ("acquire", "--rig", "bridge", "--engine", "denoise-live", "--save", "out"),
+    ],
+)
+def test_commands_that_drive_a_camera_refuse_a_rig_that_follows(command, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from liverestore.cli.main import app
+
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, list(command))
+    assert "never drives its camera" in str(done.exception), (done.exception, done.output)

@@ -62,6 +62,7 @@ class Core(Java):
         ("getImageHeight", (), "long"),
         ("getPixelSizeUm", (), "double"),
         ("getProperty", ("java.lang.String", "java.lang.String"), "java.lang.String"),
+        ("getRemainingImageCount", (), "int"),
         ("isSequenceRunning", (), "boolean"),
         ("isSequenceRunning", ("java.lang.String",), "boolean"),
         ("getLastTaggedImage", (), "mmcorej.TaggedImage"),
@@ -80,7 +81,7 @@ class Core(Java):
         self.extra = {}
         """Tags that go with every image."""
         self.last = None
-        self.number = 0
+        self.number = self.waiting = 0
         self.rng = np.random.default_rng(3)
         self.trouble = None
 
@@ -108,6 +109,7 @@ class Core(Java):
             "Objective-Label": "60x@1.4",
         }
         self.number += 1
+        self.waiting += 1
         self.last = TaggedImage(pixels.ravel(), {**known, **self.extra, **tags})
         return pixels
 
@@ -148,6 +150,9 @@ class Core(Java):
 
     def isSequenceRunning(self, _label=None):  # noqa: N802
         return self.live
+
+    def getRemainingImageCount(self):  # noqa: N802
+        return self.waiting
 
     def getLastTaggedImage(self, _channel=0):  # noqa: N802
         if self.trouble is not None:
