@@ -29,8 +29,8 @@ def source_of_core(core: Any, rig: RigConfig | None = None) -> MicroManagerSourc
     """
     if isinstance(core, JavaObject):
         raise UserError(
-            "got pycromanager's Core() of a running Micro-Manager, whose images come through a "
-            "bridge to Java; allowed is a core in this process: "
+            "got pycromanager's Core() of a running Micro-Manager, whose camera is not ours; give "
+            "the rig 'bridge' to follow what it shows, or a core in this process: "
             "start_headless(..., python_backend=True)"
         )
     if hasattr(core, "snapImage"):

@@ -38,6 +38,10 @@ def test_type_checkers_see_the_names_that_are_loaded():
     assert {*seen, "__version__"} == set(liverestore.__all__)
 
 
+def test_type_checkers_of_users_read_our_types():
+    assert (INIT.parent / "py.typed").is_file()
+
+
 def test_no_name_is_hidden_by_a_module():
     """`import liverestore.x` would put the module in the place of the name."""
     modules = {path.stem for path in INIT.parent.iterdir()}
