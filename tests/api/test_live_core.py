@@ -1,7 +1,10 @@
 """A loop over a real Micro-Manager core that the script made itself."""
 
+import threading
+
 import numpy as np
 import pytest
+from java_server import Core, JavaServer, Studio
 from pyjavaz import JavaObject
 from pymmcore_plus import CMMCorePlus
 
@@ -142,3 +145,29 @@ def test_a_movie_that_is_over_ends_the_loop():
 def test_a_run_outside_of_with_is_refused():
     with pytest.raises(UserError, match="with statement"):
         next(iter(LiveRun(Camera(Failure("x")), liverestore.Restorer("mean5"))))
+
+
+def test_a_running_micro_manager_is_followed(tmp_path):
+    theirs = Core((48, 64))
+    server = JavaServer(theirs, studio=Studio())
+    rig = tmp_path / "followed.toml"
+    rig.write_text(
+        f'name = "followed"\n[source]\nkind = "bridge"\nport = {server.port}\n', encoding="utf-8"
+    )
+    ended = threading.Event()
+
+    def push():
+        while not ended.wait(0.02):
+            theirs.push()
+
+    micro_manager = threading.Thread(target=push)
+    micro_manager.start()
+    try:
+        with liverestore.live(rig, "mean5", frames=5) as run:
+            made = list(run)
+    finally:
+        ended.set()
+        micro_manager.join()
+        server.stop()
+    assert run.captured == 5
+    assert made[-1].pixels.shape == (48, 64)
