@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
 from liverestore.exposure_curve import falling_curve, least_exposure, resampled
 from liverestore.exposure_products import FrameProducts
 from liverestore.exposure_quality import Quality
+from liverestore.exposure_series import LEAST_ROUNDS, MOST_ROUNDS
 from liverestore.exposure_stillness import bleached, stillness
 
 __all__ = ["MOST_DOUBT", "Advice", "Evidence", "LevelScore", "advise"]
@@ -32,6 +34,9 @@ _MOST_STEP = 0.1
 """The same from one reference to the next, where each frame is compared with its neighbours."""
 _LEAST_SHARED = 5.0
 """Standard errors of what two references have in common."""
+_HOPELESS_SHARED = _LEAST_SHARED * (LEAST_ROUNDS / MOST_ROUNDS) ** 0.5
+"""After the fewest rounds: what even the most, whose standard error is smaller by the root of
+their number, would not bring to the above."""
 _LEAST_FOLLOWED = 0.95
 """Of the contrast of a restored frame, what the references next to it must share."""
 _REACHED = 0.5
@@ -73,6 +78,7 @@ class LevelScore:
     psnr_db: float
     """Affine PSNR of restored frames, without the noise of the references."""
     doubt_db: float
+    """Half of the interval that holds the true value in 68 % of all series."""
     frames: int
     allowed: bool
     """Whether the light is within what the engine was trained for."""
@@ -103,11 +109,8 @@ class Advice:
     """Whether frames were compared with their neighbours in time alone."""
     bleached: float
     """Share of the light lost over the series."""
-
-    @property
-    def needs_more(self) -> bool:
-        """Whether more rounds of the same could mend the refusal."""
-        return self.refusal is not None and MOST_DOUBT < self.doubt < np.inf
+    needs_more: bool = False
+    """Whether more rounds of the same could mend the refusal."""
 
     def supports(self, factor: float) -> bool:
         """Whether `factor` times less light than now keeps the quality, by this advice."""
@@ -162,13 +165,13 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
         LevelScore(
             exposure_ms=float(ms),
             psnr_db=float(db(mean)),
-            doubt_db=float(10 / np.log(10) * off),
+            doubt_db=float(10 / np.log(10) * off * _student(len(those))),
             frames=len(those),
             allowed=low is None or bool(ms >= low),
         )
         for ms, mean, off, those in zip(times, means[1:], relative, frames, strict=True)
     )
-    refusal, limited_by, advised = None, None, found
+    refusal, limited_by, advised, mendable = None, None, found, False
     if max(lost, faded) > _MOST_BLEACHED:
         refusal = (
             f"the sample lost {100 * max(lost, faded):.2g} % of its light during the series, "
@@ -181,6 +184,7 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
             f"{100 * _MOST_BLEACHED:g} %: let the lamp warm up, shut out other light, and ask again"
         )
     elif evidence.products.shared_sigmas < _LEAST_SHARED:
+        mendable = evidence.products.shared_sigmas >= _HOPELESS_SHARED
         refusal = (
             "one reference has nothing in common with the next: the field is empty, out of focus, "
             "or changes completely from frame to frame; find a field with structure"
@@ -198,12 +202,15 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
             f"begins at {low:.3g} ms here; use more light or another engine"
         )
     elif found is None or len(reached) < _REACHED * _REPLICATES:
+        # Where no replicate reaches it, no more of the same will.
+        mendable = bool(reached)
         refusal = (
             f"{quality.words} is more than any exposure up to {times[0]:g} ms gives: the best "
             f"measured is {float(db(curve[1][-1])):.1f} dB; ask for less, or begin at a longer "
             "exposure"
         )
     elif spread_log > MOST_DOUBT:
+        mendable = True
         refusal = (
             f"the exposure is uncertain by {100 * spread_log:.2g} %, allowed are "
             f"{100 * MOST_DOUBT:.0f} %: the references are too dim for so fine a difference; allow "
@@ -235,7 +242,17 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
         curve_db=db(curve[1]),
         moving=bool(moving),
         bleached=lost,
+        needs_more=mendable,
     )
+
+
+def _student(frames: int) -> float:
+    """What a standard error of so few frames is to be multiplied with to hold 68 % of all cases.
+
+    The spread of three frames is itself uncertain, and is often too small by chance (Student,
+    Biometrika 6, 1, 1908).
+    """
+    return float(stdtrit(max(frames - 1, 1), ndtr(1.0)))
 
 
 def _means(

@@ -15,10 +15,12 @@ import numpy as np
 
 from liverestore.errors import UserError
 
-__all__ = ["LEAST_ROUNDS", "MOST_ROUNDS", "STEP", "SeriesPlan", "Shot"]
+__all__ = ["LEAST_ROUNDS", "MOST_ROUNDS", "SHORTEST_SHARE", "STEP", "SeriesPlan", "Shot"]
 
 STEP = 1.6
 """Factor from one exposure to the next."""
+SHORTEST_SHARE = 1 / 43
+"""Of the first exposure, where nobody says another: eight steps."""
 LEAST_ROUNDS = 3
 """So many frames of one exposure tell how much they differ."""
 MOST_ROUNDS = 10
@@ -88,6 +90,20 @@ class SeriesPlan:
         """Light of so many rounds and of what opens and closes them."""
         each = sum(self.exposures_ms) + len(self.exposures_ms) * self.reference_ms
         return rounds * each + (2 * _LEAD - 1) * self.reference_ms
+
+    def within(
+        self, irradiance_mw_cm2: float | None, most_j_cm2: float | None
+    ) -> SeriesPlan | None:
+        """The same with as many of its rounds as `most_j_cm2` holds; None: not even the fewest.
+
+        Without an irradiance, or a limit (None), all of them.
+        """
+        if irradiance_mw_cm2 is None or most_j_cm2 is None:
+            return self
+        for rounds in range(self.rounds, LEAST_ROUNDS - 1, -1):
+            if self.light_ms(rounds) * irradiance_mw_cm2 * 1e-6 <= most_j_cm2 * (1 + 1e-9):
+                return SeriesPlan(self.reference_ms, self.shortest_ms, rounds)
+        return None
 
     def shots(self, rounds: int) -> int:
         """Exposures of so many rounds."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from liverestore.dose import Lamp, dose_j_cm2, nanoseconds
 from liverestore.exposure_advice import Advice
 from liverestore.exposure_fidelity import Fidelity
+from liverestore.status_exposure import ExposureLevel, ExposureResult
 
-__all__ = ["Spent", "advice_lines", "advice_record"]
+__all__ = ["Spent", "advice_lines", "advice_record", "advice_result", "doubt_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,55 @@ def advice_record(advice: Advice, scores: tuple[Fidelity, ...], spent: Spent) ->
             "only_with_light_off_between_frames": spent.light_stays_on,
         },
     }
+
+
+_CURVE_EVERY = 4
+"""Of the points of a curve, those that are sent and painted."""
+
+
+def advice_result(
+    advice: Advice, spent: Spent, *, engine: str, channel: str | None = None, number: int = 1
+) -> ExposureResult:
+    """What the window and a plot show of it. `number`: of the series in its run."""
+    return ExposureResult(
+        number=number,
+        channel=channel,
+        engine=engine,
+        asked=advice.quality.words,
+        present_ms=advice.present_ms,
+        exposure_ms=advice.exposure_ms,
+        interval_ms=advice.interval_ms,
+        raw_psnr_db=advice.raw_psnr_db,
+        target_db=advice.target_db,
+        levels=tuple(
+            ExposureLevel(
+                exposure_ms=level.exposure_ms,
+                psnr_db=level.psnr_db,
+                doubt_db=level.doubt_db,
+                frames=level.frames,
+                allowed=level.allowed,
+            )
+            for level in advice.levels
+        ),
+        curve_ms=tuple(_thinned(advice.curve_ms)),
+        curve_db=tuple(_thinned(advice.curve_db)),
+        lines=tuple(advice_lines(advice, spent)),
+        refusal=advice.refusal,
+    )
+
+
+def _thinned(values: NDArray[np.float64]) -> list[float]:
+    """Every fourth of (N,) and the last one."""
+    return [*values[:-1:_CURVE_EVERY].tolist(), float(values[-1])]
+
+
+def doubt_text(doubt_db: float) -> str:
+    """An uncertainty with two decimals, rounded up: none is ever said to be nothing.
+
+    >>> doubt_text(0.004), doubt_text(0.231)
+    ('0.01', '0.24')
+    """
+    return f"{math.ceil(100 * doubt_db) / 100:.2f}" if math.isfinite(doubt_db) else "?"
 
 
 def _digits(value: float) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from liverestore.status_camera import Absence
 from liverestore.status_commands import (
     Command,
+    MeasureExposure,
     NewSample,
     SetBudget,
     SetDpm,
@@ -23,7 +24,9 @@ from liverestore.status_commands import (
     SetZStack,
     Snap,
     Stop,
+    StopMeasuring,
 )
+from liverestore.status_exposure import ExposureReport
 from liverestore.status_light import LightReport
 from liverestore.trust.reference_report import ReferenceReport
 from liverestore.trust.trust_map import TrustMap
@@ -34,10 +37,12 @@ __all__ = [
     "CaptureReport",
     "Command",
     "EngineReport",
+    "ExposureReport",
     "Failed",
     "Go",
     "Hello",
     "LightReport",
+    "MeasureExposure",
     "NewSample",
     "Notice",
     "RecordingReport",
@@ -58,6 +63,7 @@ __all__ = [
     "SetZStack",
     "Snap",
     "Stop",
+    "StopMeasuring",
     "ViewReport",
     "Word",
 ]
@@ -97,6 +103,8 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     """Where raw frames go; None when nothing is saved. After the run: the last file made."""
     light: LightReport | None = None
     """None where no light is accounted, as with a replayed movie."""
+    exposure: ExposureReport | None = None
+    """The search for the exposure; None likewise."""
     live: bool = True
     """Whether the camera delivers frames; while it does not, no light is spent."""
     absence: Absence | None = None
@@ -184,6 +192,7 @@ class CaptureReport(_Word, frozen=True, kw_only=True):
     light: LightReport | None = None
     absences: tuple[Absence, ...] = ()
     """Times of the run in which the camera was away, oldest first."""
+    exposure: ExposureReport | None = None
 
 
 class RecordingReport(_Word, frozen=True, kw_only=True):

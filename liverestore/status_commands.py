@@ -7,11 +7,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from liverestore.status_exposure import MeasureExposure, StopMeasuring
 from liverestore.status_light import NewSample, SetBudget
 from liverestore.status_trust import SetTrustMap
 
 __all__ = [
     "Command",
+    "MeasureExposure",
     "NewSample",
     "SetBudget",
     "SetDpm",
@@ -26,6 +28,7 @@ __all__ = [
     "SetZStack",
     "Snap",
     "Stop",
+    "StopMeasuring",
 ]
 
 
@@ -118,4 +121,6 @@ Command = (
     | SetRoi
     | SetBudget
     | NewSample
+    | MeasureExposure
+    | StopMeasuring
 )

@@ -71,6 +71,11 @@ class ChannelCycle:
         return channel.name, channel.exposure_ms
 
     @property
+    def exposures_ms(self) -> dict[str, float | None]:
+        """Of each channel, in their turn; None: the camera has not told one yet."""
+        return {channel.name: channel.exposure_ms for channel in self._channels}
+
+    @property
     def under_way(self) -> bool:
         """Whether a frame is being taken, or has been and waits to be delivered."""
         return self._under_way is not None
@@ -123,6 +128,23 @@ class ChannelCycle:
         if self._live:
             raise UserError("camera: is live; pause it before you snap")
         return self._in_turn()
+
+    def snap_aside(self, name: str, exposure_ms: float) -> Frame:
+        """One frame of the channel `name`, out of its turn and exposed as said.
+
+        Turn and exposures of the channels stay as they are. Raises `UserError` while frames are
+        taken in turn, for a channel that is not there, and where the camera refuses.
+        """
+        if self._live:
+            raise UserError("camera: is live; pause it before you snap")
+        found = next((channel for channel in self._channels if channel.name == name), None)
+        if found is None:
+            raise UserError(
+                f"exposure: got the channel {name!r}, there are {', '.join(self.names)}"
+            )
+        with self._between_frames():
+            self.source.select(msgspec.structs.replace(found, exposure_ms=exposure_ms))
+            return self.source.snap()
 
     def _in_turn(self) -> Frame:
         while self._asking:

@@ -188,10 +188,10 @@ class SimulatedMicroscope:
                 taken.time_s, taken.z_um, taken.exposure_ms, taken.xy_um
             )
 
-    def counts(self, number: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
-        """Frame `number` (Y, X) as the camera delivers it."""
+    def counts(self, number: int, *, lit: bool = True) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """Frame `number` (Y, X) as the camera delivers it; not `lit`: behind a closed shutter."""
         rng = np.random.Generator(np.random.SFC64([self._config.seed, number]))
-        truth = self.truth(number)
+        truth = self.truth(number) if lit else np.zeros(self.shape, np.float32)
         return self._noise_for(self.exposure(number).exposure_ms).counts(truth, rng)
 
     def _noise_for(self, exposure_ms: float) -> NoiseTable:

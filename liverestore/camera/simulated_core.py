@@ -50,12 +50,18 @@ class _Timeline:
 
 
 class _Camera(CameraDevice):
-    """Frames at the pace of their exposures, each rendered while the one before is due."""
+    """Frames at the pace of their exposures, each rendered while the one before is due.
 
-    def __init__(self, timeline: _Timeline, stopping: threading.Event) -> None:
+    A frame that begins while `shutter` is closed is dark.
+    """
+
+    def __init__(
+        self, timeline: _Timeline, stopping: threading.Event, shutter: QuickShutter
+    ) -> None:
         super().__init__()
         self._timeline = timeline
         self._stopping = stopping
+        self._shutter = shutter
         self._dtype = np.dtype(pixel_dtype(timeline.microscope.rig.camera))
         self.clear_roi()
 
@@ -99,7 +105,7 @@ class _Camera(CameraDevice):
         while n is None or n > 0:
             number = timeline.next_number
             timeline.next_number = number + 1
-            pixels = timeline.microscope.counts(number)
+            pixels = timeline.microscope.counts(number, lit=self._shutter.get_open())
             taken = timeline.microscope.exposure(number)
             due_s = max(due_s + taken.exposure_ms / 1e3, time.monotonic())
             # Not a sleep: a long exposure must end at once when the sequence is stopped.
@@ -223,11 +229,12 @@ class SimulatedCoreSource(MicroManagerSource):
         self._microscope = SimulatedMicroscope(rig)
         timeline = self._timeline = _Timeline(self._microscope)
         core = new_core()
-        core.loadPyDevice(CAMERA, _Camera(timeline, core.stopping))
+        shutter = QuickShutter()
+        core.loadPyDevice(CAMERA, _Camera(timeline, core.stopping, shutter))
         core.loadPyDevice(FOCUS, _Focus(timeline))
         core.loadPyDevice(FILTERS, _Filters(timeline))
         core.loadPyDevice(XY_STAGE, _XYStage(timeline))
-        core.loadPyDevice(SHUTTER, QuickShutter())
+        core.loadPyDevice(SHUTTER, shutter)
         core.initializeAllDevices()
         for stain in STAINS:
             core.defineConfig("Channel", stain, FILTERS, "Label", stain)

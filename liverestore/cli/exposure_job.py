@@ -26,8 +26,8 @@ from liverestore.errors import LiverestoreError, UserError
 from liverestore.exposure_advice import Advice
 from liverestore.exposure_fidelity import Fidelity
 from liverestore.exposure_quality import Quality
-from liverestore.exposure_series import LEAST_ROUNDS, SeriesPlan
-from liverestore.exposure_words import Spent, advice_lines, advice_record
+from liverestore.exposure_series import LEAST_ROUNDS, SHORTEST_SHARE, SeriesPlan
+from liverestore.exposure_words import Spent, advice_lines, advice_record, doubt_text
 from liverestore.restore import restore
 from liverestore.rig import RigConfig, load_rig
 from liverestore.rig_camera import camera_of, missing_camera_numbers
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from liverestore.runtime.base import InferenceRuntime
 
 __all__ = ["ExposureJob", "Request"]
-
-_SHORTEST_SHARE = 1 / 43
-"""Of the first exposure: eight steps of 1.6."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +175,7 @@ class ExposureJob:
         first_ms = self._request.present_ms or info.exposure_ms
         if first_ms is None:
             raise UserError(f"camera {info.name}: tells no exposure; give --from MS")
-        shortest_ms = self._request.shortest_ms or first_ms * _SHORTEST_SHARE
+        shortest_ms = self._request.shortest_ms or first_ms * SHORTEST_SHARE
         plan = SeriesPlan(first_ms, shortest_ms)
         return plan_within(plan, self._lamp, self._request.max_dose_j_cm2, left_j_cm2)
 
@@ -269,15 +266,15 @@ class ExposureJob:
 
     def _table(self, advice: Advice, scores: tuple[Fidelity, ...]) -> None:
         table = Table(box=None, pad_edge=False)
-        for name in ("exposure (ms)", "PSNR (dB)", "+-", "SSIM", "detail (px)", "frames"):
-            table.add_column(name, justify="right")
+        for name in ("exposure", "PSNR (dB)", "+-", "SSIM", "detail (px)", "frames"):
+            table.add_column(name, justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
         for level, score in zip(advice.levels, scores, strict=True):
             note = "" if level.allowed else "too dim for the engine"
             table.add_row(
-                f"{level.exposure_ms:.3g}",
+                f"{level.exposure_ms:.3g} ms",
                 f"{level.psnr_db:.2f}",
-                f"{level.doubt_db:.2f}",
+                doubt_text(level.doubt_db),
                 f"{score.ssim:.3f}",
                 f"{score.frc_px:.2f}",
                 f"{level.frames}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from liverestore.dose import Lamp
 from liverestore.errors import UserError
-from liverestore.exposure_series import LEAST_ROUNDS, MOST_ROUNDS, SeriesPlan
+from liverestore.exposure_series import LEAST_ROUNDS, SeriesPlan
 
 __all__ = ["plan_within"]
 
@@ -23,13 +23,9 @@ def plan_within(
     if irradiance is None or not allowed:
         return plan
     most = max(0.0, min(allowed))
-    fits = [
-        n
-        for n in range(LEAST_ROUNDS, MOST_ROUNDS + 1)
-        if plan.light_ms(n) * irradiance * 1e-6 <= most * (1 + 1e-9)
-    ]
-    if fits:
-        return SeriesPlan(plan.reference_ms, plan.shortest_ms, fits[-1])
+    fitting = plan.within(irradiance, most)
+    if fitting is not None:
+        return fitting
     needed = plan.light_ms(LEAST_ROUNDS) * irradiance * 1e-6
     takes = f"a series from {plan.reference_ms:g} ms takes {needed:.3g} J/cm2 at least"
     if most_j_cm2 is not None and most_j_cm2 <= most:

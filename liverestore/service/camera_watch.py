@@ -11,7 +11,13 @@ from liverestore.camera.source import FrameSource
 from liverestore.errors import EndOfStream, Failure, LiverestoreError
 from liverestore.frame import Frame
 
-__all__ = ["CameraWatch", "stop_source", "why_ended"]
+__all__ = ["SNAP_NEEDS_PAUSE", "CameraWatch", "stop_source", "why_ended"]
+
+SNAP_NEEDS_PAUSE = (
+    "Snap does nothing while Live is on: every frame is shown, and recorded while recording; "
+    "switch Live off first"
+)
+"""For who snaps a live camera."""
 
 log = logging.getLogger(__name__)
 

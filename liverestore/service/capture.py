@@ -6,6 +6,9 @@ import math
 import threading
 import time
 from functools import partial
+from typing import Literal
+
+import msgspec
 
 from liverestore.camera.open import open_source
 from liverestore.camera.source import FrameSource
@@ -13,12 +16,23 @@ from liverestore.errors import LiverestoreError
 from liverestore.paths import user_documents
 from liverestore.service.capture_loop import CaptureLoop, Order
 from liverestore.service.child import orphaned, run_child
+from liverestore.service.exposure_measure import ExposureMeasure
 from liverestore.service.light_hold import open_hold
 from liverestore.service.light_open import open_light
 from liverestore.service.plan import RunPlan
 from liverestore.service.recorder import Pair, Recorder
 from liverestore.service.reference_shots import REFERENCES, ReferenceShots
-from liverestore.status import Go, Notice, RecordingReport, Stop, Word
+from liverestore.status import (
+    CaptureReport,
+    Go,
+    MeasureExposure,
+    Notice,
+    RecordingReport,
+    SetLive,
+    Stop,
+    StopMeasuring,
+    Word,
+)
 from liverestore.transport.control import ControlLink
 from liverestore.transport.outlet import Outlet
 from liverestore.writer.layout import recording_of
@@ -73,19 +87,24 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         end_at_budget=plan.end_at_budget,
         camera_patience_s=plan.camera_patience_s,
     )
+    measure = None
+    if light is not None:
+        measure = ExposureMeasure(
+            plan.rig, light, threads=plan.engine_threads, paced=plan.interval_s is not None
+        )
     news = _News(loop, link)
     try:
         loop.prepare()
         link.send(loop.report("ready"))
         if _wait_for_go(link, stop):
-            _attend(loop, link, stop, news, plan.seconds)
+            _attend(loop, link, stop, news, plan.seconds, measure)
             news.tell(all_counts=True)
         else:
             source.stop()
         # What the engine has in hand may still be finished and counted.
         outlet.finish("the run has ended", timeout_s=0.0 if stop.is_set() else _DRAIN_S)
         news.tell(all_counts=True)
-        link.send(loop.report("ended"))
+        link.send(_with_search(loop, measure, "ended"))
     finally:
         outlet.close()
         if light is not None:
@@ -138,6 +157,7 @@ def _attend(
     stop: threading.Event,
     news: _News,
     seconds: float | None,
+    measure: ExposureMeasure | None,
 ) -> None:
     camera = threading.Thread(target=loop.run, name="camera")
     camera.start()
@@ -148,7 +168,7 @@ def _attend(
             if time.monotonic() > ends_at or stop.is_set() or orphaned():
                 loop.stop()
             for word in link.receive(0.02):
-                _obey(loop, link, word, stop)
+                _obey(loop, link, word, stop, measure)
             now = time.monotonic()
             due = now >= next_report
             news.tell(all_counts=due)
@@ -157,17 +177,40 @@ def _attend(
                 loop.light.save()
             if due:
                 next_report = now + _REPORT_EVERY_S
-                link.send(loop.report("running"))
+                link.send(_with_search(loop, measure, "running"))
     finally:
         # Whatever happens here, frames in the writer's queue go to the disk first.
         loop.stop()
         camera.join()
+        if measure is not None:
+            measure.close()
 
 
-def _obey(loop: CaptureLoop, link: ControlLink, word: Word, stop: threading.Event) -> None:
+def _with_search(
+    loop: CaptureLoop, measure: ExposureMeasure | None, phase: Literal["running", "ended"]
+) -> CaptureReport:
+    report = loop.report(phase)
+    if measure is None:
+        return report
+    search = measure.report(loop.source, report.light)
+    return msgspec.structs.replace(report, exposure=search)
+
+
+def _obey(
+    loop: CaptureLoop,
+    link: ControlLink,
+    word: Word,
+    stop: threading.Event,
+    measure: ExposureMeasure | None,
+) -> None:
+    if measure is not None and isinstance(word, StopMeasuring | SetLive | Stop):
+        # Who stops or starts Live does not want to wait for a series.
+        measure.stop()
     try:
         if isinstance(word, Stop):
             stop.set()
+        elif isinstance(word, MeasureExposure) and measure is not None:
+            measure.ask(word, loop.order)
         elif isinstance(word, Order):
             loop.order(word)
     except LiverestoreError as error:

@@ -14,8 +14,9 @@ from liverestore.dose import Kind
 from liverestore.errors import EndOfStream, Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.service.camera_absence import CameraAbsence
-from liverestore.service.camera_watch import CameraWatch, stop_source, why_ended
+from liverestore.service.camera_watch import SNAP_NEEDS_PAUSE, CameraWatch, stop_source, why_ended
 from liverestore.service.capture_counts import CaptureCounts, Phase
+from liverestore.service.exposure_measure import Series
 from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.pace import Pace
@@ -39,7 +40,7 @@ __all__ = ["CaptureLoop", "Order"]
 _PATIENCE_S = 0.1
 """Orders wait that long for a frame that is being exposed."""
 
-Order = SetLive | Snap | SetRecording | SetRoi | SetExposure | SetZ | SetBudget | NewSample
+Order = SetLive | Snap | SetRecording | SetRoi | SetExposure | SetZ | SetBudget | NewSample | Series
 """What the camera thread does between two frames."""
 
 
@@ -299,16 +300,15 @@ class CaptureLoop:
                 self.light.set_budget(word)
             case NewSample() if self.light is not None:
                 self.light.new_sample()
+            case Series():
+                word.take(self.source, self._pause, self._stop.is_set, self.recorder.path)
             case SetRoi(roi=roi):
                 if self._live and self.light is not None:
                     self._pause()
                 self.source.set_roi(roi)
                 self.recorder.roi_changed()
             case Snap() if self._live:
-                self.notices.append(
-                    "Snap does nothing while Live is on: every frame is shown, and recorded "
-                    "while recording; switch Live off first"
-                )
+                self.notices.append(SNAP_NEEDS_PAUSE)
             case Snap():
                 self._check_light()
                 return self._snap()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liverestore.camera.source import FrameSource
 from liverestore.camera_model import CameraModel
 from liverestore.errors import Failure, LiverestoreError, UserError
 from liverestore.exposure_advice import Advice, Evidence, advise
@@ -24,7 +23,20 @@ from liverestore.restore import brightest_e
 from liverestore.service.light_hold import structure_e
 from liverestore.service.light_keeper import LightKeeper
 
-__all__ = ["ExposureRun", "Restorer"]
+__all__ = ["ExposureRun", "Restorer", "SnapSource"]
+
+
+class SnapSource(Protocol):
+    """What a series needs of a camera; as in `FrameSource`, paused."""
+
+    def configure(self, *, exposure_ms: float) -> None:
+        """Expose for so long from the next snap on."""
+        ...
+
+    def snap(self) -> Frame:
+        """One exposure, waited for."""
+        ...
+
 
 Restorer = Callable[[Frame], Restored]
 
@@ -44,13 +56,15 @@ class ExposureRun:
     larger than 1024 px are judged by their middle.
     """
 
-    source: FrameSource
+    source: SnapSource
     plan: SeriesPlan
     restorer: Restorer
     spec: ModelSpec
     camera: Callable[[Frame], CameraModel]
     """The model for a frame."""
     light: LightKeeper | None = None
+    channel: str | None = None
+    """Of the frames; None: the only one, or that of the frame before."""
     on_shot: Callable[[int], None] = lambda _done: None
     before_ms: float | None = None
     """Exposure to set back at the end; None: that of the references."""
@@ -116,7 +130,8 @@ class ExposureRun:
             self.on_shot(self.shots)
 
     def _take(self, shot: Shot) -> None:
-        refused = self.light.refusal() if self.light is not None else None
+        upcoming = (shot.exposure_ms, self.channel)
+        refused = self.light.refusal(upcoming) if self.light is not None else None
         if refused is not None:
             raise UserError(f"exposure: {refused}")
         if self._set_ms != shot.exposure_ms:

@@ -127,17 +127,17 @@ class LightKeeper:
         lasts_s = left / irradiance * 1e3 - (self._clock_ns() - lit) * 1e-9
         return min(most_s, max(lasts_s, 0.001))
 
-    def refusal(self) -> str | None:
-        """Why the next exposure is not allowed, in words; None where it is."""
+    def refusal(self, upcoming: tuple[float, str | None] | None = None) -> str | None:
+        """Why the next exposure, or `upcoming` (ms, channel), is not allowed; None where it is."""
         self._look(force=True)
-        if self._frames_left() == 0:
+        if not self.holds(*upcoming) if upcoming is not None else self._frames_left() == 0:
             return self.spent()
         self.stopped = False
         return None
 
-    def holds(self, exposure_ms: float) -> bool:
+    def holds(self, exposure_ms: float, channel: str | None = None) -> bool:
         """Whether the budget holds one exposure of `exposure_ms` on this field."""
-        return self.meter.frames_left(self._lamp(self._channel), exposure_ms) != 0
+        return self.meter.frames_left(self._lamp(channel or self._channel), exposure_ms) != 0
 
     def spent(self) -> str:
         """That the budget does not hold another frame, and what to do."""

@@ -141,6 +141,7 @@ class RunBook:
             live=capture.live,
             absence=absence_now(capture.absences),
             light=capture.light,
+            exposure=capture.exposure,
             disk_queue=capture.disk_queue,
             disk_left_s=self._disk_left_s(),
             notices=tuple(self._notices[-_LAST_NOTICES:]),

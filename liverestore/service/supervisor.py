@@ -18,6 +18,7 @@ from liverestore.service.spawn import Target, spawn
 from liverestore.status import (
     Go,
     Hello,
+    MeasureExposure,
     NewSample,
     RunState,
     RunStatus,
@@ -34,6 +35,7 @@ from liverestore.status import (
     SetZStack,
     Snap,
     Stop,
+    StopMeasuring,
     Word,
 )
 from liverestore.transport.control import ControlHub
@@ -49,7 +51,17 @@ _SILENCE_S = 2.0
 """A capture process that is still writing says so more often than this."""
 _MAX_RESTARTS = 5
 _FOR_CAPTURE = (
-    SetExposure | SetZ | SetLive | Snap | SetRecording | SetRoi | SetBudget | NewSample | Stop
+    SetExposure
+    | SetZ
+    | SetLive
+    | Snap
+    | SetRecording
+    | SetRoi
+    | SetBudget
+    | NewSample
+    | MeasureExposure
+    | StopMeasuring
+    | Stop
 )
 _FOR_ENGINE = SetEngine | SetRival | SetDpm | SetZStack | SetTrustMap | SetLive
 

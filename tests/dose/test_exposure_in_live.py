@@ -1,0 +1,253 @@
+"""The search for the exposure inside a running live session, through a real core."""
+
+import threading
+import time
+
+import msgspec
+import pytest
+
+from liverestore.camera.open import open_source
+from liverestore.dose_meter import DoseBudget, DoseMeter
+from liverestore.model_spec import find_engine
+from liverestore.movie import open_movie
+from liverestore.rig import load_rig
+from liverestore.runtime.table import open_runtime
+from liverestore.service.capture_loop import CaptureLoop
+from liverestore.service.exposure_measure import ExposureMeasure
+from liverestore.service.light_keeper import LightKeeper
+from liverestore.service.recorder import Recorder
+from liverestore.status import MeasureExposure, SetLive, SetRecording
+from liverestore.transport.endpoint import PrivateEndpoints
+from liverestore.transport.outlet import Outlet
+from liverestore.writer.names import free_pair
+
+NOW_MS = 8.0
+
+
+def cells(**light):
+    rig = load_rig("demo")
+    specimen = msgspec.structs.replace(
+        rig.specimen, shape=(128, 128), peak_photons_per_ms=12.0, speed_um_s=0.0
+    )
+    return msgspec.structs.replace(
+        rig,
+        camera=msgspec.structs.replace(rig.camera, exposure_ms=NOW_MS),
+        specimen=specimen,
+        source=msgspec.structs.replace(rig.source, buffer_size_mb=16),
+        illumination=msgspec.structs.replace(rig.illumination, **light),
+    )
+
+
+def two_channels():
+    rig = load_rig("demo_two_channels")
+    exposures = {"DAPI": 6.0, "GFP": NOW_MS}
+    channels = tuple(
+        msgspec.structs.replace(one, exposure_ms=exposures[one.name]) for one in rig.channels
+    )
+    specimen = msgspec.structs.replace(
+        rig.specimen, shape=(128, 128), peak_photons_per_ms=12.0, speed_um_s=0.0
+    )
+    return msgspec.structs.replace(rig, channels=channels, specimen=specimen)
+
+
+class Session:
+    """Camera thread, account and search, as the capture process has them."""
+
+    def __init__(self, rig, folder, endpoint, *, budget=None, open_engine=None):
+        self.meter = DoseMeter(budget)
+        light = LightKeeper(self.meter, rig)
+        self.outlet = Outlet(endpoint, roles=("engine",))
+        self.source = open_source(rig)
+        recorder = Recorder(lambda: free_pair(folder, "ome-tiff"))
+        self.loop = CaptureLoop(self.source, self.outlet, recorder=recorder, light=light)
+        self.measure = ExposureMeasure(rig, light, threads=1, open_engine=open_engine)
+        self.loop.prepare()
+        self.thread = threading.Thread(target=self.loop.run, name="camera")
+        self.thread.start()
+        self.until(lambda counts, _: counts.captured >= 3)
+
+    def report(self):
+        counts = self.loop.report("running")
+        return counts, self.measure.report(self.source, counts.light)
+
+    def until(self, wanted):
+        deadline = time.monotonic() + 60
+        while not wanted(*(said := self.report())):
+            assert time.monotonic() < deadline, said
+            assert self.thread.is_alive(), self.loop.error
+            time.sleep(0.002)
+        return said
+
+    def ask(self, quality="raw", channel=None, **changes):
+        offer = next(one for one in self.report()[1].offers if one.channel == channel)
+        word = MeasureExposure(
+            engine="mean5",
+            quality=quality,
+            channel=channel,
+            present_ms=offer.present_ms,
+            rounds=offer.rounds or 10,
+        )
+        self.measure.ask(msgspec.structs.replace(word, **changes), self.loop.order)
+        return offer
+
+    def spent(self):
+        """(lamp, frames, ns) of the reference light in the account."""
+        return [
+            (lamp, n, ns) for lamp, kind, n, ns in self.meter.session.lines() if kind == "reference"
+        ]
+
+    def end(self):
+        self.loop.stop()
+        self.thread.join()
+        self.measure.close()
+        self.outlet.close()
+        assert self.loop.error is None
+
+
+@pytest.fixture
+def opened(tmp_path):
+    sessions = []
+    with PrivateEndpoints() as endpoint:
+
+        def make(rig, **more):
+            sessions.append(Session(rig, tmp_path, endpoint(f"raw{len(sessions)}"), **more))
+            return sessions[-1]
+
+        yield make
+        for session in sessions:
+            session.end()
+
+
+def ended(_counts, search):
+    return search.state == "idle" and (search.result is not None or search.failed is not None)
+
+
+def test_live_pauses_for_the_series_and_goes_on_at_the_exposure_of_before(opened, tmp_path):
+    session = opened(cells())
+    offer = session.ask()
+    before, _ = session.until(lambda _counts, search: search.state == "measuring")
+    counts, search = session.until(ended)
+    result = search.result
+    assert search.failed is None
+    assert result.refusal is None
+    assert offer.shortest_ms < result.exposure_ms < NOW_MS
+    # What was stated, what was spent and what the account has.
+    assert offer.least_exposures <= search.done <= offer.most_exposures
+    assert offer.least_ms <= search.spent_ms * (1 + 1e-9) <= offer.most_ms * (1 + 1e-6)
+    assert search.spent_j_cm2 == pytest.approx(search.spent_ms * 250e-6)
+    ((_, frames, ns),) = session.spent()
+    assert frames == search.done
+    assert ns == round(search.spent_ms * 1e6)
+    # None of its frames counts as one of Live, which is at the old exposure again.
+    assert counts.captured <= before.captured + 5
+    session.until(lambda after, _: after.captured >= counts.captured + 3)
+    assert session.loop._last.header.exposure_ms == NOW_MS
+    session.loop.order(SetRecording(on=True))
+    session.until(lambda after, _: after.recorded >= 3)
+    session.loop.order(SetRecording(on=False))
+    session.until(lambda after, _: after.recording is None and after.written == after.recorded)
+    (made,) = session.loop.recordings()
+    with open_movie(made.raw) as movie:
+        assert len(movie) == made.frames >= 3
+    assert made.lost == 0
+
+
+def test_while_recording_none_is_taken(opened):
+    session = opened(cells())
+    session.loop.order(SetRecording(on=True))
+    session.until(lambda counts, _: counts.recorded >= 1)
+    session.ask()
+    _, search = session.until(ended)
+    assert "recording is being written" in search.failed
+    assert search.spent_ms == 0
+    assert session.spent() == []
+    assert any("recording is being written" in line for line in session.loop.notices)
+
+
+def test_a_series_is_broken_off_and_says_what_it_cost(opened):
+    session = opened(cells())
+    session.ask("75%")
+    session.until(lambda _counts, search: search.done >= 2)
+    session.measure.stop()
+    session.loop.order(SetLive(on=False))
+    counts, search = session.until(lambda counts, search: ended(counts, search) and not counts.live)
+    assert "broken off after" in search.failed
+    assert 2 <= search.done < 20
+    assert search.spent_ms > 0
+    assert search.result is None
+    session.loop.order(SetLive(on=True))
+    session.until(lambda after, _: after.captured > counts.captured)
+    assert session.loop._last.header.exposure_ms == NOW_MS
+
+
+def test_a_measure_that_the_budget_does_not_hold_is_refused_beforehand(opened):
+    session = opened(cells(budget_j_cm2=0.05), budget=DoseBudget(0.05))
+    _, search = session.report()
+    assert "the light budget holds 0.0" in search.offers[0].refusal
+    session.ask()
+    _, search = session.until(ended)
+    assert "the light budget holds" in search.failed
+    assert search.spent_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"engine": "sted"}, "choose one that denoises"),
+        ({"engine": "no-such"}, "no-such"),
+        ({"present_ms": 2 * NOW_MS}, "the light was stated for 16 ms"),
+        ({"channel": "GFP"}, "the channel 'GFP'"),
+    ],
+)
+def test_what_cannot_be_measured_costs_no_light(opened, changes, words):
+    session = opened(cells())
+    word = MeasureExposure(engine="mean5", present_ms=NOW_MS, rounds=3)
+    session.measure.ask(msgspec.structs.replace(word, **changes), session.loop.order)
+    _, search = session.until(ended)
+    assert words in search.failed
+    assert search.spent_ms == 0
+
+
+def test_one_channel_is_measured_and_the_others_keep_their_exposures(opened):
+    session = opened(two_channels())
+    session.ask(channel="GFP")
+    _, search = session.until(ended)
+    assert search.failed is None
+    result = search.result
+    assert (result.channel, result.present_ms) == ("GFP", NOW_MS)
+    assert result.exposure_ms < NOW_MS
+    ((lamp, *_),) = session.spent()
+    assert (lamp.channel, lamp.irradiance_mw_cm2) == ("GFP", 250.0)
+    assert session.source.exposures_ms == {"DAPI": 6.0, "GFP": NOW_MS}
+    before = session.report()[0].captured
+    seen = set()
+
+    def both(counts, _search):
+        header = session.loop._last.header
+        if counts.captured > before:
+            seen.add((header.channel, header.exposure_ms))
+        return len(seen) == 2
+
+    session.until(both)
+    assert seen == {("DAPI", 6.0), ("GFP", NOW_MS)}
+
+
+def test_an_engine_that_is_not_needed_any_more_is_closed(opened):
+    closed = []
+
+    def open_engine(name):
+        runtime = open_runtime(find_engine(name), threads=1)
+        close = runtime.close
+
+        def closing():
+            closed.append(name)
+            close()
+
+        runtime.close = closing
+        return runtime
+
+    session = opened(cells(), open_engine=open_engine)
+    session.ask()
+    session.measure.stop()
+    session.until(ended)
+    assert closed == ["mean5"]
