@@ -1,6 +1,6 @@
 """Make the pictures of README and docs from a running demo.
 
-    python docs/make_pictures.py [demo | tools | saturated | demo_two_channels | demo_refocus ...]
+    python docs/make_pictures.py [demo | tools | exposure | saturated | demo_two_channels | ...]
 
 Starts the demo's processes with the live window painting offscreen, and grabs it in each
 mode after some seconds, so that every number on the pictures was measured.
@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from rich.console import Console
@@ -61,6 +61,8 @@ class Shot:
     """One tool of the drawer, alone."""
     map_of: str | None = None
     """What a map of trust over the restored image shows, in the tool's words."""
+    measured: Literal["", "asked", "done"] = ""
+    """The exposure looked for: the question before any light, or what came of it."""
     wait_s: float = NEXT_S
     """Until the picture: what the tool tells must have been measured."""
 
@@ -88,6 +90,10 @@ TOOLS = (
     Shot("live-view-dose", tool="Light"),
     Shot("live-view-train", tool="Train", wait_s=15.0),
     Shot("trust-detectable", tool="Trust", map_of="What could be refuted", wait_s=30.0),
+)
+EXPOSURE = (
+    Shot("live-view-exposure-asked", tool="Exposure", measured="asked"),
+    Shot("live-view-exposure", tool="Exposure", measured="done"),
 )
 SATURATED = (
     Shot("trust-refuted", tool="Trust", map_of="Where data and image differ", wait_s=30.0),
@@ -141,7 +147,16 @@ def window_pictures(plan: RunPlan, *, shots: tuple[Shot, ...], folder: Path) -> 
                 while window.stack.show.stack is None and not stop.is_set():
                     run_for(0.1)
             run_for(shot.wait_s)
+            if shot.measured:
+                window.exposure.tool.measure.click()
+                run_for(NEXT_S)
+            if shot.measured == "done":
+                window.exposure.question.go.click()
+                while window.exposure.tool.chart.shown is None and not stop.is_set():
+                    run_for(0.1)
+                run_for(NEXT_S)
             window.grab().save(str(folder / f"{shot.name}.png"))
+            window.exposure.put_away()
             if shot.rival is not None:
                 feed.send(SetRival(name=None))
         feed.send(Stop())
@@ -170,7 +185,7 @@ def _set_up(window: LiveWindow, shot: Shot) -> None:
     for tool, shown in (("Refocus", shot.z_um is not None), ("Stack", shot.stack is not None)):
         if shown != window.drawer.shown(tool):
             window.drawer.toggle(tool)
-    for tool in ("Light", "Train", "Trust"):
+    for tool in ("Light", "Train", "Trust", "Exposure"):
         if (shot.tool == tool) != window.drawer.shown(tool):
             window.drawer.toggle(tool)
     window.trust.tool.maps.setCurrentText(shot.map_of or "No map")
@@ -220,6 +235,7 @@ def main() -> None:
     for name, rig, engine, shots in (
         ("demo", load_rig("demo"), DEFAULT_ENGINE, DEMO),
         ("tools", load_rig("demo"), DEFAULT_ENGINE, TOOLS),
+        ("exposure", load_rig("demo"), DEFAULT_ENGINE, EXPOSURE),
         ("saturated", _saturated(load_rig("demo")), DEFAULT_ENGINE, SATURATED),
         ("demo_two_channels", load_rig("demo_two_channels"), DEFAULT_ENGINE, CHANNELS),
         ("demo_refocus", _small(load_rig("demo_refocus")), "refocus-deepz", REFOCUS),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
+from scipy.special import ndtri, stdtrit
 
 from liverestore.exposure_curve import falling_curve, least_exposure, resampled
 from liverestore.exposure_products import FrameProducts
@@ -96,7 +96,7 @@ class Advice:
     target_db: float
     exposure_ms: float | None
     interval_ms: tuple[float, float] | None
-    """95 % of the replicates of the bootstrap lie in it."""
+    """95 % of the replicates of the bootstrap lie in it, widened for so few frames."""
     doubt: float
     """Relative standard deviation of the exposure."""
     refusal: str | None
@@ -226,7 +226,10 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
     interval = None
     if advised is not None:
         bottom, top = (float(v) for v in np.quantile(reached, [0.025, 0.975]))
-        interval = (min(bottom, advised), max(top, advised))
+        # The curve crosses between two levels: the frames of both tell how much they vary.
+        wider = _student(2 * len(frames[0]) - 1, 0.975)
+        low_ms, high_ms = (advised * (end / advised) ** wider for end in (bottom, top))
+        interval = (min(low_ms, advised), max(high_ms, advised))
     return Advice(
         quality=quality,
         present_ms=float(times[0]),
@@ -246,13 +249,13 @@ def advise(evidence: Evidence, quality: Quality) -> Advice:
     )
 
 
-def _student(frames: int) -> float:
-    """What a standard error of so few frames is to be multiplied with to hold 68 % of all cases.
+def _student(frames: int, level: float = 0.841) -> float:
+    """What an interval of the normal distribution is to be multiplied with for so few frames.
 
-    The spread of three frames is itself uncertain, and is often too small by chance (Student,
-    Biometrika 6, 1, 1908).
+    Their spread is itself uncertain, and is often too small by chance (Student, Biometrika 6, 1,
+    1908). `level`: quantile at the end of the interval; that of one standard deviation, or 0.975.
     """
-    return float(stdtrit(max(frames - 1, 1), ndtr(1.0)))
+    return float(stdtrit(max(frames - 1, 1), level) / ndtri(level))
 
 
 def _means(

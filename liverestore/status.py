@@ -137,6 +137,11 @@ class RunStatus(_Word, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
     """What went as it should and is still worth a line, oldest first."""
 
+    @property
+    def measuring(self) -> bool:
+        """Whether Live pauses for a search for the exposure."""
+        return self.exposure is not None and self.exposure.state == "measuring"
+
 
 class Hello(_Word, frozen=True, kw_only=True):
     """A process of the run is there."""

@@ -16,7 +16,7 @@ from liverestore.paths import shipped
 from liverestore.photon_transfer import Measured
 from liverestore.rig import RigConfig, load_rig
 
-__all__ = ["Kept", "KeptOptics", "Target", "keep", "keep_optics", "target_of"]
+__all__ = ["Kept", "KeptOptics", "Target", "keep", "keep_optics", "keep_text", "target_of"]
 
 _MARKER, _BEADS = "Calibrated", "Beads"
 _PATHS = ("mm_app_path", "config_file", "path")
@@ -99,7 +99,7 @@ def keep(rig: RigConfig, kept: Kept, target: Target) -> None:
     text = edited(text, "camera", values, notes=notes, heading=heading)
     if kept.maps is not None:
         save_maps(target.maps, kept.maps)
-    _write(rig, text, target)
+    keep_text(rig, text, target)
 
 
 def keep_optics(rig: RigConfig, kept: KeptOptics, target: Target) -> None:
@@ -118,10 +118,14 @@ def keep_optics(rig: RigConfig, kept: KeptOptics, target: Target) -> None:
     text = edited(text, "optics", values, notes=notes, heading=heading)
     if target.rig.parent != Path(rig.origin).parent and rig.camera.maps is not None:
         text = edited(text, "camera", {"maps": rig.camera.maps})
-    _write(rig, text, target)
+    keep_text(rig, text, target)
 
 
-def _write(rig: RigConfig, text: str, target: Target) -> None:
+def keep_text(rig: RigConfig, text: str, target: Target) -> None:
+    """Write `text`, which was that of `rig`, as the rig of `target`, and read it back.
+
+    In another folder it still names the same files. Raises as `keep`.
+    """
     # Paths are relative to the rig's folder.
     stated = tomllib.loads(text.removeprefix("\ufeff"))["source"]
     moved = target.rig.parent != Path(rig.origin).parent

@@ -41,6 +41,14 @@ def exposure(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write all numbers as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the curve as PNG.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the sample: the light goes to its account, and numbers (JSON) and "
+            "curve (PNG) are kept there.",
+        ),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--set", help="Write the exposure into the rig file, when confirmed.")
     ] = False,
@@ -71,6 +79,7 @@ def exposure(
         max_dose_j_cm2=max_dose,
         report=report,
         plot=plot,
+        save=None if save is None else save.expanduser(),
         write=write,
         out=out,
         yes=yes,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,9 @@ from rich.text import Text
 
 from liverestore.camera.open import open_source
 from liverestore.cli.calibration_file import Target, target_of
+from liverestore.cli.exposure_keep import keep_exposure, kept_in
 from liverestore.cli.exposure_plan import plan_within
 from liverestore.cli.interrupt import ended_by_sigterm
-from liverestore.cli.rig_edit import edited, read_rig_text, write_rig_text
 from liverestore.dose_account import account_file, open_account
 from liverestore.dose_meter import DoseBudget
 from liverestore.errors import LiverestoreError, UserError
@@ -27,9 +26,15 @@ from liverestore.exposure_advice import Advice
 from liverestore.exposure_fidelity import Fidelity
 from liverestore.exposure_quality import Quality
 from liverestore.exposure_series import LEAST_ROUNDS, SHORTEST_SHARE, SeriesPlan
-from liverestore.exposure_words import Spent, advice_lines, advice_record, doubt_text
+from liverestore.exposure_words import (
+    Spent,
+    advice_lines,
+    advice_record,
+    advice_result,
+    doubt_text,
+)
 from liverestore.restore import restore
-from liverestore.rig import RigConfig, load_rig
+from liverestore.rig import RigConfig
 from liverestore.rig_camera import camera_of, missing_camera_numbers
 from liverestore.rig_channels import named_channel
 from liverestore.rig_followed import refuse_followed
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from liverestore.camera_model import CameraModel
     from liverestore.model_spec import ModelSpec
     from liverestore.runtime.base import InferenceRuntime
+    from liverestore.status_exposure import ExposureResult
 
 __all__ = ["ExposureJob", "Request"]
 
@@ -60,6 +66,8 @@ class Request:
     max_dose_j_cm2: float | None = None
     report: Path | None = None
     plot: Path | None = None
+    save: Path | None = None
+    """Folder of the sample: its account of light, the numbers and the curve."""
     write: bool = False
     out: Path | None = None
     yes: bool = False
@@ -70,7 +78,7 @@ class ExposureJob:
 
     def __init__(self, rig: RigConfig, spec: ModelSpec, request: Request, console: Console) -> None:
         """Checks what can be checked without light. Raises `UserError`."""
-        self._rig, self._spec = _of_channel(rig, request.channel), spec
+        self._whole_rig, self._rig, self._spec = rig, _of_channel(rig, request.channel), spec
         self._request, self._console = request, console
         refuse_followed(rig.name, rig.source.kind)
         if rig.source.kind == "replay":
@@ -106,6 +114,12 @@ class ExposureJob:
         for path in (request.report, request.plot):
             if path is not None:
                 check_report(path)
+        self._reports = [path for path in (request.report,) if path is not None]
+        self._plots = [path for path in (request.plot,) if path is not None]
+        if request.save is not None:
+            numbers, curve = kept_in(request.save)
+            self._reports.append(numbers)
+            self._plots.append(curve)
 
     def _where_to_write(self) -> Target | None:
         request = self._request
@@ -113,11 +127,6 @@ class ExposureJob:
             raise UserError("exposure: got --out without --set; give both to write a copy")
         if not request.write:
             return None
-        if self._rig.channels:
-            raise UserError(
-                f"--set: the rig {self._rig.name} has channels, whose exposures stand in its "
-                "[[channels]]; leave --set out and write exposure_ms there yourself"
-            )
         return target_of(self._rig, request.out, force=request.out is None, with_maps=False)
 
     def run(self) -> None:
@@ -139,11 +148,14 @@ class ExposureJob:
             # Closes the shutter as well.
             ending.callback(source.stop)
             info = source.start()
-            account = account_file(self._rig.name, None)
+            folder = self._request.save
+            account = account_file(self._rig.name, folder)
             own = self._rig.illumination
             budget = DoseBudget(own.budget_j_cm2, own.session_budget_j_cm2)
             light = LightKeeper(
-                open_account(account, budget=budget, expires=True), self._rig, account=account
+                open_account(account, budget=budget, expires=folder is None),
+                self._rig,
+                account=account,
             )
             ending.callback(self._end_light, light)
             light.begin(source, info)
@@ -250,15 +262,12 @@ class ExposureJob:
         self._table(advice, scores)
         for line in advice_lines(advice, spent):
             self._say(line)
-        request = self._request
-        if request.report is not None:
-            numbers = advice_record(advice, scores, spent)
-            write_report(
-                request.report, {"rig": self._rig.name, "engine": self._spec.name, **numbers}
-            )
-            self._say(f"report: {request.report}")
-        if request.plot is not None:
-            self._draw(advice, request.plot)
+        numbers = advice_record(advice, scores, spent)
+        for path in self._reports:
+            write_report(path, {"rig": self._rig.name, "engine": self._spec.name, **numbers})
+            self._say(f"report: {path}")
+        for path in self._plots:
+            self._draw(advice_result(advice, spent, engine=self._spec.name), path)
         if advice.refusal is not None:
             raise UserError(f"exposure: no advice: {advice.refusal}")
         if self._target is not None and advice.exposure_ms is not None:
@@ -286,39 +295,32 @@ class ExposureJob:
             f"{advice.target_db:.2f} dB"
         )
 
-    def _draw(self, advice: Advice, path: Path) -> None:
+    def _draw(self, found: ExposureResult, path: Path) -> None:
         from liverestore.view.available import why_no_offscreen
 
         reason = why_no_offscreen()
         if reason is not None:
             self._say(f"plot: not made, because {reason}", "yellow")
             return
-        from liverestore.view.exposure_plot import save_exposure_plot
+        from liverestore.view.exposure_picture import save_exposure_plot
 
-        save_exposure_plot(advice, path, title=self._rig.name)
+        save_exposure_plot(found, path, title=self._rig.name)
         self._say(f"plot: {path}")
 
     def _write(self, exposure_ms: float, target: Target) -> None:
+        of = f", channel {self._rig.channels[0].name}" if self._rig.channels else ""
         if not self._request.yes:
             try:
                 agreed = typer.confirm(
-                    f"Write {exposure_ms:g} ms into {target.rig}?", default=False
+                    f"Write {exposure_ms:g} ms into {target.rig}{of}?", default=False
                 )
             except typer.Abort:
                 agreed = False
             if not agreed:
                 self._say("nothing was written")
                 return
-        origin = Path(self._rig.origin)
-        note = f"{datetime.now(UTC):%Y-%m-%d} by liverestore exposure, for {self._spec.name}"
-        text = edited(
-            read_rig_text(origin),
-            "camera",
-            {"exposure_ms": exposure_ms},
-            notes={"exposure_ms": note},
-        )
-        write_rig_text(target.rig, text)
-        load_rig(target.rig)
+        channel = self._rig.channels[0].name if self._rig.channels else None
+        keep_exposure(self._whole_rig, exposure_ms, channel, engine=self._spec.name, target=target)
         self._say(f"written: {target.rig}")
 
     def _say(self, what: str, style: str = "") -> None:

@@ -39,12 +39,14 @@ def edited(
     *,
     notes: Mapping[str, str] | None = None,
     heading: tuple[str, str] | None = None,
+    member: int | None = None,
 ) -> str:
     """TOML `text` with `values` in `[table]`, each followed by its comment out of `notes`.
 
     Keys that are there are replaced in their lines, others follow the last key of the table;
     a table that is missing is put at the end. `heading`, a word and the rest, is a comment
-    that opens the table, instead of one that begins with the same word.
+    that opens the table, instead of one that begins with the same word. `member`: the table is
+    that one (from 0) of several `[[table]]`, which must be there.
 
     Raises `UserError` for a file that says the table in another way (inline, or as dotted
     keys), naming the lines to write by hand.
@@ -52,7 +54,7 @@ def edited(
     notes = notes or {}
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = re.split(r"\r?\n", text.removeprefix(_MARK).removesuffix("\n").removesuffix("\r"))
-    start, stop = _span(lines, table)
+    start, stop = _span(lines, table, member)
     if start is None:
         lines += ["", f"[{table}]"]
         start = stop = len(lines)
@@ -72,7 +74,7 @@ def edited(
     made = newline.join([*lines[:start], *body, *lines[stop:]]) + newline
     if text.startswith(_MARK):
         made = _MARK + made
-    _check(text, made, table, values, list(fresh.values()))
+    _check(text, made, table, values, list(fresh.values()), member)
     return made
 
 
@@ -87,12 +89,15 @@ def write_rig_text(file: Path, text: str) -> None:
         raise Failure(f"rig {file}: cannot be written: {error.strerror}") from None
 
 
-def _span(lines: list[str], table: str) -> tuple[int | None, int]:
+def _span(lines: list[str], table: str, member: int | None) -> tuple[int | None, int]:
     """First line after the header of the table, and the first of what follows it."""
-    header = re.compile(rf"^\s*\[\s*{re.escape(table)}\s*\]\s*(#.*)?$")
-    start = next((n + 1 for n, line in enumerate(lines) if header.match(line)), None)
-    if start is None:
+    name = rf"\[\s*{re.escape(table)}\s*\]"
+    name = name if member is None else rf"\[{name}\]"
+    header = re.compile(rf"^\s*{name}\s*(#.*)?$")
+    starts = [n + 1 for n, line in enumerate(lines) if header.match(line)][member or 0 :]
+    if not starts:
         return None, len(lines)
+    start = starts[0]
     stop = next((n for n in range(start, len(lines)) if _TABLE.match(lines[n])), len(lines))
     # Comments and empty lines right before the next table are about that one.
     while stop < len(lines) and stop > start and not _bare(lines[stop - 1]):
@@ -117,17 +122,27 @@ def _line(key: str, value: Value, note: str) -> str:
     return f"{said}  # {note}" if note else said
 
 
-def _check(old: str, new: str, table: str, values: Mapping[str, Value], lines: list[str]) -> None:
+def _check(
+    old: str,
+    new: str,
+    table: str,
+    values: Mapping[str, Value],
+    lines: list[str],
+    member: int | None,
+) -> None:
     """Whether exactly `values` have changed; a text that is cleverer than this is refused."""
     wanted = _parsed(old)
     found = _parsed(new)
     if wanted is not None:
         section = wanted.setdefault(table, {})
+        if member is not None and isinstance(section, list) and member < len(section):
+            section = section[member]
         if isinstance(section, dict):
             section.update(values)
     if found is None or wanted != found:
+        where = f"[{table}]" if member is None else f"[[{table}]], number {member + 1},"
         raise UserError(
-            f"rig: its [{table}] is written in a way that cannot be changed safely; write there "
+            f"rig: its {where} is written in a way that cannot be changed safely; write there "
             f"yourself: {'; '.join(lines)}"
         )
 

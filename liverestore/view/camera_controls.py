@@ -253,9 +253,23 @@ class CameraControls(QWidget):
             self._ask_record(False)
         self._ask_live(False)
 
+    def choose_exposure(self, exposure_ms: float, channel: str | None, before_ms: float) -> None:
+        """Set the exposure of `channel` (None: the only one), which can be undone to `before_ms`.
+
+        A source with one channel may name it or not.
+        """
+        after = round(exposure_ms, self.exposure.decimals())
+        own = channel if channel is not None else self._channel
+        shown = self._exposure_shown if own == self._channel else None
+        self._change_exposure(before_ms if shown is None else shown, after, own)
+
     def _exposure_changed(self, exposure_ms: float) -> None:
         before, after = self._exposure_shown, round(exposure_ms, self.exposure.decimals())
-        channel = self._channel
+        self._change_exposure(before, after, self._channel, gathers=True)
+
+    def _change_exposure(
+        self, before: float | None, after: float, channel: str | None, *, gathers: bool = False
+    ) -> None:
         self._put_exposure(after, channel)
         if before is not None:
             self.changed.emit(
@@ -266,7 +280,7 @@ class CameraControls(QWidget):
                     # Undone, it goes back in the channel that it was changed of.
                     lambda value: self._put_exposure(value, channel),
                     "{:g} ms".format,
-                    gathers=True,
+                    gathers=gathers,
                 )
             )
 

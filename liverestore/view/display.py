@@ -236,7 +236,8 @@ def _run(status: RunStatus | None) -> tuple[str, Tone]:
         return "connecting", Tone.MUTED
     tone = {"running": Tone.NORMAL, "failed": Tone.ALARM}.get(status.state, Tone.MUTED)
     paused = status.state == "running" and not status.live
-    return f"{status.rig} · {'paused' if paused else status.state}", tone
+    word = "paused" if paused else "measuring" if status.measuring else status.state
+    return f"{status.rig} · {word}", tone
 
 
 def resolve(

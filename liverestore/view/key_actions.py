@@ -74,7 +74,7 @@ def _put_away(window: LiveWindow) -> None:
     if not window.close_question.isHidden():
         window.close_question.put_away()
         return
-    if window.light.put_away():
+    if window.light.put_away() or window.exposure.put_away():
         return
     if window.keys.isHidden():
         window.measuring.disarm()

@@ -240,7 +240,8 @@ def cells(
     """The status line, left to right. `now_ns` is `time.perf_counter_ns()`."""
     lost, dropped = _loss_cells(status, measured)
     saturated = measured.saturated
-    flowing = status is None or (status.state == "running" and status.live)
+    running = status is not None and status.state == "running" and status.live
+    flowing = status is None or (running and not status.measuring)
     matched = shown.matched
     return (
         capture_cell(status),

@@ -295,9 +295,9 @@ def stylesheet(
     QSlider#refocusSlider::handle:horizontal {{ background: {c["accent"]};
         width: {px(12)}; margin: -{px(5)} 0; border-radius: {px(5)}; }}
     QSlider#refocusSlider:focus::groove:horizontal {{ border-color: {c["accent"]}; }}
-    QProgressBar#lightBudget {{ background: {c["field"]}; border: 1px solid {c["line"]};
+    QProgressBar {{ background: {c["field"]}; border: 1px solid {c["line"]};
         border-radius: {px(3)}; min-height: {px(8)}; max-height: {px(8)}; }}
-    QProgressBar#lightBudget::chunk {{ background: {c["accent"]}; }}
+    QProgressBar::chunk {{ background: {c["accent"]}; }}
     QProgressBar#lightBudget[tone="warn"]::chunk {{ background: {c["warn"]}; }}
     QProgressBar#lightBudget[tone="alarm"]::chunk {{ background: {c["alarm"]}; }}
     QComboBox::drop-down {{ border: none; width: {px(18)}; }}

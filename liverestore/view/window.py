@@ -18,6 +18,7 @@ from liverestore.view.deck import ImageDeck
 from liverestore.view.display import DisplayState
 from liverestore.view.display_bar import DisplayBar
 from liverestore.view.drawer import ToolDrawer
+from liverestore.view.exposure_desk import ExposureDesk
 from liverestore.view.histogram_tool import HistogramTool
 from liverestore.view.key_actions import actions_of
 from liverestore.view.key_list import KeyList
@@ -111,6 +112,7 @@ class LiveWindow(QWidget):
         self.training = TrainDesk(self.drawer, self.acquisition.engines, title, camera, self)
         self.trust = TrustDesk(self.deck, self.drawer, self)
         self.images = ImagesBeside(self.deck, self.stack.pane, self)
+        self.exposure = ExposureDesk(self.drawer, self)
         self.light = LightDesk(self.drawer, self)
         self.display = DisplayBar(lut, ignore_percent, self.deck.comparison, self)
         self.channels = ChannelDesk(
@@ -140,7 +142,7 @@ class LiveWindow(QWidget):
         self.bindings = KeyBindings(self, own_keys)
         self.keys = KeyList(self.bindings, self)
         self.close_question = CloseQuestion(self)
-        questions = (self.close_question, *self.light.questions)
+        questions = (self.close_question, *self.light.questions, self.exposure.question)
         self._may_close = False
         self.look = Look(
             self,
@@ -209,6 +211,7 @@ class LiveWindow(QWidget):
             desk.follow(self.state, status, now_ns / 1e9)
         self.training.follow(self.state, status)
         self.light.follow(status, now_ns / 1e9)
+        self.exposure.follow(status, channel, now_ns / 1e9)
         self.trust.follow(status, channel, header.shape if header else None)
         self.engine_choice.follow(status.engine if status is not None else None)
         self._memory.step(now_ns / 1e9, lambda: settings_of(self))
@@ -278,8 +281,9 @@ class LiveWindow(QWidget):
         self.acquisition.redo.clicked.connect(self.undo.redo)
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
         self.status.asked.connect(self.messages.say)
-        for asking in (self.measuring, self.close_question, self.light, self.trust):
+        for asking in (self.measuring, self.close_question, self.light, self.trust, self.exposure):
             asking.command.connect(self.messages.send)
+        self.exposure.exposure_chosen.connect(self.acquisition.camera.choose_exposure)
         self.close_question.confirmed.connect(self.close_now)
         for desk in (self.refocus, self.stack):
             desk.command.connect(self.messages.send)
