@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from liverestore.status_exposure import MeasureExposure, StopMeasuring
 from liverestore.view.exposure_question import ExposureQuestion
-from liverestore.view.exposure_text import cost_text, failed_text, progress_text
+from liverestore.view.exposure_text import cost_text, failed_text, progress_text, sentence
 from liverestore.view.exposure_tool import ExposureTool
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ class ExposureDesk(QObject):
         offer = self._offer()
         if offer is None:
             return "Choose one channel: each has its own exposure."
-        refusal = offer.refusal or ""
-        return refusal[:1].upper() + refusal[1:]
+        return sentence(offer.refusal or "")
 
     def _ask(self) -> None:
         offer, engine = self._offer(), self._engine

@@ -11,7 +11,15 @@ from liverestore.view.light_text import dose_text, seconds_text
 if TYPE_CHECKING:
     from liverestore.status_exposure import ExposureOffer, ExposureReport, ExposureResult
 
-__all__ = ["CHOICES", "cost_text", "failed_text", "progress_text", "quality_of", "result_texts"]
+__all__ = [
+    "CHOICES",
+    "cost_text",
+    "failed_text",
+    "progress_text",
+    "quality_of",
+    "result_texts",
+    "sentence",
+]
 
 Kind = Literal["raw", "share", "psnr"]
 CHOICES: dict[str, Kind] = {
@@ -74,7 +82,7 @@ def failed_text(report: ExposureReport) -> str:
     """Why there is no result, and what it cost nevertheless."""
     if report.failed is None:
         return ""
-    text = f"Not measured: {report.failed}"
+    text = sentence(f"not measured: {report.failed}")
     if report.spent_ms > 0:
         dose = "" if report.spent_j_cm2 is None else f" ({dose_text(report.spent_j_cm2)})"
         text += f". It cost {seconds_text(report.spent_ms / 1e3)} of light{dose}"
@@ -100,7 +108,10 @@ def result_texts(found: ExposureResult) -> ResultTexts:
     of = f" for {found.channel}" if found.channel else ""
     if found.exposure_ms is None:
         return ResultTexts(
-            f"No advice{of}: {found.refusal}", False, "\n".join(map(_capital, found.lines)), ""
+            sentence(f"no advice{of}: {found.refusal}"),
+            False,
+            "\n".join(map(sentence, found.lines)),
+            "",
         )
     less = found.present_ms / found.exposure_ms
     now = f"{found.present_ms:g} ms"
@@ -108,9 +119,10 @@ def result_texts(found: ExposureResult) -> ResultTexts:
     # The first line is the same with the quality in it, which stands above.
     lines = (f"for {found.asked} ({found.engine})", *found.lines[1:])
     return ResultTexts(
-        advice, True, "\n".join(map(_capital, lines)), f"Set {found.exposure_ms:g} ms{of}"
+        advice, True, "\n".join(map(sentence, lines)), f"Set {found.exposure_ms:g} ms{of}"
     )
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def sentence(text: str) -> str:
+    """A line of the run as it stands in the window."""
+    return (text[:1].upper() + text[1:]).replace("J/cm2", "J/cm²")

@@ -20,7 +20,7 @@ __all__ = ["ExposureTool"]
 
 _SHARE, _PSNR = 80.0, 36.0
 """What the box offers, until another number is typed."""
-_KEY = "● restored, filled where the engine was trained for so little light\n■ raw now   ◆ advised"
+_KEY = "● restored (hollow: dimmer than trained for)\n■ raw now   - - asked   ◆ advised"
 
 
 class ExposureTool(QWidget):
@@ -106,7 +106,7 @@ class ExposureTool(QWidget):
         self.rest.setText(texts.rest)
         self.set_button.setText(texts.button)
         self.set_button.setVisible(bool(texts.button))
-        bring_into_view(self.set_button if texts.button else self.advice)
+        bring_into_view(self.chart)
 
     def allow_set(self, why_not: str) -> None:
         """Whether the advice can be set; empty: it can."""
@@ -172,5 +172,5 @@ class ExposureTool(QWidget):
         for label in (self.meaning, self.cost, self.refused):
             self._column.addWidget(label)
         self._column.addLayout(self._do)
-        for part in (self.said, self.chart, self.key, self.advice, self.rest, self.set_button):
+        for part in (self.said, self.advice, self.set_button, self.chart, self.key, self.rest):
             self._column.addWidget(part)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from liverestore.camera.clock import SteppedClock
+from liverestore.camera.core_light import CoreLight
 from liverestore.camera.instrument import SimulatedMicroscope
 from liverestore.camera.open import open_source
 from liverestore.camera.simulated import Faults, SimulatedSource
@@ -172,3 +173,29 @@ def test_a_core_loads_in_a_program_with_a_qt_application(monkeypatch):
     finally:
         source.stop()
     assert "PYMM_SIGNALS_BACKEND" not in os.environ
+
+
+def test_behind_a_closed_shutter_the_camera_sees_its_own_noise_alone():
+    rig = small_demo(exposure_ms=4.0)
+    source = open_source(rig)
+    source.start()
+    try:
+        with CoreLight(rig) as light:
+            lit = source.snap().pixels.astype(float)
+            light.close()
+            dark = [source.snap().pixels.astype(float) for _ in range(2)]
+            # Of a sequence as well, which this autoshutter does not open.
+            dark.append(source.next_frame(5.0).pixels.astype(float))
+            source.pause()
+            light.open()
+            again = source.snap().pixels.astype(float)
+    finally:
+        source.stop()
+    camera = rig.camera
+    for pixels in dark:
+        assert pixels.mean() == pytest.approx(camera.offset_counts, abs=0.5)
+        read = camera.read_noise_e / camera.gain_e_per_count
+        assert pixels.std() == pytest.approx(read, rel=0.1)
+    assert dark[0].tolist() != dark[1].tolist()
+    for pixels in (lit, again):
+        assert pixels.mean() > camera.offset_counts + 2

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from liverestore.cli import exposure as command
 from liverestore.cli import exposure_job
+from liverestore.cli.exposure_keep import kept_in
 from liverestore.cli.exposure_plan import plan_within
 from liverestore.dose import Lamp
 from liverestore.dose_account import account_file
@@ -232,3 +233,48 @@ def test_what_failed_first_is_not_hidden_by_what_follows(rig, monkeypatch):
         raise result.exception
     assert "ended early: 3 exposures" in result.output
     assert "again" not in result.output
+
+
+def test_of_a_rig_with_channels_the_exposure_goes_into_that_channel(tmp_path, rig):
+    channels = """
+[[channels]]
+name = "DAPI"
+group = "Channel"
+preset = "nuclei"
+exposure_ms = 5.0     # of the nuclei
+
+[[channels]]
+name = "GFP"
+group = "Channel"
+preset = "filaments"
+exposure_ms = 8.0     # of the filaments
+"""
+    text = rig.read_text(encoding="utf-8") + channels
+    rig.write_text(text, encoding="utf-8")
+    folder = tmp_path / "sample"
+    result = invoke(
+        "--rig", rig, "--engine", "mean5", "--channel", "GFP", "--set", "--yes", "--shortest",
+        "0.5", "--save", folder,
+    )  # fmt: skip
+    assert result.exit_code == 0, (result.output, result.exception)
+    numbers = json.loads((folder / "exposure.json").read_text(encoding="utf-8"))
+    written = tomllib.loads(rig.read_text(encoding="utf-8"))
+    assert [one["exposure_ms"] for one in written["channels"]] == [5.0, numbers["advised_ms"]]
+    assert written["camera"]["exposure_ms"] == 8.0
+    assert "# of the nuclei" in rig.read_text(encoding="utf-8")
+    # The folder is the sample: its account, the numbers and the curve.
+    assert (folder / "exposure.png").read_bytes().startswith(b"\x89PNG")
+    account = json.loads((folder / "light.json").read_text(encoding="utf-8"))
+    assert account["session_light_on_s"] == pytest.approx(numbers["spent"]["light_ms"] / 1e3)
+    assert not account_file("Small", None).exists()
+    assert kept_in(folder) == (folder / "exposure_2.json", folder / "exposure_2.png")
+    # No uncertainty of three frames is said to be nothing.
+    assert "0.00" not in result.output.partition("raw frames")[0].partition("frames")[2]
+
+
+def test_a_folder_that_cannot_be_made_costs_no_light(tmp_path, rig):
+    (tmp_path / "taken").write_text("a file")
+    result = invoke("--rig", rig, "--engine", "mean5", "--yes", "--save", tmp_path / "taken")
+    with pytest.raises(UserError, match=r"--save .*taken: cannot be made"):
+        raise result.exception
+    assert not account_file("Small", None).exists()

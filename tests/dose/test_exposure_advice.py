@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from liverestore.camera_model import CameraModel
 from liverestore.errors import Failure, UserError
+from liverestore.exposure_advice import _student
 from liverestore.exposure_curve import falling_curve, least_exposure, resampled
 from liverestore.exposure_products import FrameProducts
 from liverestore.exposure_quality import parse_quality
@@ -235,3 +236,25 @@ def test_every_exposure_lies_between_references_and_the_light_is_known_before():
 def test_a_quality_that_means_nothing_is_refused(text):
     with pytest.raises(UserError, match="--quality: got"):
         parse_quality(text)
+
+
+def test_an_empty_field_is_not_asked_ten_times():
+    (advice, _), run = asked(Camera(peak_e=0.0, haze=20.0), rounds=10)
+    assert "the field is empty" in advice.refusal
+    assert run.rounds == 3
+    assert not advice.needs_more
+
+
+def test_what_is_out_of_reach_is_not_asked_ten_times():
+    (advice, _), run = asked(Camera(), "70dB", rounds=10)
+    assert "is more than any exposure" in advice.refusal
+    assert run.rounds == 3
+
+
+def test_the_uncertainty_of_three_frames_is_larger_than_their_spread():
+    (three, _), _ = asked(Camera(), rounds=3)
+    assert all(level.doubt_db > 0 for level in three.levels)
+    # Student's factor for one standard deviation of three values, and for 95 % of five.
+    assert _student(3) == pytest.approx(1.321, abs=2e-3)
+    assert _student(5, 0.975) == pytest.approx(2.776 / 1.960, abs=2e-3)
+    assert _student(10_000, 0.975) == pytest.approx(1, abs=1e-3)
