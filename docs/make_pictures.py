@@ -235,7 +235,7 @@ def main() -> None:
     for name, rig, engine, shots in (
         ("demo", load_rig("demo"), DEFAULT_ENGINE, DEMO),
         ("tools", load_rig("demo"), DEFAULT_ENGINE, TOOLS),
-        ("exposure", load_rig("demo"), DEFAULT_ENGINE, EXPOSURE),
+        ("exposure", _small(load_rig("demo")), DEFAULT_ENGINE, EXPOSURE),
         ("saturated", _saturated(load_rig("demo")), DEFAULT_ENGINE, SATURATED),
         ("demo_two_channels", load_rig("demo_two_channels"), DEFAULT_ENGINE, CHANNELS),
         ("demo_refocus", _small(load_rig("demo_refocus")), "refocus-deepz", REFOCUS),
@@ -259,7 +259,7 @@ def _saturated(rig: RigConfig) -> RigConfig:
 
 
 def _small(rig: RigConfig) -> RigConfig:
-    """`rig` with frames that a processor refocuses several times a second."""
+    """`rig` with frames that a processor restores, or refocuses, several times a second."""
     assert rig.specimen is not None, "a demo rig has a simulated specimen"
     specimen = msgspec.structs.replace(rig.specimen, shape=(256, 256))
     return msgspec.structs.replace(rig, specimen=specimen)
