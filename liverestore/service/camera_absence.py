@@ -18,7 +18,7 @@ from liverestore.frame import FrameHeader
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.recorder import Recorder
 from liverestore.status_camera import Absence
-from liverestore.status_commands import Command, SetExposure, SetLive, SetRoi, Snap
+from liverestore.status_commands import SetExposure, SetLive, SetRoi, Snap
 
 __all__ = ["CameraAbsence"]
 
@@ -140,7 +140,7 @@ class CameraAbsence:
         if self._open is not None:
             self._open.next_try_s = self._now_s()
 
-    def answer(self, word: Command) -> None:
+    def answer(self, word: object) -> None:
         """What an order does while the camera is away; nothing where it is not.
 
         Raises `UserError` for one that needs the camera. A Snap tries it again at once.

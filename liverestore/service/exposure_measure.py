@@ -109,6 +109,14 @@ class ExposureMeasure:
         self._waiting = Series(self, word, runtime)
         order(self._waiting)
 
+    def begin(self, pause: Callable[[], None]) -> None:
+        """`pause` Live for a series; what keeps it from pausing is told as its end."""
+        try:
+            pause()
+        except LiverestoreError as error:
+            self._fail(error)
+            raise
+
     def refuse(self, reason: str) -> NoReturn:
         """Measure nothing, for `reason`. Raises the `UserError` that says so."""
         error = UserError(f"exposure: {reason}")
@@ -249,7 +257,7 @@ class Series:
         try:
             if recording is not None:
                 self._measure.refuse("a recording is being written, and would have a gap; end it")
-            pause()
+            self._measure.begin(pause)
             self._measure.take(self._word, runtime, source, ends)
         finally:
             self.close()

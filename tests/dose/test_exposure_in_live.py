@@ -8,6 +8,7 @@ import pytest
 
 from liverestore.camera.open import open_source
 from liverestore.dose_meter import DoseBudget, DoseMeter
+from liverestore.errors import UserError
 from liverestore.model_spec import find_engine
 from liverestore.movie import open_movie
 from liverestore.rig import load_rig
@@ -259,3 +260,21 @@ def test_an_engine_that_is_not_needed_any_more_is_closed(opened):
     session.measure.stop()
     session.until(ended)
     assert closed == ["mean5"]
+
+
+def test_a_camera_that_cannot_be_paused_ends_the_measure_too(opened):
+    session = opened(cells())
+    pause, failing = session.source.pause, []
+
+    def pausing():
+        if failing:
+            return pause()
+        failing.append(True)
+        raise UserError("camera Cam: does not stop its sequence")
+
+    session.source.pause = pausing
+    session.ask()
+    _, search = session.until(ended)
+    assert "does not stop its sequence" in search.failed
+    assert search.state == "idle"
+    assert session.spent() == []
