@@ -91,9 +91,14 @@ class CameraWatch:
                 "it; if none comes, check its cable and power, and its trigger"
             )
         if silent_s > max(self._patience_s, _FRAMES * self._usual_s):
+            of, check = (
+                ("Micro-Manager", "see that it runs and that its Live is on")
+                if self._tells_itself
+                else ("the camera", "check its cable, its power and its trigger")
+            )
             raise Failure(
-                f"no frame from the camera for {silent_s:.0f} s; check its cable, its power and "
-                "its trigger; if it waits longer for one, give --camera-patience more seconds"
+                f"no frame from {of} for {silent_s:.0f} s; {check}; if it waits longer for one, "
+                "give --camera-patience more seconds"
             )
 
     def _count_lost(self, frame: Frame, now_s: float) -> None:

@@ -502,3 +502,15 @@ def test_commands_that_drive_a_camera_refuse_a_rig_that_follows(command, tmp_pat
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, list(command))
     assert "never drives its camera" in str(done.exception), (done.exception, done.output)
+
+
+def test_silence_is_left_to_the_source_and_the_patience_speaks_of_micro_manager(server, follow):
+    from liverestore.service.camera_watch import CameraWatch
+
+    lines = []
+    watch = CameraWatch(lines.append, follow(), patience_s=30.0)
+    for now_s in (100.0, 110.0, 129.0):
+        watch.heard(None, now_s)
+    assert lines == []
+    with pytest.raises(Failure, match="no frame from Micro-Manager for 31 s; see that it runs"):
+        watch.heard(None, 131.0)
