@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from liverestore.errors import Failure
 
 __all__ = [
+    "OBJECTIVE_TAG",
     "PIXEL_DTYPES",
+    "PIXEL_SIZE_TAG",
     "Frame",
     "FrameHeader",
     "FrameLight",
@@ -23,6 +25,9 @@ __all__ = [
 
 PixelDtype = Literal["uint8", "uint16", "float32"]
 PIXEL_DTYPES: tuple[str, ...] = get_args(PixelDtype)
+
+OBJECTIVE_TAG, PIXEL_SIZE_TAG = "Objective-Label", "PixelSizeUm"
+"""Tags with which Micro-Manager says what objective a frame was taken through."""
 
 
 class FrameLight(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

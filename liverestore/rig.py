@@ -89,6 +89,9 @@ class OpticsConfig(_Section, frozen=True):
     """Depth of the focal plane below the coverslip."""
     zernike_nm: ZernikeConfig | None = None
     """Aberrations of the objective, nm rms, without those of index mismatch."""
+    objective: str | None = None
+    """Label of its place in the turret, as Micro-Manager names it; frames through another one are
+    refuted."""
 
 
 class SpecimenConfig(_Section, frozen=True):

@@ -32,6 +32,7 @@ from liverestore.camera.mm_core import (
 )
 from liverestore.camera.mm_image import RunOfImages, pop_image, snap_image, snap_tags
 from liverestore.camera.mm_light import CoreLight, end_light
+from liverestore.camera.mm_objective import ObjectiveTags
 from liverestore.camera.mm_return import LoadedCamera, WayBack, gone, stopped
 from liverestore.camera.mm_stages import CoreStages
 from liverestore.camera.roi import Roi, set_core_roi
@@ -116,6 +117,7 @@ class MicroManagerSource:
         # Asked once: on a real turret each question goes to the hardware.
         pixel_um = pixel_size_um(core, self._rig)
         images = self._images = RunOfImages(self._camera, pixel_um)
+        images.objective = ObjectiveTags(core)
         images.exposure_ms = float(core.get_exposure())
         images.z_um = float(core.get_position(self._focus)) if self._focus else None
         self._waiting.clear()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from liverestore.camera.absence import CameraGone
 from liverestore.camera.mm_core import reason_of
+from liverestore.camera.mm_objective import ObjectiveTags
 from liverestore.camera.stamp import capture_moment, new_run_id, waited_s
 from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader, PixelDtype
@@ -102,6 +103,8 @@ class RunOfImages:
         self.bit_depth: int | None = None
         self.channel: ChannelConfig | None = None
         """None: the channel that the core's own tag names, if any."""
+        self.objective: ObjectiveTags | None = None
+        """None: the images bring their own tags of it, if any."""
         self._pixel_um = pixel_size_um
         self._run_id = new_run_id()
         self._first_number = self._next_number = self._delivered = 0
@@ -128,6 +131,8 @@ class RunOfImages:
             )
         # An image may have waited in the core's ring; that belongs to its age.
         captured_ns, captured_utc = capture_moment(waited_s(tags.get("TimeReceivedByCore")))
+        if self.objective is not None:
+            tags = tags | self.objective.read()
         number = self._number(tags.get("ImageNumber"))
         lost = number - self._delivered
         self._delivered += 1

@@ -143,7 +143,8 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     files = RestoredFiles(
         plan.restored_path, tell=link.send, find_optics=dpm.optics, stacked=stacked
     )
-    trust, references = TrustKeeper(dpm.optics), ReferenceKeeper(tell)
+    trust = TrustKeeper(dpm.optics, objective=plan.rig.optics.objective)
+    references = ReferenceKeeper(tell)
     if plan.references is not None:
         references.attend(plan.endpoints.raw.for_client())
     loop = EngineLoop(

@@ -45,14 +45,17 @@ class TrustKeeper:
         self,
         find_optics: Callable[[str | None], Optics] | None = None,
         *,
+        objective: str | None = None,
         share: float = SHARE,
         threaded: bool = True,
     ) -> None:
-        """`find_optics` of a channel may raise `UserError` where a rig states none.
+        """`find_optics` of a channel may raise `UserError` where a rig states none; `objective` is
+        the label in the turret that these optics are of.
 
         Without the thread, `work` is the caller's to call.
         """
         self._find_optics = find_optics
+        self._objective = objective
         self._share = share
         self._watches: dict[str, TrustWatch] = {}
         self._waiting: dict[str, tuple[Restored, CameraModel, bool, bool]] = {}
@@ -162,7 +165,9 @@ class TrustKeeper:
             self._credit_ns -= spent_ns
             self.looks += look
             self._verdicts[channel] = verdict
-            if made is not None and made.kind == self._map_kind:
+            if watch.foreign and self._map is not None and self._map.channel == channel:
+                self._map = None
+            elif made is not None and made.kind == self._map_kind:
                 self._map = made
         return True
 
@@ -180,7 +185,7 @@ class TrustKeeper:
             if self._find_optics is not None:
                 with contextlib.suppress(UserError):  # a rig without optics: the stated default
                     optics = self._find_optics(result.source.header.channel)
-            self._watches[channel] = TrustWatch(optics)
+            self._watches[channel] = TrustWatch(optics, self._objective)
         return self._watches[channel]
 
     def _run(self) -> None:

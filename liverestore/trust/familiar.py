@@ -17,13 +17,13 @@ from scipy import fft
 from scipy.signal import windows
 
 from liverestore.camera_model import CameraModel
-from liverestore.frame import FrameHeader
+from liverestore.frame import OBJECTIVE_TAG, PIXEL_SIZE_TAG, FrameHeader
 from liverestore.noise_samples import window
 from liverestore.optics import Optics
 from liverestore.trust.residual import variance_e
 from liverestore.trust.spot_template import blurred
 
-__all__ = ["Oddity", "beyond_cutoff", "oddities"]
+__all__ = ["Oddity", "beyond_cutoff", "objective_of", "oddities"]
 
 _SATURATED_AMBER, _SATURATED_RED = 1e-3, 1e-2
 _SAMPLE_PX = 65_536
@@ -59,12 +59,18 @@ def oddities(
     camera: CameraModel,
     optics: Optics | None,
     number: int = 0,
+    objective: str | None = None,
 ) -> tuple[Oddity, ...]:
     """All that is odd about a raw frame (Y, X) in counts, under 2 ms whatever its size.
 
-    `number` moves the place that is looked at for detail beyond the cut-off.
+    `number` moves the place that is looked at for detail beyond the cut-off; `objective` is the
+    label that `optics` are those of, None where it is not known.
     """
-    found = [_saturated(raw, header), _other_sampling(header, optics)]
+    found = [
+        _saturated(raw, header),
+        _other_objective(header, objective),
+        _other_sampling(header, optics),
+    ]
     if camera.origin != "assumed":
         found.append(_too_fine(raw, header, camera, optics, number))
     return tuple(oddity for oddity in found if oddity is not None)
@@ -86,20 +92,43 @@ def _saturated(raw: NDArray[np.generic], header: FrameHeader) -> Oddity | None:
     return Oddity("red" if red else "amber", words, {"saturated_share": round(share, 4)})
 
 
+def objective_of(header: FrameHeader) -> str | None:
+    """What a frame's tags name as its objective; None where they name none."""
+    return header.metadata.get(OBJECTIVE_TAG) or None
+
+
+def _other_objective(header: FrameHeader, objective: str | None) -> Oddity | None:
+    now = objective_of(header)
+    if objective is None or now is None or now == objective:
+        return None
+    return Oddity("red", f"another objective: {now}; the rig's numbers are those of {objective}")
+
+
 def _other_sampling(header: FrameHeader, optics: Optics | None) -> Oddity | None:
-    size = header.pixel_size_um
-    if optics is None or size is None:
+    if optics is None:
         return None
     # Some cameras tell the size of a binned pixel, others that of one on the chip.
     allowed = {optics.pixel_size_um, optics.pixel_size_um * (header.binning or 1)}
-    if min(abs(math.log(size / known)) for known in allowed) <= _SIZES_AGREE:
+    # The rig's own size is stamped on the frames; what the core has for its turret is in the tags.
+    for size in (header.pixel_size_um, _stated_um(header)):
+        if size is None or min(abs(math.log(size / known)) for known in allowed) <= _SIZES_AGREE:
+            continue
+        return Oddity(
+            "red",
+            f"another objective? The frames' pixels are {size:g} um in the sample, the rig's "
+            f"{optics.pixel_size_um:g} um",
+            {"pixel_size_um": size},
+        )
+    return None
+
+
+def _stated_um(header: FrameHeader) -> float | None:
+    text = header.metadata.get(PIXEL_SIZE_TAG, "")
+    try:
+        size = float(text)
+    except ValueError:
         return None
-    return Oddity(
-        "red",
-        f"another objective? The frames' pixels are {size:g} um in the sample, the rig's "
-        f"{optics.pixel_size_um:g} um",
-        {"pixel_size_um": size},
-    )
+    return size if 0 < size < math.inf else None
 
 
 def _too_fine(

@@ -61,9 +61,13 @@ class SpotTemplate:
 
     def apply(self, image: FloatArray) -> FloatArray:
         """(Y, X) float32 correlated with the filter."""
-        out = blurred(image, self.sigma_px)
-        out -= blurred(image, _SURROUND * self.sigma_px)
-        return out
+        narrow, wide = self.copies(image)
+        narrow -= wide
+        return narrow
+
+    def copies(self, image: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`image` (Y, X) blurred as the spot, and as its surround; their difference is `apply`."""
+        return blurred(image, self.sigma_px), blurred(image, _SURROUND * self.sigma_px)
 
     def spot(self, shape: tuple[int, int], at: tuple[float, float]) -> FloatArray:
         """(Y, X) float32: one photoelectron in all, spread around the place `at` (y, x) in px."""

@@ -1,17 +1,19 @@
 """Spots that the restored image shows and the data refute, or that the data show and it lacks.
 
 The pooled residual goes through a matched filter, which gives at each pixel the photoelectrons
-of a spot that the data have more (or less) than the restored image. Its error has two parts. One
-is the noise, known from the camera. The other is the engine's own: every network rounds off
-structure a little, always in the same way, so that pooling does not average it out. It is taken
-to grow with the structure around (the root mean square of what the restored image itself shows
-to the filter, at least the noise), and the factor is read from the frame: the tail of the map of
-amplitudes, of each sign alone, must be that of a normal distribution. What stands out of that is
-not how this engine errs here. Where an engine errs much, little can be refuted, and
-`detectable_e` says how little.
+of a spot that the data have more (or less) than the restored image. What the engine does to all
+structure alike is taken out of it (`engine_habit`). The error of the rest has two parts. One
+is the noise, known from the camera. The other is the engine's own, which pooling does not average
+out. It is taken to grow with the structure around (the root mean square of what the restored
+image itself shows to the filter, at least the noise), and the factor is read from the frame: the
+tail of the map of amplitudes, of each sign alone, must be that of a normal distribution. What
+stands out of that is not how this engine errs here. Where an engine errs much, little can be
+refuted, and `detectable_e` says how little.
 
-False alarms: the threshold is that of Bonferroni for all pixels of a frame, 1 % per test for
-invented spots, and as much for missing ones.
+False alarms (Bonferroni): 1 % per test of a frame for invented spots, and as much for missing
+ones. Half of the 1 % for invented ones goes to the places where the image shows the top of a
+spot. These are few, some hundreds in a frame of cells, so that less evidence is enough there; the
+other half goes to all pixels.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from liverestore.trust.engine_habit import habit
 from liverestore.trust.pooling import Pool
 from liverestore.trust.residual import variance_e
 from liverestore.trust.spot_template import SpotTemplate, blurred
@@ -39,9 +42,19 @@ _POWER_SIGMAS = 1.2816
 _SURROUND_SIGMAS = 6.0
 _TAIL_PX, _TAIL_LEAST, _TAIL_MOST = 200, 0.001, 0.05
 """Pixels in the tail that the engine's error is read from: many against those of one spot."""
-_SHARE = 0.5
-"""A spot is invented where the data refute at least this share of what is shown there, and
-missing where at least this share of what the data have is not shown."""
+_SHARE = 1 / 3
+"""A spot is invented where the data refute at least this share of what is shown there; with less
+an engine would be called an inventor that makes true spots a little too bright."""
+_MISSING_SHARE = 0.5
+"""A spot is missing where at least this share of what the data have is not shown."""
+_ALONE_SIGMAS = 3.0
+"""Of the noise alone, by which the data must lack light whatever the engine's habit is."""
+_TOP_SIGMAS = 3.0
+"""A top of the image lower than this could not be refuted."""
+_PLAIN = 4.0
+"""Structure of less than this many times the variance of the noise has no slopes that matter."""
+_PIXELS_A_TOP = 2.0
+"""That are as good as independent among the nine pixels which are looked at around a top."""
 _MOST_PLACES = 20
 
 
@@ -77,7 +90,11 @@ def threshold(pixels: int, pools: int = 1) -> float:
     """Standard errors that the extreme of frames of so many pixels exceeds by chance, on one
     side, in `FALSE_ALARMS` of all tests of so many pools together.
     """
-    return float(stats.norm.isf(FALSE_ALARMS / pools / pixels))
+    return _beyond(FALSE_ALARMS / pools, pixels)
+
+
+def _beyond(chance: float, places: float) -> float:
+    return float(stats.norm.isf(chance / places))
 
 
 def spot_test(
@@ -108,34 +125,45 @@ def spot_test(
     spread = blurred(actual * np.square(weight), width_px)
     noise = np.sqrt(np.float32(template.power / max(frames, 1e-9)) * spread) / inverse
     noise /= np.float32(template.overlap)
-    shown = template.apply(restored)
-    shown /= np.float32(template.overlap)
+    copies = template.copies(restored)
+    unlike = amplitude - habit(amplitude, noise, restored, copies, variance, template.sigma_px)
+    shown = (copies[0] - copies[1]) / np.float32(template.overlap)
     squared = noise * noise
     around = blurred(shown * shown, _SURROUND_SIGMAS * template.sigma_px)
     # Where next to nothing is shown, chance alone would make a huge share of it.
     np.maximum(around, squared, out=around)
-    too_much = _engine_error(-amplitude, squared, around)
-    too_little = _engine_error(amplitude, squared, around)
-    own = np.where(amplitude < 0, np.float32(too_much**2), np.float32(too_little**2))
-    z = amplitude / np.sqrt(squared + own * around)
+    too_much = _engine_error(-unlike, squared, around)
+    too_little = _engine_error(unlike, squared, around)
+    own = np.where(unlike < 0, np.float32(too_much**2), np.float32(too_little**2))
+    z = unlike / np.sqrt(squared + own * around)
+    error = np.sqrt(squared + np.float32(too_much**2) * around)
 
-    limit = threshold(z.size, pools)
     inner = _inner(z.shape, math.ceil(3 * template.sigma_px))
-    invented = inner & (z < -limit) & (shown > 0) & (-amplitude >= _SHARE * shown)
+    tops = inner & (shown == ndimage.maximum_filter(shown, 3)) & (shown > _TOP_SIGMAS * error)
+    at_tops = _beyond(FALSE_ALARMS / 2 / pools, _PIXELS_A_TOP * max(1, int(tops.sum())))
+    anywhere = _beyond(FALSE_ALARMS / 2 / pools, z.size)
+    needed = np.where(ndimage.maximum_filter(tops, 3), np.float32(at_tops), np.float32(anywhere))
+    # The data must speak for themselves too: a true spot that is shown in full, by an engine that
+    # rounds off all others, is no invention.
+    refuted = np.maximum(_SHARE * shown, _ALONE_SIGMAS * noise)
+    invented = inner & (z < -needed) & (-amplitude >= refuted) & (shown >= -_SHARE * amplitude)
+    limit = threshold(z.size, pools)
     has = amplitude + shown
-    missing = inner & (z > limit) & (has > 0) & (amplitude >= _SHARE * has)
+    missing = inner & (z > limit) & (has > 0) & (amplitude >= _MISSING_SHARE * has)
     if missing.any():
         # Few photons: the upper tail is longer than the normal one (Cornish & Fisher, 1938).
         skew = template.cubed / template.power**1.5 / math.sqrt(max(frames, 1e-9))
         third = np.maximum(restored, 0) * inverse**1.5
         missing &= z > limit + skew * third * ((limit**2 - 1) / 6)
-    error = np.sqrt(squared + np.float32(too_much**2) * around)
+    # On the slope of other structure a spot need not have a top of its own.
+    limits = np.where(around > _PLAIN * squared, np.float32(anywhere), np.float32(at_tops))
     return SpotTest(
         z=z,
-        # Half of what is shown must be refuted, and the noise decides at the half.
+        # A share of all that is shown with it must be refuted.
         detectable_e=np.maximum(
-            np.float32(limit + _POWER_SIGMAS) * error,
-            shown + np.float32(_POWER_SIGMAS / _SHARE) * error,
+            (limits + np.float32(_POWER_SIGMAS)) * error,
+            (np.float32(_SHARE) * shown + np.float32(_POWER_SIGMAS) * error)
+            / np.float32(1 - _SHARE),
         ),
         invented=_places(invented, amplitude, z),
         missing=_places(missing, amplitude, z),

@@ -10,9 +10,9 @@ import msgspec
 
 __all__ = ["Finding", "Level", "Steady", "Verdict", "kind_of"]
 
-Level = Literal["untested", "green", "amber", "red"]
+Level = Literal["unjudged", "untested", "green", "amber", "red"]
 
-_ORDER = {"untested": 0, "green": 0, "amber": 1, "red": 2}
+_ORDER = {"unjudged": 0, "untested": 0, "green": 0, "amber": 1, "red": 2}
 _RISES_AFTER = 2
 _FALLS_AFTER = 8
 
@@ -30,7 +30,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What the data say about the restored images of now."""
 
     level: Level = "untested"
-    """Untested: nothing speaks against them and not enough frames were looked at yet."""
+    """Untested: nothing speaks against them and not enough frames were looked at yet. Unjudged:
+    nothing speaks against the frames, and results of this kind are not tested at all."""
     reason: str = ""
     """The one that weighs most, in words."""
     others: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from liverestore.camera_model import CameraModel
 from liverestore.frame import Restored
 from liverestore.optics import Optics
-from liverestore.trust.familiar import oddities
+from liverestore.trust.familiar import objective_of, oddities
 from liverestore.trust.forward import area_check, forward_psf, seen_again
 from liverestore.trust.motion import Follower
 from liverestore.trust.pooling import Pool
@@ -40,6 +40,10 @@ _LAG1_ERRORS, _LAG1_LEAST = 5.0, 0.03
 """Residuals are called correlated beyond five standard errors and a correlation that matters."""
 _VARIANCE_MOST = 1.3
 _NOISE_MEMORY = 1 / 16
+_NO_NUMBERS = "not judged: the camera's offset, gain and read noise are not known; calibrate"
+_TOO_SMALL = f"not judged: frames of less than {_LEAST_PX} px a side"
+_SURFACE = "not judged: a tilted or curved surface; only its frames are looked at"
+_NO_OPTICS = "not judged: the rig states no optics to see this result through"
 _REFUTED_AMBER, _REFUTED_RED = 0.02, 0.10
 
 
@@ -54,14 +58,20 @@ class _Subject:
     pixel_size_um: float | None
     exposure_ms: float | None
     z_um: float | None
+    dpm: float | int | str | None
 
 
 class TrustWatch:
     """Of one channel. Used from one thread."""
 
-    def __init__(self, optics: Optics | None) -> None:
-        """`optics` of the channel; None where the rig does not state them."""
+    def __init__(self, optics: Optics | None, objective: str | None = None) -> None:
+        """`optics` of the channel; None where the rig does not state them. `objective` is the
+        label of theirs in the turret; None takes the one of the first frame.
+        """
         self._optics = optics
+        self._objective = objective
+        self._odd: dict[str, float] = {}
+        self._why_not = ""
         self._template = template_for(optics)
         self._glanced = Steady()
         self._tested = Steady(rises_after=_TESTS_RISE, falls_after=_TESTS_FALL)
@@ -85,14 +95,22 @@ class TrustWatch:
         self._tested = Steady(rises_after=_TESTS_RISE, falls_after=_TESTS_FALL)
         self.last_test = None
         self._numbers = {}
+        self._why_not = ""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the frames of now are of another kind; the last test tells nothing of them."""
+        return any(finding.level == "red" for finding in self._first)
 
     @property
     def verdict(self) -> Verdict:
         """As of the last glance or look."""
-        findings = self._first + self._second
+        findings = self._first if self.foreign else self._first + self._second
         words = tuple(dict.fromkeys(finding.words for finding in findings))
         red = [finding.words for finding in findings if finding.level == "red"]
-        numbers = {"frames": round(self._fixed.effective_frames, 1), **self._numbers}
+        numbers = dict(self._odd)
+        if not self.foreign and not self._why_not:
+            numbers |= {"frames": round(self._fixed.effective_frames, 1), **self._numbers}
         # They travel, and no message takes numpy's own numbers.
         numbers = {name: float(value) for name, value in numbers.items()}
         if findings:
@@ -101,6 +119,8 @@ class TrustWatch:
             return Verdict(
                 level="red" if red else "amber", reason=reason, others=others, numbers=numbers
             )
+        if self._why_not:
+            return Verdict(level="unjudged", reason=self._why_not, numbers=numbers)
         if not self._tests:
             return Verdict(reason="not enough frames yet", numbers=numbers)
         return Verdict(level="green", reason="agrees with the data", numbers=numbers)
@@ -109,7 +129,11 @@ class TrustWatch:
         """Look at the raw frame of `result`; True where it is one to be pooled."""
         header = result.source.header
         self._follow(result, camera)
-        odd = oddities(result.source.pixels, header, camera, self._optics, self._glances)
+        if self._objective is None:
+            self._objective = objective_of(header)
+        odd = oddities(
+            result.source.pixels, header, camera, self._optics, self._glances, self._objective
+        )
         self._glances += 1
         findings = [Finding(key=one.words, level=one.level, words=one.words) for one in odd]
         findings += [
@@ -118,10 +142,12 @@ class TrustWatch:
             if words not in {finding.words for finding in findings}
         ]
         self._first = self._glanced.update(findings)
-        for one in odd:
-            self._numbers.update(one.numbers)
-        foreign = any(one.level == "red" for one in odd)
-        return not foreign and camera.origin != "assumed" and self._follower is not None
+        self._odd = {name: value for one in odd for name, value in one.numbers.items()}
+        if camera.origin == "assumed":
+            self._why_not = _NO_NUMBERS
+        elif self._follower is None:
+            self._why_not = _TOO_SMALL
+        return not any(one.level == "red" for one in odd) and not self._why_not
 
     def look(self, result: Restored, camera: CameraModel, *, sharpened: bool = False) -> None:
         """Glance, add the residual of `result` to the pools, and test them when it is time.
@@ -130,15 +156,16 @@ class TrustWatch:
         a refocusing engine on a surface that is not one plane are only glanced at, and so are
         those that would have to be seen through optics which the rig does not state.
         """
-        if not self.glance(result, camera) or self._follower is None:
-            return
         header, made = result.source.header, result.provenance
+        if not self.glance(result, camera):
+            return
         light = light_of(result.source.pixels, result.pixels, camera, header)
         shown_e, z_um = light.restored_e, made.parameters.get("virtual_z_um")
         psf = None
         if sharpened or "dpm" in made.parameters:
             z_um = 0.0 if sharpened and z_um is None else z_um
             if self._optics is None or not isinstance(z_um, (int, float)):
+                self._why_not = _NO_OPTICS if self._optics is None else _SURFACE
                 return
             if sharpened or z_um != 0:
                 psf = forward_psf(self._optics, float(z_um))
@@ -162,6 +189,7 @@ class TrustWatch:
             pixel_size_um=header.pixel_size_um,
             exposure_ms=header.exposure_ms,
             z_um=float(z_um) if isinstance(z_um, (int, float)) else None,
+            dpm=made.parameters.get("dpm"),
         )
         if subject != self._subject:
             self._subject = subject

@@ -12,6 +12,7 @@ from liverestore.view.pane_header import PaneHeader
 from liverestore.view.refocus_tool import ReachSlider
 from liverestore.view.stack_canvas import StackCanvas
 from liverestore.view.stack_projections import StackView
+from liverestore.view.trust_words import NOT_JUDGED_PLANES
 from liverestore.view.um_text import signed_um
 from liverestore.view.widgets import ChoiceBox, ElidedLabel, WrappedLabel, set_tone
 
@@ -82,6 +83,7 @@ class StackPane(QWidget):
     def show_header(self, state: PaneState) -> None:
         """Write over the pictures what `state` says."""
         self.header.show_state(state)
+        self.header.show_light(NOT_JUDGED_PLANES if state.image is not None else None)
 
     def show_view(self, view: StackView) -> None:
         """Have the controls that `view` needs."""

@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from liverestore.frame import Restored
 from liverestore.status import SetTrustMap
 from liverestore.view.trust_layer import TrustLayer
-from liverestore.view.trust_words import detail_of, reference_text, trust_cell, worst_of
+from liverestore.view.trust_words import (
+    NOT_JUDGED_B,
+    detail_of,
+    reference_text,
+    trust_cell,
+    worst_of,
+)
 from liverestore.view.widgets import ChoiceBox, WrappedLabel, set_tone
 
 if TYPE_CHECKING:
     from liverestore.status import RunStatus
     from liverestore.trust.trust_map import MapKind, TrustMap
     from liverestore.view.deck import ImageDeck
+    from liverestore.view.display import DisplayState
     from liverestore.view.drawer import ToolDrawer
 
 __all__ = ["TrustDesk", "TrustTool"]
@@ -75,11 +83,12 @@ class TrustDesk(QObject):
         drawer.add_tool("Trust", self.tool)
         self.tool.map_chosen.connect(self._choose)
 
-    def follow(
-        self, status: RunStatus | None, channel: str | None, shape: tuple[int, int] | None
-    ) -> None:
+    def follow(self, status: RunStatus | None, channel: str | None, state: DisplayState) -> None:
         """Show what the run reports, and its map where it is of the image on the screen."""
+        shape = state.header.shape if state.header else None
         cell, worst = trust_cell(status), worst_of(status)
+        rival = isinstance(state.left.image, Restored)
+        self._deck.raw_pane.show_light(NOT_JUDGED_B if rival else None)
         for pane in (self._deck.restored_pane, self._deck.compare_pane):
             pane.show_light(None if worst is None else cell)
         self.tool.light.setText(cell.value)
@@ -88,7 +97,8 @@ class TrustDesk(QObject):
             self.tool.detail.setText("nothing restored yet")
         else:
             name, verdict = worst
-            self.tool.detail.setText(f"{name}\n{detail_of(verdict)}".strip())
+            second = f"\n{NOT_JUDGED_B.detail}" if rival else ""
+            self.tool.detail.setText(f"{name}\n{detail_of(verdict)}{second}".strip())
         reference = reference_text(status)
         self.tool.reference.setText(reference)
         self.tool.reference.setVisible(bool(reference))

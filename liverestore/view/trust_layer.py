@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QTransform
 
 from liverestore.view.theme import COLOURS
 
@@ -25,14 +25,18 @@ _BY_CHANCE = 0.1
 _FADE_SIGMAS = 2.0
 """From where a cell begins to be tinted to where it is tinted in full."""
 _STEPS_E = (10.0, 20.0, 40.0, 80.0)
-_STEP_ALPHAS = (0, 35, 70, 105, 140)
+_STEP_ALPHAS = (60, 45, 75, 110, 145)
+_STEP_COLOURS = (0x2FA88C, 0xE0A030, 0xE0A030, 0xE0A030, 0xE0A030)
+_LINE_ALPHA = 150
 
 
 def legend(trust_map: TrustMap) -> str:
     """What the colours mean, for the corner of the image."""
     if trust_map.kind == "evidence":
         return "red: shown, not in the data\nblue: in the data, not shown"
-    return "clear: invented spots of 10 e would be found\nstronger tint: of 20, 40, 80 e and more"
+    return (
+        "green: invented spots of 10 e would be found\norange, stronger: of 20, 40, 80 e and more"
+    )
 
 
 class TrustLayer:
@@ -48,6 +52,7 @@ class TrustLayer:
         height, width = grid.shape
         image = QImage(colours.tobytes(), width, height, 4 * width, QImage.Format.Format_ARGB32)
         self._image = image.copy()
+        self._lines = QPainterPath() if trust_map.kind == "evidence" else _borders(grid)
 
     def paint(self, painter: QPainter, view: ImageView) -> None:
         """Draw it where `view` shows the restored image; `painter` is in screen pixels."""
@@ -68,6 +73,13 @@ class TrustLayer:
             rows, columns = self._image.height(), self._image.width()
             cells = QRectF(0, 0, columns * self._cell, rows * self._cell)
             painter.drawImage(to_screen.mapRect(cells), self._image)
+            if not self._lines.isEmpty():
+                grown = QTransform.fromScale(self._cell, self._cell) * to_screen
+                line = QColor(_STEP_COLOURS[0])
+                line.setAlpha(_LINE_ALPHA)
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.setPen(QPen(line, overlay.scale))
+                painter.drawPath(grown.map(self._lines))
             self._write(painter, seen, overlay.scale)
         painter.restore()
 
@@ -100,4 +112,17 @@ def _evidence(z: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.uint
 def _detectable(photons_e: NDArray[np.float32]) -> NDArray[np.uint32]:
     step = np.searchsorted(_STEPS_E, photons_e, side="right")
     alpha = np.array(_STEP_ALPHAS, np.uint32)[step]
-    return (alpha << np.uint32(24)) | np.uint32(0xE0A030)
+    return (alpha << np.uint32(24)) | np.array(_STEP_COLOURS, np.uint32)[step]
+
+
+def _borders(photons_e: NDArray[np.float32]) -> QPainterPath:
+    """Around the cells where spots of the first step would be found, in cells."""
+    good = np.pad(photons_e < _STEPS_E[0], 1)
+    path = QPainterPath()
+    for row, column in np.argwhere(good[:-1, 1:-1] != good[1:, 1:-1]):
+        path.moveTo(column, row)
+        path.lineTo(column + 1, row)
+    for row, column in np.argwhere(good[1:-1, :-1] != good[1:-1, 1:]):
+        path.moveTo(column, row)
+        path.lineTo(column, row + 1)
+    return path

@@ -12,17 +12,46 @@ if TYPE_CHECKING:
     from liverestore.status import RunStatus
     from liverestore.trust.verdict import Verdict
 
-__all__ = ["LAMP", "detail_of", "reference_text", "trust_cell", "worst_of"]
+__all__ = [
+    "LAMP",
+    "NOT_JUDGED_B",
+    "NOT_JUDGED_PLANES",
+    "detail_of",
+    "reference_text",
+    "trust_cell",
+    "worst_of",
+]
 
 LAMP = "\u25cf"
-_SHORT = {"green": "agrees", "amber": "caution", "red": "refuted", "untested": "testing"}
+_SHORT = {
+    "green": "agrees",
+    "amber": "caution",
+    "red": "refuted",
+    "untested": "testing",
+    "unjudged": "not judged",
+}
 _TONES = {
     "green": Tone.GOOD,
     "amber": Tone.WARN,
     "red": Tone.ALARM,
     "untested": Tone.MUTED,
+    "unjudged": Tone.MUTED,
 }
-_GRAVITY = ("untested", "green", "amber", "red")
+_GRAVITY = ("unjudged", "untested", "green", "amber", "red")
+
+
+NOT_JUDGED_B = Cell(
+    "TRUST",
+    f"{LAMP} not judged",
+    Tone.MUTED,
+    "The second engine is not judged, only the first one. Use B to have it judged.",
+)
+NOT_JUDGED_PLANES = Cell(
+    "TRUST",
+    f"{LAMP} not judged",
+    Tone.MUTED,
+    "Planes of a virtual stack are not judged, only the image that is refocused live.",
+)
 
 
 def worst_of(status: RunStatus | None) -> tuple[str, Verdict] | None:
@@ -48,8 +77,10 @@ def detail_of(verdict: Verdict) -> str:
             f"seen through the microscope again, {percent:.0f} % of the areas show light that the "
             "frame does not have; spots are not tested in another plane"
         )
-    else:
-        lines.append(f"{numbers.get('frames', 0):.0f} frames pooled of the 16 for a first test")
+    elif "frames" in numbers:
+        lines.append(f"{numbers['frames']:.0f} frames pooled of the 16 for a first test")
+    elif verdict.level == "red":
+        lines.append("such frames are not tested further, and no number of before holds for them")
     if numbers.get("invented_spots"):
         strongest = numbers.get("invented_e", 0.0)
         count = numbers["invented_spots"]

@@ -212,7 +212,7 @@ class LiveWindow(QWidget):
         self.training.follow(self.state, status)
         self.light.follow(status, now_ns / 1e9)
         self.exposure.follow(status, channel, now_ns / 1e9)
-        self.trust.follow(status, channel, header.shape if header else None)
+        self.trust.follow(status, channel, self.state)
         self.engine_choice.follow(status.engine if status is not None else None)
         self._memory.step(now_ns / 1e9, lambda: settings_of(self))
         # Last: it may close the window.

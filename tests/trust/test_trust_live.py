@@ -148,6 +148,20 @@ def test_a_map_travels_only_when_asked_for(run, truth):
     assert run.loop.report().trust_map is None
 
 
+def test_a_turned_turret_is_red_at_once_and_takes_the_numbers_and_the_map_away(run, truth):
+    run.trust.show_map("detectable")
+    for _ in range(16):
+        run.frame(truth, metadata={"Objective-Label": "60x/1.2 W"})
+    assert run.loop.report().trust_map is not None
+    for _ in range(2):
+        run.frame(truth, metadata={"Objective-Label": "20x/0.75"})
+    report = run.loop.report()
+    assert report.trust[""].level == "red"
+    assert report.trust[""].reason.startswith("another objective: 20x/0.75")
+    assert "detectable_e" not in report.trust[""].numbers
+    assert report.trust_map is None
+
+
 def test_a_map_of_another_size_is_refused():
     with pytest.raises(Failure, match="8 bytes"):
         TrustMap(kind="evidence", channel="", shape=(4, 4), cell_px=1, values=bytes(8)).grid()
@@ -165,6 +179,7 @@ def test_the_keeper_spends_its_share_and_no_more(run, truth, monkeypatch):
 
     class Dear:
         last_test = None
+        foreign = False
         verdict = trust_keeper.Verdict()
 
         def look(self, _result, _camera, **_facts):

@@ -7,10 +7,11 @@ from liverestore.errors import UserError
 from liverestore.optics import Optics, widefield_psf
 from liverestore.rig import SpecimenConfig
 from liverestore.specimen import Specimen
+from liverestore.trust.engine_habit import habit
 from liverestore.trust.motion import Follower
 from liverestore.trust.pooling import POOLED_FRAMES, Pool
 from liverestore.trust.residual import light_of, noise_check, variance_e
-from liverestore.trust.spot_template import ASSUMED_SIGMA_PX, template_for
+from liverestore.trust.spot_template import ASSUMED_SIGMA_PX, blurred, template_for
 from liverestore.trust.spots import spot_test, threshold
 
 OPTICS = Optics(1.2, 525.0, 1.333, 1.36, 0.108333)
@@ -65,6 +66,58 @@ def test_twelve_photons_that_are_not_there_are_caught_after_32_frames():
         if caught[-1]:
             assert test.invented[0].photons_e == pytest.approx(12, abs=6)
     assert np.mean(caught) >= 0.9
+
+
+def test_an_engine_that_rounds_all_structure_off_does_not_hide_twelve_photons():
+    """It blurs by 0.6 px, always: a bias of several sigma after 32 frames, which is its habit."""
+    specimen = Specimen(
+        SpecimenConfig(
+            seed=5, shape=(SIDE, SIDE), peak_photons_per_ms=0.7, background_photons_per_ms=0.1
+        ),
+        OPTICS,
+    )
+    rng = np.random.default_rng(2)
+    # Dark enough for such spots to be found at all.
+    truth = 4 + 0.3 * specimen.render(0.0, 0.0, 40.0)
+    rounded = blurred(truth, 0.6)
+    clean = judged(pooled([truth] * POOLED_FRAMES, [rounded] * POOLED_FRAMES, rng))
+    assert not clean.invented
+    psf = 12 * widefield_psf(OPTICS, [0.0], 17)[0]
+    light, caught = blurred(truth, 2.0), []
+    places = [(y, x) for y in range(20, 108, 8) for x in range(20, 108, 8) if light[y, x] < 8]
+    for y, x in places[::8]:
+        shown = rounded.copy()
+        shown[y - 8 : y + 9, x - 8 : x + 9] += psf
+        test = judged(pooled([truth] * POOLED_FRAMES, [shown] * POOLED_FRAMES, rng))
+        caught.append(any(abs(p.y - y) <= 2 and abs(p.x - x) <= 2 for p in test.invented))
+    assert len(caught) >= 10
+    assert np.mean(caught) >= 0.8
+
+
+def test_a_habit_is_read_from_much_structure_and_not_from_one_spot():
+    rng = np.random.default_rng(3)
+    flat = np.full((SIDE, SIDE), 4.0, np.float32)
+    one = flat + 40 * TEMPLATE.spot(flat.shape, (60, 60))
+    many = flat.copy()
+    many[rng.integers(0, SIDE, 400), rng.integers(0, SIDE, 400)] += 60
+    many = blurred(many, TEMPLATE.sigma_px)
+    for shown, wanted in ((one, 0.0), (many, 0.2)):
+        copies = TEMPLATE.copies(shown)
+        amplitude = 0.2 * (copies[0] - copies[1]) / TEMPLATE.overlap
+        noise = np.full_like(shown, 0.5)
+        explained = habit(
+            amplitude, noise, shown, copies, variance_e(shown, READ_E, GAIN), TEMPLATE.sigma_px
+        )
+        inner = (slice(8, -8),) * 2
+        left = np.abs(explained - amplitude)[inner].max() / np.abs(amplitude[inner]).max()
+        assert left == pytest.approx(0 if wanted else 1, abs=0.2)
+    assert not habit(
+        amplitude[:20, :20],
+        *(a[:20, :20] for a in (noise, shown)),
+        tuple(copy[:20, :20] for copy in copies),
+        variance_e(shown, READ_E, GAIN)[:20, :20],
+        TEMPLATE.sigma_px,
+    ).any()
 
 
 def test_one_frame_alone_does_not_tell():

@@ -184,6 +184,55 @@ def test_a_binned_pixel_is_no_other_objective(truth):
         assert any("objective" in one.words for one in found) is odd
 
 
+def test_the_cores_own_word_on_the_objective_is_heard(truth):
+    raw = counts(truth)
+
+    def said(objective=None, **tags):
+        known = header(raw, metadata={name.replace("_", "-"): tag for name, tag in tags.items()})
+        return [one.words for one in oddities(raw, known, CAMERA, OPTICS, 0, objective)]
+
+    assert not said()
+    assert not said("60x", Objective_Label="60x")
+    assert not said("60x")
+    assert "20x; the rig's numbers are those of 60x" in said("60x", Objective_Label="20x")[0]
+    assert not said(PixelSizeUm="0.1083")
+    assert "0.325 um" in said(PixelSizeUm="0.325")[0]
+    for nonsense in ("0", "", "none", "nan"):
+        assert not said(PixelSizeUm=nonsense)
+
+
+@pytest.mark.parametrize("stated", ["60x", None])
+def test_a_turret_that_is_turned_is_red_in_two_frames_and_no_number_of_before_is_told(
+    truth, stated
+):
+    rng = np.random.default_rng(5)
+    watch = TrustWatch(OPTICS, stated)
+    watched(truth, truth, 24, rng, watch, metadata={"Objective-Label": "60x"})
+    assert watch.verdict.level == "green"
+    _, levels = watched(truth, truth, 2, rng, watch, metadata={"Objective-Label": "20x"})
+    assert levels[-1] == "red"
+    assert watch.verdict.numbers == {}
+    _, levels = watched(truth, truth, 30, rng, watch, metadata={"Objective-Label": "60x"})
+    assert levels[-1] == "green"
+
+
+def test_what_is_not_judged_says_so(truth):
+    rng = np.random.default_rng(5)
+    raw = expose(truth, SENSOR, rng)
+    for camera, changes, words in (
+        (dataclasses.replace(CAMERA, origin="assumed"), {}, "calibrate"),
+        (CAMERA, {"dpm": "plane:1,0.1,0"}, "curved surface"),
+    ):
+        watch = TrustWatch(OPTICS)
+        for _ in range(2):
+            watch.look(result(raw, counts(truth), parameters=changes), camera)
+        assert watch.verdict.level == "unjudged"
+        assert words in watch.verdict.reason
+        assert "frames" not in watch.verdict.numbers
+    watch.look(result(raw, counts(truth)), CAMERA)
+    assert watch.verdict.level == "untested"
+
+
 def test_steady_waits_for_two_and_forgets_after_eight():
     steady, red = Steady(), [Finding(key="a", level="red", words="a")]
     amber = Finding(key="b", level="amber", words="b")
@@ -250,4 +299,4 @@ def test_a_refocused_plane_is_judged_through_the_microscope(truth):
     )
     for _ in range(20):
         watch.look(surface, CAMERA)
-    assert watch.verdict.level == "untested"
+    assert watch.verdict.level == "unjudged"

@@ -1,5 +1,7 @@
 """The light of what can be believed, in the status line, the tool, and over the image."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PySide6.QtGui import QColor
@@ -78,6 +80,52 @@ def test_light_tool_and_map(open_window, make_frame, make_restored, make_status,
     assert window.restored_pane.image.trust is None, "a map of frames of another size"
     window.trust.tool.maps.setCurrentText("No map")
     assert feed.commands()[-1] == SetTrustMap(kind=None)
+
+
+def test_what_could_be_refuted_leaves_no_black_holes():
+    """Where the data could refute most, the image is tinted too, and the border is drawn."""
+    photons_e = np.full((4, 6), 30.0, "<f2")
+    photons_e[1:3, 2:4] = 6.0
+    sent = TrustMap(
+        kind="detectable", channel="", shape=(32, 48), cell_px=8, values=photons_e.tobytes()
+    )
+    colours = [[QColor.fromRgba(pixel) for pixel in row] for row in pixels_of(sent)]
+    assert all(colour.alpha() > 0 for row in colours for colour in row)
+    assert colours[1][2].green() > colours[1][2].red()
+    assert colours[0][0].red() > colours[0][0].green()
+    layer = TrustLayer(sent)
+    assert layer._lines.elementCount() == 2 * 8, "eight sides of cells around two by two"
+    assert layer._lines.boundingRect().getRect() == (2.0, 1.0, 2.0, 2.0)
+
+
+def test_no_number_of_before_stands_beside_a_foreign_frame(make_status):
+    foreign = Verdict(level="red", reason="another objective: 20x")
+    told = trust_cell(make_status(trust={"": foreign})).detail
+    assert told.startswith("another objective: 20x")
+    assert "photoelectrons" not in told
+    assert "pooled" not in told
+    why = Verdict(level="unjudged", reason="not judged: a tilted or curved surface")
+    cell = trust_cell(make_status(trust={"": why}))
+    assert cell.value == "\u25cf not judged"
+    assert cell.tone.value == "muted"
+
+
+def test_a_second_engine_is_said_not_to_be_judged(
+    open_window, make_frame, make_restored, make_status, settle, clock
+):
+    from liverestore.view.feed import ShownPair
+
+    status = make_status(trust={"": verdict("green", "agrees with the data")})
+    window, feed, again = shown(open_window, make_frame, make_restored, settle, clock, status)
+    assert window.raw_pane._header.light.isHidden()
+    frame = make_frame(number=1)
+    made = dataclasses.replace(make_restored(frame), rival=make_restored(frame))
+    feed.offer(ShownPair(frame, made))
+    again(make_status(trust=status.trust, rival="mean5"))
+    assert window.raw_pane._header.light.text() == "\u25cf not judged"
+    assert "Use B" in window.raw_pane._header.light.toolTip()
+    assert "second engine is not judged" in window.trust.tool.detail.text()
+    assert window.restored_pane._header.light.text() == "\u25cf agrees"
 
 
 @pytest.mark.parametrize("side", [128, 512])
