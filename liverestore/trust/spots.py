@@ -67,6 +67,8 @@ class Place:
     photons_e: float
     """That the restored image has too many (invented) or lacks (missing)."""
     sigmas: float
+    share: float
+    """Those photoelectrons as a share of what is shown (invented) or in the data (missing)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,8 +167,8 @@ def spot_test(
             (np.float32(_SHARE) * shown + np.float32(_POWER_SIGMAS) * error)
             / np.float32(1 - _SHARE),
         ),
-        invented=_places(invented, amplitude, z),
-        missing=_places(missing, amplitude, z),
+        invented=_places(invented, amplitude, z, shown),
+        missing=_places(missing, amplitude, z, has),
         frames=frames,
         engine_error=(too_much, too_little),
     )
@@ -196,14 +198,22 @@ def _inner(shape: tuple[int, int], margin: int) -> NDArray[np.bool_]:
     return inside
 
 
-def _places(mask: NDArray[np.bool_], amplitude: FloatArray, z: FloatArray) -> tuple[Place, ...]:
+def _places(
+    mask: NDArray[np.bool_], amplitude: FloatArray, z: FloatArray, whole: FloatArray
+) -> tuple[Place, ...]:
     """The strongest pixel of each connected part, the strongest first, at most twenty."""
     if not mask.any():
         return ()
     labels, count = ndimage.label(mask, np.ones((3, 3)))
     peaks = ndimage.maximum_position(np.abs(z), labels, range(1, min(count, 500) + 1))
     found = [
-        Place(int(y), int(x), round(abs(float(amplitude[y, x])), 1), round(abs(float(z[y, x])), 1))
+        Place(
+            int(y),
+            int(x),
+            round(abs(float(amplitude[y, x])), 1),
+            round(abs(float(z[y, x])), 1),
+            round(abs(float(amplitude[y, x])) / max(float(whole[y, x]), 1e-6), 2),
+        )
         for y, x in peaks
     ]
     found.sort(key=lambda place: -place.sigmas)

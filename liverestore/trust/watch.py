@@ -44,6 +44,8 @@ _NO_NUMBERS = "not judged: the camera's offset, gain and read noise are not know
 _TOO_SMALL = f"not judged: frames of less than {_LEAST_PX} px a side"
 _SURFACE = "not judged: a tilted or curved surface; only its frames are looked at"
 _NO_OPTICS = "not judged: the rig states no optics to see this result through"
+_MADE_UP = 0.5
+"""Of what is shown of a spot: with less of it refuted, a true one may be shown too bright."""
 _REFUTED_AMBER, _REFUTED_RED = 0.02, 0.10
 
 
@@ -270,8 +272,12 @@ class TrustWatch:
         findings = []
         if invented:
             self._numbers["invented_e"] = max(place.photons_e for place in invented)
+        if any(place.share >= _MADE_UP for place in invented):
             words = "shows spots that are not in the data"
             findings.append(Finding(key="invented", level="red", words=words))
+        elif invented:
+            words = "shows spots brighter than the data have them"
+            findings.append(Finding(key="invented", level="amber", words=words))
         if missing:
             words = "the data have spots that the restored image lacks"
             findings.append(Finding(key="missing", level="amber", words=words))
