@@ -87,7 +87,7 @@ class ReferenceKeeper:
         made = result.provenance
         parameters = {**made.parameters, **numbers_of(report)}
         level, reason = parameters.get("trust"), parameters.get("trust_reason")
-        if level in ("untested", "green", "amber", "red"):
+        if level in ("unjudged", "untested", "green", "amber", "red"):
             verdict = msgspec.convert({"level": level, "reason": reason}, Verdict)
             judged = with_reference(verdict, report)
             parameters.update(trust=judged.level, trust_reason=judged.reason)
