@@ -116,8 +116,7 @@ class MicroManagerSource:
             self._set_exposure(self._rig.camera.exposure_ms)
         # Asked once: on a real turret each question goes to the hardware.
         pixel_um = pixel_size_um(core, self._rig)
-        images = self._images = RunOfImages(self._camera, pixel_um)
-        images.objective = ObjectiveTags(core)
+        images = self._images = RunOfImages(self._camera, pixel_um, ObjectiveTags(core))
         images.exposure_ms = float(core.get_exposure())
         images.z_um = float(core.get_position(self._focus)) if self._focus else None
         self._waiting.clear()

@@ -96,15 +96,20 @@ class RunOfImages:
     `exposure_ms`, `z_um`, `bit_depth`, `channel`.
     """
 
-    def __init__(self, camera: str, pixel_size_um: float | None) -> None:
+    def __init__(
+        self,
+        camera: str,
+        pixel_size_um: float | None,
+        objective: ObjectiveTags | None = None,
+    ) -> None:
+        """Without `objective` the images bring their own tags of it, if any."""
         self.camera = camera
         self.exposure_ms: float | None = None
         self.z_um: float | None = None
         self.bit_depth: int | None = None
         self.channel: ChannelConfig | None = None
         """None: the channel that the core's own tag names, if any."""
-        self.objective: ObjectiveTags | None = None
-        """None: the images bring their own tags of it, if any."""
+        self._objective = objective
         self._pixel_um = pixel_size_um
         self._run_id = new_run_id()
         self._first_number = self._next_number = self._delivered = 0
@@ -131,8 +136,8 @@ class RunOfImages:
             )
         # An image may have waited in the core's ring; that belongs to its age.
         captured_ns, captured_utc = capture_moment(waited_s(tags.get("TimeReceivedByCore")))
-        if self.objective is not None:
-            tags = tags | self.objective.read()
+        if self._objective is not None:
+            tags = tags | self._objective.read()
         number = self._number(tags.get("ImageNumber"))
         lost = number - self._delivered
         self._delivered += 1

@@ -7,6 +7,7 @@ configuration gives for it. Both are read from the core's cache, which asks no h
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +56,9 @@ class ObjectiveTags:
         self._read_s = now_s
         tags = {}
         if self._turret is not None:
-            tags[OBJECTIVE_TAG] = str(self._core.get_property_from_cache(self._turret, _LABEL))
+            # A turret that was never read and never set is in no cache: not known.
+            with contextlib.suppress(RuntimeError, ValueError):
+                tags[OBJECTIVE_TAG] = str(self._core.get_property_from_cache(self._turret, _LABEL))
         # 0 where none is configured for the present objective.
         size_um = float(self._core.get_pixel_size_um(True))
         if size_um > 0:
