@@ -11,12 +11,32 @@ from liverestore.frame import FrameHeader
 __all__ = ["FileLight"]
 
 
+_AT_ONCE = 4096
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Of any number of values; rounded once in 4096 of them, and kept in the space of those."""
+
+    count: int = 0
+    _values: list[float] = field(default_factory=list)
+
+    def add(self, value: float) -> None:
+        self.count += 1
+        self._values.append(value)
+        if len(self._values) > _AT_ONCE:
+            self._values = [self.total()]
+
+    def total(self) -> float:
+        return math.fsum(self._values)
+
+
 @dataclass(slots=True)
 class FileLight:
     """Filled by `add`, in the order of the frames; planes of one frame count once."""
 
-    _doses_j_cm2: list[float] = field(default_factory=list)
-    _on_ms: list[float] = field(default_factory=list)
+    _doses_j_cm2: _Sum = field(default_factory=_Sum)
+    _on_ms: _Sum = field(default_factory=_Sum)
     _fields: dict[int, float | None] = field(default_factory=dict)
     _session_j_cm2: float | None = None
     _began_utc: str = ""
@@ -28,9 +48,9 @@ class FileLight:
         if light is None or header.number == self._number:
             return
         self._number = header.number
-        self._on_ms.append(light.on_ms)
+        self._on_ms.add(light.on_ms)
         if light.dose_j_cm2 is not None:
-            self._doses_j_cm2.append(light.dose_j_cm2)
+            self._doses_j_cm2.add(light.dose_j_cm2)
         self._fields[light.field] = light.field_dose_j_cm2
         self._session_j_cm2, self._began_utc = light.session_dose_j_cm2, light.session_began_utc
 
@@ -38,13 +58,13 @@ class FileLight:
         """For the file's summary: the light of its frames alone (`frames_...`), and what each
         field and the session had got when the last of them was taken; None without any.
         """
-        if not self._on_ms:
+        if not self._on_ms.count:
             return None
-        known = bool(self._doses_j_cm2)
+        known = self._doses_j_cm2.count > 0
         return {
-            "frames_dose_j_cm2": math.fsum(self._doses_j_cm2) if known else None,
-            "frames_light_on_s": math.fsum(self._on_ms) * 1e-3,
-            "frames_of_known_dose": len(self._doses_j_cm2),
+            "frames_dose_j_cm2": self._doses_j_cm2.total() if known else None,
+            "frames_light_on_s": self._on_ms.total() * 1e-3,
+            "frames_of_known_dose": self._doses_j_cm2.count,
             "field_dose_j_cm2": {str(number): dose for number, dose in self._fields.items()},
             "session_dose_j_cm2": self._session_j_cm2,
             "session_began_utc": self._began_utc,

@@ -82,7 +82,13 @@ class OmeSink:
         self._expected = layout.frame_count or expected_frames
         self._free_bytes = free_bytes
         self._summary = RunSummary(
-            pixel_size_um, z_step_um, interval_ms, z_start_um, dict(about or {})
+            pixel_size_um,
+            z_step_um,
+            interval_ms,
+            z_start_um,
+            dict(about or {}),
+            layout=layout,
+            times_planes=self._kind == "ome-tiff",
         )
         self._store: _Store | None = None
         self._shape: tuple[int, ...] = ()
@@ -155,8 +161,13 @@ class OmeSink:
         """See `FrameSink.close`. Raises `Failure` where the closing itself fails."""
         if not self._closed:
             self._closed = True
-            if self._store is not None:
-                self._finish(self._store)
+            store, self._store = self._store, None
+            try:
+                if store is not None:
+                    self._finish(store)
+            finally:
+                # A run keeps the account of all its files, of which there can be hundreds.
+                self._summary.let_go()
         return SinkReport(self.path, self._summary.frames)
 
     def _finish(self, store: _Store) -> None:
@@ -197,11 +208,12 @@ class OmeSink:
 
     def _check_turn(self, header: FrameHeader) -> None:
         """Refuse a frame that would stand in the place of another channel."""
-        group, before = self._layout.group, self._summary.channels
-        if self._layout.turn > 1 and len(before) >= group and header.channel != before[-group]:
+        summary, turn = self._summary, self._summary.channel_before
+        begun = summary.frames >= self._layout.group
+        if self._layout.turn > 1 and begun and header.channel != turn:
             raise self._failed(
                 f"frame {header.number}: got the channel {header.channel}, but in {self.path} it "
-                f"is the turn of {before[-group]}; the {self.written} frames before it are kept; "
+                f"is the turn of {turn}; the {self.written} frames before it are kept; "
                 "start a new recording"
             )
 

@@ -72,13 +72,14 @@ def ome_xml(
             pixels, "Channel", {"ID": f"Channel:0:{number}", "SamplesPerPixel": "1"}
         )
         first_of_it = number * layout.channel_stride
-        name = summary.channels[first_of_it] if first_of_it < len(summary.channels) else None
+        known = summary.first_channels
+        name = known[first_of_it] if first_of_it < len(known) else None
         if name is not None:
             channel.set("Name", name)
     ET.SubElement(pixels, "TiffData", IFD="0", PlaneCount=str(summary.frames))
     slowest_first = [axis for axis in fastest_first[::-1] if sizes[axis] > 1]
     grid = [sizes[axis] for axis in slowest_first]
-    for index, times in enumerate(summary.planes):
+    for index, times in enumerate(summary.planes()):
         place = dict.fromkeys("ZCT", 0)
         if grid:
             where = np.unravel_index(index, grid)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from array import array
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from liverestore.frame import Frame, FrameHeader, Restored
 from liverestore.writer.file_light import FileLight
+from liverestore.writer.layout import RECORDING, Layout
 
 __all__ = ["PlaneTimes", "RunSummary"]
 
@@ -22,7 +27,11 @@ class PlaneTimes:
 
 @dataclass(slots=True)
 class RunSummary:
-    """Filled by `add`, once for each frame that is on disk."""
+    """Filled by `add`, once for each frame that is on disk.
+
+    A night has millions of frames: of each it keeps the time alone (8 bytes), and that only where
+    the file tells it (`times_planes`).
+    """
 
     pixel_size_um: float | None = None
     z_step_um: float | None = None
@@ -34,14 +43,22 @@ class RunSummary:
     """What else is to stand in `made_by`."""
     made_by: dict[str, str] = field(default_factory=dict)
     """Engine, version, sha256 and runtime of a restored file; empty for a raw one."""
-    planes: list[PlaneTimes] = field(default_factory=list)
-    channels: list[str | None] = field(default_factory=list)
-    """Of each frame on disk."""
+    layout: Layout = RECORDING
+    times_planes: bool = True
+    """Whether `planes` is to be asked for."""
+    frames: int = 0
+    """On disk."""
     first: FrameHeader | None = None
     last: FrameHeader | None = None
     light: FileLight = field(default_factory=FileLight)
     failed: bool = False
     """True when a frame could not be kept."""
+    _deltas_s: array[float] = field(default_factory=lambda: array("d"))
+    """Time of each frame since the first one; NaN where unknown."""
+    _changes: list[tuple[int, float | None, float | None]] = field(default_factory=list)
+    """Exposure (s) and z (um) from the frame of this index on."""
+    _first_channels: list[str | None] = field(default_factory=list)
+    _last_channels: deque[str | None] = field(default_factory=deque)
 
     def note_first(self, item: Frame | Restored) -> None:
         """Take what holds for all frames from the first one."""
@@ -71,22 +88,51 @@ class RunSummary:
             self.first = header
         self.last = header
         self.light.add(header)
-        self.channels.append(header.channel)
-        self.planes.append(
-            PlaneTimes(
-                # Without a clock time nobody knows when the frame was taken.
-                (header.captured_ns - self.first.captured_ns) * 1e-9
-                if header.captured_utc
-                else None,
-                header.exposure_ms * 1e-3 if header.exposure_ms is not None else None,
-                z_um,
-            )
-        )
+        self._add_channel(header.channel)
+        if self.times_planes:
+            self._add_times(header, self.first, z_um)
+        self.frames += 1
+
+    def _add_channel(self, channel: str | None) -> None:
+        layout = self.layout
+        if self.frames < max(layout.group, layout.channels * layout.channel_stride):
+            self._first_channels.append(channel)
+        self._last_channels.append(channel)
+        if len(self._last_channels) > layout.group:
+            self._last_channels.popleft()
+
+    def _add_times(self, header: FrameHeader, first: FrameHeader, z_um: float | None) -> None:
+        # Without a clock time nobody knows when the frame was taken.
+        delta_s = (header.captured_ns - first.captured_ns) * 1e-9
+        self._deltas_s.append(delta_s if header.captured_utc else math.nan)
+        exposure_s = header.exposure_ms * 1e-3 if header.exposure_ms is not None else None
+        if not self._changes or self._changes[-1][1:] != (exposure_s, z_um):
+            self._changes.append((self.frames, exposure_s, z_um))
+
+    def planes(self) -> Iterator[PlaneTimes]:
+        """Of each frame on disk, in their order; none where `times_planes` is not set."""
+        changes = deque(self._changes)
+        exposure_s = z_um = None
+        for index, delta_s in enumerate(self._deltas_s):
+            if changes and changes[0][0] == index:
+                _, exposure_s, z_um = changes.popleft()
+            yield PlaneTimes(None if math.isnan(delta_s) else delta_s, exposure_s, z_um)
 
     @property
-    def frames(self) -> int:
-        """Frames on disk."""
-        return len(self.planes)
+    def first_channels(self) -> list[str | None]:
+        """Of the frames at the first position of the first axis, and of all channels at least."""
+        return self._first_channels
+
+    @property
+    def channel_before(self) -> str | None:
+        """Of the frame at the place of the next one, at the position before on the first axis."""
+        full = len(self._last_channels) == self.layout.group
+        return self._last_channels[0] if full else None
+
+    def let_go(self) -> None:
+        """Forget what was kept for each frame; the file is closed and nobody asks any more."""
+        self._deltas_s = array("d")
+        self._changes.clear()
 
     @property
     def mean_interval_ms(self) -> float | None:

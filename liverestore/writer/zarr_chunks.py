@@ -161,7 +161,7 @@ class ZarrChunks:
         }
         if self._layout.turn > 1:
             own["channels_in_turn"] = self._layout.turn
-        turn = summary.channels[: self._layout.group : self._layout.channel_stride]
+        turn = summary.first_channels[: self._layout.group : self._layout.channel_stride]
         if "C" in self._layout.axes and any(turn):
             own["channels"] = [name or "" for name in turn]
         if summary.first is not None:
