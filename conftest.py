@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -31,6 +33,18 @@ def folder_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
         home = tmp_path_factory.mktemp("home")
         patch.setenv("LIVERESTORE_HOME", str(home))
         yield home
+
+
+@pytest.fixture(autouse=True)
+def priority_stays() -> Iterator[None]:
+    """Of the main thread: lowered once, it cannot be raised again, and all later tests are slow."""
+    if sys.platform != "linux":
+        yield
+        return
+    main = threading.main_thread().native_id or 0
+    before = os.getpriority(os.PRIO_PROCESS, main)
+    yield
+    assert os.getpriority(os.PRIO_PROCESS, main) == before, "lowered by this test"
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

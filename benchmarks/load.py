@@ -25,6 +25,7 @@ import argparse
 import contextlib
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,9 +177,7 @@ class Load:
                 restored_path=folder / f"restored{suffix}", record_folder=folder,
                 save_format=asked.format, stop_on_write_error=True, engine_threads=1,
             )  # fmt: skip
-            supervisor = Supervisor(
-                plan, targets, on_status=self._hear, engine_patience_s=60.0
-            )
+            supervisor = Supervisor(plan, targets, on_status=self._hear, engine_patience_s=60.0)
             threads = [
                 threading.Thread(target=self._watch, args=(supervisor, plan)),
                 threading.Thread(target=self._read_back, args=(supervisor,)),
@@ -238,9 +237,7 @@ class Load:
             link.close()
             self._watched.set()
 
-    def _sample(
-        self, supervisor: Supervisor, status: RunStatus, clients: Clients | None
-    ) -> None:
+    def _sample(self, supervisor: Supervisor, status: RunStatus, clients: Clients | None) -> None:
         pids = {**supervisor.pids(), "supervisor": os.getpid()}
         if clients is not None:
             pids |= clients.pids()
@@ -252,7 +249,7 @@ class Load:
                 lost=status.lost,
                 restored=status.restored,
                 dropped=status.dropped,
-                segments=len(os.listdir("/dev/shm")),
+                segments=sum(1 for _ in Path("/dev/shm").iterdir()),
                 load=os.getloadavg()[0],
                 held={name: one for name, one in found.items() if one is not None},
                 pids=pids,
@@ -326,7 +323,7 @@ def _opened(pid: int, path: Path) -> bool:
     with contextlib.suppress(OSError):
         for one in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                if os.readlink(one).startswith(str(path)):
+                if str(one.readlink()).startswith(str(path)):
                     return True
     return False
 
@@ -334,11 +331,8 @@ def _opened(pid: int, path: Path) -> bool:
 def empty(path: Path) -> None:
     """Leave the name alone, so that no later recording gets it."""
     if path.is_dir():
-        for place, folders, files in os.walk(path, topdown=False):
-            for name in files:
-                os.unlink(os.path.join(place, name))
-            for name in folders:
-                os.rmdir(os.path.join(place, name))
+        shutil.rmtree(path)
+        path.mkdir()
     elif path.exists():
         os.truncate(path, 0)
 
@@ -347,7 +341,7 @@ def save(place: Path, loaded: Loaded) -> None:
     """Whole at every moment."""
     part = place.with_suffix(".part")
     part.write_bytes(msgspec.json.format(msgspec.json.encode(loaded), indent=1))
-    os.replace(part, place)
+    part.replace(place)
 
 
 def main() -> int:

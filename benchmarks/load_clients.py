@@ -9,7 +9,6 @@ Its account is in the file REPORT, written anew each second, until SIGTERM or th
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -90,7 +89,7 @@ def save(account: Account, report: Path) -> None:
     """Whole at every moment."""
     part = report.with_suffix(".part")
     part.write_bytes(msgspec.json.encode(account))
-    os.replace(part, report)
+    part.replace(report)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -105,7 +106,7 @@ def missing(run: Loaded) -> list[int]:
     files = sorted(run.files, key=lambda one: one.first)
     between = [
         number
-        for before, after in zip(files, files[1:], strict=False)
+        for before, after in itertools.pairwise(files)
         for number in range(before.last + 1, after.first)
     ]
     return sorted({*between, *(number for one in files for number in one.missing)})

@@ -8,7 +8,6 @@ what it has; the medians of some twenty blocks are nearly so, and a single spike
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -68,7 +67,7 @@ def held(pid: int) -> Held | None:
             rss_mb=memory["Rss"] * 1024 / 1e6,
             pss_mb=memory["Pss"] * 1024 / 1e6,
             own_mb=memory["Anonymous"] * 1024 / 1e6,
-            handles=len(os.listdir(place / "fd")),
+            handles=sum(1 for _ in (place / "fd").iterdir()),
             threads=status["Threads"],
             shared=sum(" /dev/shm/" in line or "/memfd:" in line for line in maps.splitlines()),
         )
@@ -93,9 +92,7 @@ def slope(hours: Sequence[float], values: Sequence[float], tolerance: float) -> 
     tolerances. "grows": it lies above 0 and reaches above the tolerance. Raises ValueError for
     fewer than two samples a block.
     """
-    kept = np.flatnonzero(
-        np.asarray(hours) >= hours[0] + WARM_UP * (hours[-1] - hours[0])
-    )
+    kept = np.flatnonzero(np.asarray(hours) >= hours[0] + WARM_UP * (hours[-1] - hours[0]))
     if len(kept) < 2 * BLOCKS:
         raise ValueError(f"got {len(kept)} samples after the warming up; {2 * BLOCKS} are needed")
     parts = np.array_split(kept, BLOCKS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +38,7 @@ from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.trust_keeper import TrustKeeper
 from liverestore.status import Failed, Notice, SetDpm, SetTrustMap, SetZStack
 from liverestore.transport.engine_desk import EngineDesk, Peer
+from liverestore.transport.private_folder import PrivateFolder
 from liverestore.wire import Buffer, End, Message, WireError, decode
 
 __all__ = ["EngineServer"]
@@ -96,8 +96,8 @@ class EngineServer:
         self._tell(f"run of the rig {word.rig.name!r} begins")
         session = _Session(self._desk, peer, word, self._stop, self._tell)
         try:
-            with tempfile.TemporaryDirectory(prefix="liverestore-") as folder:
-                session.restore(_rig(word.rig, maps, Path(folder)), self._threads)
+            with PrivateFolder() as folder:
+                session.restore(_rig(word.rig, maps, folder.path), self._threads)
         except LiverestoreError as error:
             session.say(Failed(text=str(error), exit_code=error.exit_code))
             self._tell(f"run of the rig {word.rig.name!r} failed: {error}")

@@ -73,7 +73,7 @@ class TrustKeeper:
         self.looks = 0
         self._thread: threading.Thread | None = None
         if threaded:
-            self._thread = threading.Thread(target=self._run, name="trust", daemon=True)
+            self._thread = threading.Thread(target=self._in_thread, name="trust", daemon=True)
             self._thread.start()
 
     @property
@@ -188,8 +188,12 @@ class TrustKeeper:
             self._watches[channel] = TrustWatch(optics, self._objective)
         return self._watches[channel]
 
-    def _run(self) -> None:
+    def _in_thread(self) -> None:
+        # Of the keeper's own thread only: a priority cannot be raised again.
         lower_priority(_NICE)
+        self._run()
+
+    def _run(self) -> None:
         try:
             self._judge()
         finally:

@@ -7,17 +7,15 @@ run and handed to its processes alone, and without it no handshake succeeds.
 
 from __future__ import annotations
 
-import shutil
 import socket
 import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 import zmq
 
 from liverestore.errors import Failure
+from liverestore.transport.private_folder import PrivateFolder
 
 __all__ = ["Endpoint", "PrivateEndpoints"]
 
@@ -58,7 +56,7 @@ class PrivateEndpoints:
 
     def __init__(self, *, tcp: bool = sys.platform == "win32") -> None:
         self._tcp = tcp
-        self._folder: Path | None = None
+        self._folder: PrivateFolder | None = None
 
     def __call__(self, name: str) -> Endpoint:
         """A new endpoint called `name`."""
@@ -66,15 +64,13 @@ class PrivateEndpoints:
             public, secret = zmq.curve_keypair()
             return Endpoint(f"tcp://127.0.0.1:{_free_port()}", public, secret)
         if self._folder is None:
-            # mkdtemp makes the folder with mode 0700. The path of a Unix socket is
-            # limited to about 100 characters, so a short prefix.
-            self._folder = Path(tempfile.mkdtemp(prefix="liverestore-"))
-        return Endpoint(f"ipc://{self._folder / name}")
+            self._folder = PrivateFolder()
+        return Endpoint(f"ipc://{self._folder.path / name}")
 
     def close(self) -> None:
         """Remove the folder of the sockets."""
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.close()
             self._folder = None
 
     def __enter__(self) -> PrivateEndpoints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import zmq
@@ -19,6 +20,8 @@ __all__ = ["Outlet"]
 
 MAX_REQUEST_BYTES = 1 << 16
 _TICK_MS = 100
+_FORGOTTEN_S = 60.0
+"""A consumer that was not heard for so long gives its place to another, where all are taken."""
 _AT_ONCE = 100
 """Requests that are read before the next answers, so that a flood of them starves nobody."""
 
@@ -30,6 +33,7 @@ class _Consumer:
     """Of the peer that asked last under this role."""
     serial: int = -1
     asking: bool = False
+    heard_s: float = 0.0
 
 
 class Outlet:
@@ -47,10 +51,12 @@ class Outlet:
         roles: tuple[str, ...] = (),
         aside: str | None = None,
         max_consumers: int = 64,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """`aside` names a consumer that gets only what is offered to it by name."""
         self._endpoint = endpoint
         self._max_consumers = max_consumers
+        self._now_s = now_s
         self._lock = threading.Lock()
         self._roles = roles
         self._aside = aside
@@ -158,14 +164,28 @@ class Outlet:
     def _note(self, identity: bytes, request: Next) -> None:
         consumer = self._consumers.get(request.role)
         if consumer is None:
-            if len(self._consumers) >= self._max_consumers:
+            if len(self._consumers) >= self._max_consumers and not self._forget_one():
                 self._refused += 1
                 return
             consumer = self._consumers[request.role] = _Consumer()
+        consumer.heard_s = self._now_s()
         if consumer.identity == identity and request.serial <= consumer.serial:
             return  # a repeated request; its answer is waiting or on its way
         consumer.slot.settle(request.acknowledges, done=request.outcome == "done")
         consumer.identity, consumer.serial, consumer.asking = identity, request.serial, True
+
+    def _forget_one(self) -> bool:
+        """Programs come and go, each under a role of its own: not for ever are all places taken."""
+        long_ago = self._now_s() - _FORGOTTEN_S
+        silent = {
+            role: one.heard_s
+            for role, one in self._consumers.items()
+            if role not in (*self._roles, self._aside) and one.heard_s < long_ago
+        }
+        if not silent:
+            return False
+        del self._consumers[min(silent, key=silent.__getitem__)]
+        return True
 
     def _answer(self) -> None:
         while True:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
+from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 import numpy as np
 
 from liverestore.frame_record import RECORD_TAG
 from liverestore.writer.layout import Layout
-from liverestore.writer.summary import RunSummary
+from liverestore.writer.summary import PlaneTimes, RunSummary
 
 __all__ = ["NAMESPACE", "ome_xml"]
 
@@ -77,19 +79,30 @@ def ome_xml(
         if name is not None:
             channel.set("Name", name)
     ET.SubElement(pixels, "TiffData", IFD="0", PlaneCount=str(summary.frames))
-    slowest_first = [axis for axis in fastest_first[::-1] if sizes[axis] > 1]
-    grid = [sizes[axis] for axis in slowest_first]
-    for index, times in enumerate(summary.planes()):
-        place = dict.fromkeys("ZCT", 0)
-        if grid:
-            where = np.unravel_index(index, grid)
-            place.update(zip(slowest_first, map(int, where), strict=True))
-        plane = ET.SubElement(pixels, "Plane", {f"The{axis}": str(place[axis]) for axis in "ZCT"})
-        if times.delta_s is not None:
-            plane.set("DeltaT", f"{times.delta_s:.9f}")
-        if times.exposure_s is not None:
-            plane.set("ExposureTime", repr(times.exposure_s))
-        if times.z_um is not None:
-            plane.set("PositionZ", repr(times.z_um))
-            plane.set("PositionZUnit", "µm")
-    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+    whole = bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+    head, end, tail = whole.rpartition(b"</Pixels>")
+    # As elements, the planes of a night would take gigabytes for the moment of closing.
+    places = _places({axis: sizes[axis] for axis in fastest_first})
+    planes = map(_plane, places, summary.planes())
+    return b"".join([head, *planes, end, tail])
+
+
+def _places(sizes: dict[str, int]) -> Iterator[dict[str, int]]:
+    """Where each frame lies on the axes T, C and Z, from the first one on; fastest axis first."""
+    for index in itertools.count():
+        place, rest = {}, index
+        for axis, size in sizes.items():
+            rest, place[axis] = divmod(rest, size)
+        yield place
+
+
+def _plane(place: dict[str, int], times: PlaneTimes) -> bytes:
+    """One element; all values are numbers, so there is nothing to escape."""
+    told = [f'The{axis}="{place[axis]}"' for axis in "ZCT"]
+    if times.delta_s is not None:
+        told.append(f'DeltaT="{times.delta_s:.9f}"')
+    if times.exposure_s is not None:
+        told.append(f'ExposureTime="{times.exposure_s!r}"')
+    if times.z_um is not None:
+        told.append(f'PositionZ="{times.z_um!r}" PositionZUnit="µm"')
+    return f"<Plane {' '.join(told)} />".encode()

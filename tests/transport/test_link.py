@@ -115,6 +115,32 @@ def test_a_slow_consumer_slows_no_other(endpoint, outlet):
     quick.close()
 
 
+def test_who_comes_late_takes_the_place_of_one_that_went_long_ago(endpoint):
+    now = [0.0]
+    outlet = Outlet(endpoint, roles=("engine",), max_consumers=3, now_s=lambda: now[0])
+
+    def comes(role):
+        refused, deadline = outlet.refused, time.monotonic() + 10
+        inlet = Inlet(endpoint.for_client(), role)
+        while time.monotonic() < deadline and outlet.refused == refused:
+            outlet.offer(frame(1))
+            if inlet.receive(0.05) is not None:
+                break
+        inlet.close()
+        return outlet.refused == refused
+
+    assert comes("a")
+    now[0] = 30.0
+    assert comes("b")
+    now[0] = 70.0
+    assert comes("c"), "a was silent for more than a minute"
+    assert not comes("d"), "b and c were there a moment ago"
+    assert outlet.counts("a").offered == 0
+    assert outlet.counts("b").offered > 0
+    assert outlet.counts("engine").offered > 0, "its place is nobody else's"
+    outlet.close()
+
+
 def test_every_frame_is_accounted_for_under_load(endpoint, outlet):
     """A consumer that takes its time, a producer that does not wait for it."""
     seen = []
