@@ -156,7 +156,9 @@ class Load:
         """Until the last frame; blocks."""
         asked, folder = self._asked, self._folder
         frames, seconds, exposure_ms = None, asked.minutes * 60.0, 1000 / asked.fps
-        if asked.simulated_hours is not None:
+        if asked.frames is not None:
+            frames, seconds = asked.frames, None
+        elif asked.simulated_hours is not None:
             frames = round(asked.simulated_hours * 3600 * asked.fps)
             seconds, exposure_ms = None, _AS_FAST_MS
         rig_file = folder / "rig.toml"
@@ -204,6 +206,7 @@ class Load:
         link = ControlLink(plan.endpoints.control, "load")
         clients: Clients | None = None
         turned_s = saved_s = time.monotonic()
+        turned_at = 0
         path: str | None = None
         try:
             while not self._over.wait(self._asked.every_s):
@@ -221,8 +224,8 @@ class Load:
                     path = status.recording
                 if clients is not None:
                     clients.attend()
-                if now - turned_s >= self._asked.file_s:
-                    turned_s = now
+                if self._turns(now - turned_s, status.captured - turned_at):
+                    turned_s, turned_at = now, status.captured
                     link.send(SetRecording(on=False))
                     link.send(SetRecording(on=True))
                 if now - saved_s >= _SAVED_EVERY_S:
@@ -236,6 +239,11 @@ class Load:
                 self._accounts = clients.end()
             link.close()
             self._watched.set()
+
+    def _turns(self, seconds: float, frames: int) -> bool:
+        """Whether a recording of so long is to end."""
+        most = self._asked.file_frames
+        return seconds >= self._asked.file_s if most is None else frames >= most
 
     def _sample(self, supervisor: Supervisor, status: RunStatus, clients: Clients | None) -> None:
         pids = {**supervisor.pids(), "supervisor": os.getpid()}
@@ -349,12 +357,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--simulated-hours", type=float)
+    parser.add_argument("--frames", type=int, help="so many instead of --minutes")
     parser.add_argument("--fps", type=float, default=100.0)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--view", action="store_true")
     parser.add_argument("--clients", type=int, default=0)
     parser.add_argument("--every-s", type=float, default=5.0)
     parser.add_argument("--file-s", type=float, default=20.0)
+    parser.add_argument("--file-frames", type=int, help="instead of --file-s")
     parser.add_argument("--format", choices=("ome-zarr", "ome-tiff"), default="ome-zarr")
     parser.add_argument("--name", default="")
     parser.add_argument("--json", type=Path, default=Path("load.json"))

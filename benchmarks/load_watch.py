@@ -85,7 +85,9 @@ def _kib(path: Path, names: Sequence[str] = ("Rss", "Pss", "Anonymous")) -> dict
     return found
 
 
-def slope(hours: Sequence[float], values: Sequence[float], tolerance: float) -> Slope:
+def slope(
+    hours: Sequence[float], values: Sequence[float], tolerance: float, blocks: int = BLOCKS
+) -> Slope:
     """Growth of `values` (N,) sampled at `hours` (N,), judged against `tolerance` per hour.
 
     "flat": the interval lies below the tolerance, or holds 0 and is not wider than `UNCLEAR`
@@ -93,9 +95,9 @@ def slope(hours: Sequence[float], values: Sequence[float], tolerance: float) -> 
     fewer than two samples a block.
     """
     kept = np.flatnonzero(np.asarray(hours) >= hours[0] + WARM_UP * (hours[-1] - hours[0]))
-    if len(kept) < 2 * BLOCKS:
-        raise ValueError(f"got {len(kept)} samples after the warming up; {2 * BLOCKS} are needed")
-    parts = np.array_split(kept, BLOCKS)
+    if len(kept) < 2 * blocks:
+        raise ValueError(f"got {len(kept)} samples after the warming up; {2 * blocks} are needed")
+    parts = np.array_split(kept, blocks)
     x = np.array([np.median(np.asarray(hours)[part]) for part in parts])
     y = np.array([np.median(np.asarray(values, float)[part]) for part in parts])
     per_hour, _, low, high = stats.theilslopes(y, x, alpha=0.95)
