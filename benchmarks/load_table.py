@@ -102,14 +102,18 @@ def torn(run: Loaded) -> int:
 
 
 def missing(run: Loaded) -> list[int]:
-    """Numbers that are in no file, from the first file read to the last, in a file or between."""
+    """Numbers between the first and the last one of a file that it lacks."""
+    return sorted(number for one in run.files for number in one.missing)
+
+
+def between(run: Loaded) -> list[int]:
+    """Numbers after the last one of a file and before the first one of the next."""
     files = sorted(run.files, key=lambda one: one.first)
-    between = [
+    return [
         number
         for before, after in itertools.pairwise(files)
         for number in range(before.last + 1, after.first)
     ]
-    return sorted({*between, *(number for one in files for number in one.missing)})
 
 
 def write_table(page: Path, runs: Sequence[Loaded]) -> str:
@@ -124,9 +128,9 @@ def write_table(page: Path, runs: Sequence[Loaded]) -> str:
 
 def _frames(runs: Sequence[Loaded]) -> str:
     rows = [
-        "| run | lasted | captured | frames/s | lost at the camera | in no file | restored "
-        "| not restored | read back | checksum wrong | trouble |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| run | lasted | captured | frames/s | lost at the camera | missing in a file "
+        "| between two files | restored | not restored | read back | checksum wrong | trouble |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
         last = run.samples[-1]
@@ -134,25 +138,26 @@ def _frames(runs: Sequence[Loaded]) -> str:
         rows.append(
             f"| {run.name} | {last.t_s / 60:.1f} min | {run.captured:,} "
             f"| {last.captured / last.t_s:.0f} | {run.lost:,} | {len(missing(run)):,} "
-            f"| {run.restored:,} | {run.dropped:,} | {read:,} in {len(run.files)} files "
-            f"| {torn(run)} | {'; '.join(run.trouble) or 'none'} |"
+            f"| {len(between(run)):,} | {run.restored:,} | {run.dropped:,} "
+            f"| {read:,} in {len(run.files)} files | {torn(run)} | {'; '.join(run.trouble) or 'none'} |"
         )
     return "\n".join(rows)
 
 
 def _growth(runs: Sequence[Loaded]) -> str:
     rows = [
-        "| run | process | memory (PSS), MB | growth, MB per hour | verdict | handles "
+        "| run | process | PSS, MB | RSS, MB | growth of RSS, MB per hour | verdict | handles "
         "| threads | shared memory |",
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
         for name, of in run.slopes.items():
-            pss = of["PSS"]
+            pss, rss = of["PSS"], of["RSS"]
             counts = " | ".join(_count(of[key]) for key in ("handles", "threads", "shared"))
             rows.append(
                 f"| {run.name} | {name} | {pss.first:.0f} to {pss.last:.0f} "
-                f"| {pss.per_hour:+.1f} ({pss.low:+.1f} to {pss.high:+.1f}) | {pss.verdict} "
+                f"| {rss.first:.1f} to {rss.last:.1f} "
+                f"| {rss.per_hour:+.1f} ({rss.low:+.1f} to {rss.high:+.1f}) | {rss.verdict} "
                 f"| {counts} |"
             )
     return "\n".join(rows)
@@ -166,18 +171,30 @@ def _count(one: Slope) -> str:
 
 def _clients(runs: Sequence[Loaded]) -> str:
     rows = [
-        "| client | received | of the results made meanwhile | longest on its way | backwards |",
+        "| client | results received | of what the best of them got | longest on its way "
+        "| in the wrong order |",
         "|---|---|---|---|---|",
     ]
     for run in runs:
-        made = max((one.received for one in run.accounts), default=0)
+        most = max((one.received for one in run.accounts), default=0)
         for one in run.accounts:
-            part = one.received / made if made else 0.0
+            part = one.received / most if most else 0.0
+            late = f"{one.longest_ms:.0f} ms" if one.received else ""
             rows.append(
-                f"| {one.role} | {one.received:,} | {part:.1%} | {one.longest_ms:.0f} ms "
-                f"| {one.backwards} |"
+                f"| {_words(one, run)} | {one.received:,} | {part:.1%} | {late} | {one.backwards} |"
             )
     return "\n".join(rows)
+
+
+def _words(one: Account, run: Loaded) -> str:
+    number = one.role.split("-")[1]
+    if one.kind == "slow":
+        return f"{number}: did not read for {one.paused_s / 60:.0f} min in all"
+    if one.kind == "greedy":
+        return f"{number}: asked and never read"
+    if one.role.endswith("killed"):
+        return f"{number}: killed {run.killed} times; the last one that came"
+    return f"{number}: steady"
 
 
 def _machine(runs: Sequence[Loaded]) -> str:
