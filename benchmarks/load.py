@@ -242,8 +242,9 @@ class Load:
 
     def _turns(self, seconds: float, frames: int) -> bool:
         """Whether a recording of so long is to end."""
-        most = self._asked.file_frames
-        return seconds >= self._asked.file_s if most is None else frames >= most
+        most: int | None = self._asked.file_frames
+        longest_s: float = self._asked.file_s
+        return seconds >= longest_s if most is None else frames >= most
 
     def _sample(self, supervisor: Supervisor, status: RunStatus, clients: Clients | None) -> None:
         pids = {**supervisor.pids(), "supervisor": os.getpid()}

@@ -135,11 +135,12 @@ def _frames(runs: Sequence[Loaded]) -> str:
     for run in runs:
         last = run.samples[-1]
         read = sum(one.frames for one in run.files)
+        trouble = "; ".join(run.trouble) or "none"
         rows.append(
             f"| {run.name} | {last.t_s / 60:.1f} min | {run.captured:,} "
             f"| {last.captured / last.t_s:.0f} | {run.lost:,} | {len(missing(run)):,} "
             f"| {len(between(run)):,} | {run.restored:,} | {run.dropped:,} "
-            f"| {read:,} in {len(run.files)} files | {torn(run)} | {'; '.join(run.trouble) or 'none'} |"
+            f"| {read:,} in {len(run.files)} files | {torn(run)} | {trouble} |"
         )
     return "\n".join(rows)
 
