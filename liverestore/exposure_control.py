@@ -76,7 +76,7 @@ class ExposureController:
     target_e: float
     limits: Limits
     on: bool = False
-    held_back: Literal["", "longest", "shortest", "budget"] = ""
+    held_back: Literal["", "longest", "shortest", "budget", "trust"] = ""
     """What keeps it from the target."""
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=_JUDGED_FRAMES))
     _asked_ms: float | None = None
@@ -90,12 +90,18 @@ class ExposureController:
             )
 
     def frame(
-        self, exposure_ms: float, structure_e: float, *, frames_left: int | None = None
+        self,
+        exposure_ms: float,
+        structure_e: float,
+        *,
+        frames_left: int | None = None,
+        may_lower: bool = True,
     ) -> Change | None:
         """Judge a frame whose structure gave `structure_e` photoelectrons in `exposure_ms`.
 
         `frames_left`: exposures that the budget of light still holds; with fewer than the
-        controller needs to judge, it asks for no more light. None for no change.
+        controller needs to judge, it asks for no more light. `may_lower`: whether there is no
+        reason to distrust the pictures; else they get no less light. None for no change.
         """
         if not self.on or not structure_e > 0:
             return None
@@ -113,6 +119,9 @@ class ExposureController:
         self._correcting = True
         if ratio > 1 and frames_left is not None and frames_left < _JUDGED_FRAMES:
             self.held_back = "budget"
+            return None
+        if ratio < 1 and not may_lower:
+            self.held_back = "trust"
             return None
         step = min(max(ratio, 1 / _LARGEST_STEP), _LARGEST_STEP)
         wanted_ms = exposure_ms * step

@@ -15,6 +15,7 @@ from liverestore.status_commands import (
     SetDpm,
     SetEngine,
     SetExposure,
+    SetHold,
     SetLive,
     SetRecording,
     SetRival,
@@ -27,7 +28,7 @@ from liverestore.status_commands import (
     StopMeasuring,
 )
 from liverestore.status_exposure import ExposureReport
-from liverestore.status_light import LightReport
+from liverestore.status_light import LightReport, TrustSeen
 from liverestore.trust.reference_report import ReferenceReport
 from liverestore.trust.trust_map import TrustMap
 from liverestore.trust.verdict import Verdict
@@ -54,6 +55,7 @@ __all__ = [
     "SetDpm",
     "SetEngine",
     "SetExposure",
+    "SetHold",
     "SetLive",
     "SetRecording",
     "SetRival",
@@ -64,6 +66,7 @@ __all__ = [
     "Snap",
     "Stop",
     "StopMeasuring",
+    "TrustSeen",
     "ViewReport",
     "Word",
 ]
@@ -305,5 +308,6 @@ Word = (
     | RestoredReport
     | EngineReport
     | ViewReport
+    | TrustSeen
     | Command
 )

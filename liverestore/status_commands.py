@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from liverestore.status_exposure import MeasureExposure, StopMeasuring
-from liverestore.status_light import NewSample, SetBudget
+from liverestore.status_light import NewSample, SetBudget, SetHold
 from liverestore.status_trust import SetTrustMap
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "SetDpm",
     "SetEngine",
     "SetExposure",
+    "SetHold",
     "SetLive",
     "SetRecording",
     "SetRival",
@@ -123,4 +124,5 @@ Command = (
     | NewSample
     | MeasureExposure
     | StopMeasuring
+    | SetHold
 )

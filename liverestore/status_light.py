@@ -7,7 +7,28 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = ["LightReport", "NewSample", "SetBudget"]
+from liverestore.trust.verdict import Level
+
+__all__ = ["HoldReport", "LightReport", "NewSample", "SetBudget", "SetHold", "TrustSeen"]
+
+
+class HoldReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds the light of the structure as the sample bleaches, at one moment."""
+
+    on: bool
+    target_e: float | None = None
+    """Photoelectrons of the structure in a frame that are held; None while they are learnt."""
+    light_e: float | None = None
+    """Those of the frame that was looked at last."""
+    exposure_ms: float | None = None
+    """Of that frame."""
+    began_ms: float | None = None
+    """When it was switched on."""
+    shortest_ms: float | None = None
+    longest_ms: float | None = None
+    """Within which it may expose."""
+    held_back: str = ""
+    """Why the target is not reached, in words."""
 
 
 class LightReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +71,9 @@ class LightReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """As the core said when it was last asked; None: not asked yet, or no shutter."""
     account: str | None = None
     """File of the account."""
+    hold: HoldReport | None = None
+    """None where no light can be held: the camera's numbers are not known, or channels come in
+    turn."""
 
 
 class SetBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
@@ -61,3 +85,19 @@ class SetBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class NewSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
     """Begin the account at zero: another sample lies on the stage."""
+
+
+class SetHold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
+    """Hold the light of the structure by changing the exposure, or no longer."""
+
+    on: bool
+    longest_ms: Annotated[float, Meta(gt=0, le=600_000)] | None = None
+    """The longest exposure allowed; None: as before, or twice that of now."""
+    target_e: Annotated[float, Meta(gt=0)] | None = None
+    """Photoelectrons of the structure in a frame; None: those of the next frames."""
+
+
+class TrustSeen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
+    """What the data say about the restored images has become this, of the worst channel."""
+
+    level: Level

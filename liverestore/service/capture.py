@@ -14,11 +14,12 @@ from liverestore.camera.open import open_source
 from liverestore.camera.source import FrameSource
 from liverestore.errors import LiverestoreError
 from liverestore.paths import user_documents
-from liverestore.service.capture_loop import CaptureLoop, Order
+from liverestore.service.capture_loop import CaptureLoop
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.exposure_measure import ExposureMeasure
 from liverestore.service.light_hold import open_hold
 from liverestore.service.light_open import open_light
+from liverestore.service.orders import Order
 from liverestore.service.plan import RunPlan
 from liverestore.service.recorder import Pair, Recorder
 from liverestore.service.reference_shots import REFERENCES, ReferenceShots

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Literal
 
+import msgspec
+
 from liverestore.camera.source import SourceInfo
 from liverestore.frame import Frame, FrameHeader
 from liverestore.meters import RateMeter
@@ -82,4 +84,7 @@ def light_told(
     light: LightKeeper | None, hold: LightHold | None, *, live: bool
 ) -> LightReport | None:
     """The account of light, with what is held; None where none is kept."""
-    return light.report(live=live) if light is not None else None
+    if light is None:
+        return None
+    told = light.report(live=live)
+    return told if hold is None else msgspec.structs.replace(told, hold=hold.report())

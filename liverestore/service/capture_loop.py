@@ -19,13 +19,12 @@ from liverestore.service.capture_counts import CaptureCounts, Phase
 from liverestore.service.exposure_measure import Series
 from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
+from liverestore.service.orders import LightOrder, Order, obey_light
 from liverestore.service.pace import Pace
 from liverestore.service.recorder import Recorder
 from liverestore.service.reference_shots import ReferenceShots
 from liverestore.status import (
     CaptureReport,
-    NewSample,
-    SetBudget,
     SetExposure,
     SetLive,
     SetRecording,
@@ -35,13 +34,10 @@ from liverestore.status import (
 )
 from liverestore.transport.outlet import Outlet
 
-__all__ = ["CaptureLoop", "Order"]
+__all__ = ["CaptureLoop"]
 
 _PATIENCE_S = 0.1
 """Orders wait that long for a frame that is being exposed."""
-
-Order = SetLive | Snap | SetRecording | SetRoi | SetExposure | SetZ | SetBudget | NewSample | Series
-"""What the camera thread does between two frames."""
 
 
 class CaptureLoop:
@@ -287,6 +283,9 @@ class CaptureLoop:
 
     def _frames_of(self, word: Order) -> list[Frame]:
         """Obey `word`; the frames that were snapped for it."""
+        if isinstance(word, LightOrder):
+            obey_light(word, self.light, self._hold)
+            return []
         match word:
             case SetRecording(on=True):
                 self.recorder.begin()
@@ -296,10 +295,6 @@ class CaptureLoop:
                 if isinstance(word, SetExposure) and self._live and self.light is not None:
                     self._pause()
                 self._configure(word)
-            case SetBudget() if self.light is not None:
-                self.light.set_budget(word)
-            case NewSample() if self.light is not None:
-                self.light.new_sample()
             case Series():
                 word.take(self.source, self._pause, self._stop.is_set, self.recorder.path)
             case SetRoi(roi=roi):

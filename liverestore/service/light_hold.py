@@ -17,6 +17,8 @@ from liverestore.exposure_control import Change, ExposureController, Limits
 from liverestore.frame import Frame
 from liverestore.rig import RigConfig
 from liverestore.rig_camera import camera_of
+from liverestore.rig_channels import takes_turns
+from liverestore.status_light import HoldReport, SetHold, TrustSeen
 
 __all__ = ["LightHold", "open_hold", "structure_e"]
 
@@ -26,8 +28,17 @@ _LEARNT_FRAMES = 9
 _BLOCK_PX = 8
 _MOST_BLOCKS = 4096
 _ENDS = 0.1
+_USUAL_LONGEST = 2.0
+"""Times the exposure at which it begins."""
 _LEAST_SHARE = 0.1
 """Of the first exposure: what a brighter sample is exposed for at least."""
+
+_REASONS = {
+    "longest": "the exposure is as long as it may be",
+    "shortest": "the exposure is as short as it may be",
+    "budget": "the light budget ends",
+    "trust": "the picture is refuted, and gets no less light",
+}
 
 
 def structure_e(pixels: NDArray[np.generic], camera: CameraModel) -> float:
@@ -56,11 +67,21 @@ class LightHold:
     """
 
     camera: CameraModel
-    longest_ms: float
+    longest_ms: float | None
+    """None: twice the exposure of when it begins."""
     period_ms: float | None = None
     """Time from frame to frame that is to be kept; None: frames may become fewer."""
+    on: bool = True
     control: ExposureController | None = None
     """None while it learns."""
+    trusted: bool = True
+    """False while the pictures are refuted: then the light is not lowered."""
+    _target_e: float | None = None
+    """That a person asked for."""
+    _began_ms: float | None = None
+    _exposure_ms: float | None = None
+    _light_e: float | None = None
+    """Photoelectrons of the structure in the frame that was looked at last."""
     _learnt: list[float] = field(default_factory=list)
     _looked_ns: int | None = None
     _said: str = ""
@@ -68,8 +89,34 @@ class LightHold:
 
     def restart(self) -> None:
         """Learn anew: a person has set another exposure, and means it."""
-        self.control = None
+        self.control = self._target_e = self._began_ms = None
         self._learnt = []
+
+    def obey(self, word: SetHold | TrustSeen) -> None:
+        """Switch on or off, with another target or limit; or take note of the trust."""
+        if isinstance(word, TrustSeen):
+            self.trusted = word.level != "red"
+            return
+        began_ms = self._began_ms if self.on else None
+        self.restart()
+        self.on, self._ended = word.on, False
+        self._target_e, self._began_ms = word.target_e, began_ms
+        self.longest_ms = word.longest_ms or self.longest_ms
+
+    def report(self) -> HoldReport:
+        """What it is doing. Of any thread."""
+        control = self.control
+        reason = _REASONS.get(control.held_back, "") if control is not None else ""
+        return HoldReport(
+            on=self.on and not self._ended,
+            target_e=control.target_e if control is not None else self._target_e,
+            light_e=self._light_e,
+            exposure_ms=self._exposure_ms,
+            began_ms=self._began_ms,
+            shortest_ms=control.limits.shortest_ms if control is not None else None,
+            longest_ms=control.limits.top_ms if control is not None else self.longest_ms,
+            held_back=reason,
+        )
 
     def adjust(
         self,
@@ -84,7 +131,8 @@ class LightHold:
         `left_j_cm2`: what the budget of light still holds. What is changed goes to `events`,
         what keeps it from holding the light to `notices`; a camera that refuses ends it.
         """
-        if self._ended:
+        self._exposure_ms = frame.header.exposure_ms
+        if self._ended or not self.on:
             return
         light = frame.header.light
         dose = light.dose_j_cm2 if light is not None else None
@@ -116,21 +164,28 @@ class LightHold:
             return None
         self._looked_ns = now_ns
         light_e = structure_e(frame.pixels, self.camera)
+        self._light_e = light_e
+        if self._began_ms is None:
+            self._began_ms = header.exposure_ms
         control = self.control
         if control is None:
             self._learn(header.exposure_ms, light_e)
             return None
-        return control.frame(header.exposure_ms, light_e, frames_left=frames_left)
+        return control.frame(
+            header.exposure_ms, light_e, frames_left=frames_left, may_lower=self.trusted
+        )
 
     def _learn(self, exposure_ms: float, light_e: float) -> None:
         learnt = self._learnt
         learnt.append(light_e)
-        target_e = median(learnt)
-        if len(learnt) < _LEARNT_FRAMES or not target_e > 0:
+        target_e = self._target_e or median(learnt)
+        if (len(learnt) < _LEARNT_FRAMES and self._target_e is None) or not target_e > 0:
             return
-        longest_ms = max(self.longest_ms, exposure_ms)
+        began_ms = self._began_ms or exposure_ms
+        longest_ms = max(self.longest_ms or _USUAL_LONGEST * began_ms, exposure_ms)
         period_ms = None if self.period_ms is None else max(self.period_ms, exposure_ms)
-        limits = Limits(_LEAST_SHARE * exposure_ms, longest_ms, period_ms)
+        shortest_ms = _LEAST_SHARE * began_ms
+        limits = Limits(min(shortest_ms, exposure_ms), longest_ms, period_ms)
         self.control = ExposureController(target_e, limits, on=True)
 
     def held_back(self) -> str | None:
@@ -139,23 +194,20 @@ class LightHold:
         if word == self._said:
             return None
         self._said = word
-        reason = {
-            "longest": "the exposure is as long as it may be",
-            "shortest": "the exposure is as short as it may be",
-            "budget": "the light budget ends",
-        }.get(word)
+        reason = _REASONS.get(word)
         return reason and f"the light of the structure is no longer held: {reason}"
 
 
 def open_hold(
     rig: RigConfig, longest_ms: float | None, interval_s: float | None
 ) -> LightHold | None:
-    """What a run that may expose up to `longest_ms` holds its light with; None for None.
+    """What holds the light of a run, on where it may expose up to `longest_ms`.
 
-    The camera's numbers are those of the rig, which are there (see `light_options`).
+    None where no light can be held: the rig does not know its camera, or takes its channels in
+    turn, each with its own exposure.
     """
     camera = camera_of(rig.camera)
-    if longest_ms is None or camera is None:
+    if camera is None or takes_turns(rig.channels) or rig.source.kind == "replay":
         return None
     period_ms = None if interval_s is None else 1e3 * interval_s
-    return LightHold(camera.without_maps(), longest_ms, period_ms)
+    return LightHold(camera.without_maps(), longest_ms, period_ms, on=longest_ms is not None)

@@ -26,6 +26,7 @@ from liverestore.status import (
     Word,
 )
 from liverestore.status_camera import absence_now
+from liverestore.trust.verdict import GRAVITY, Level
 from liverestore.zstack import parse_zstack
 
 __all__ = ["RunBook"]
@@ -99,6 +100,12 @@ class RunBook:
         here = report.restored if report.state == "open" else None
         if here is not None or self.saving.path is not None:
             self.saving = SaveRestored(path=here, first=report.first or 0, last=report.last)
+
+    @property
+    def trust_level(self) -> Level:
+        """Of the channel that is worst; untested without any."""
+        verdicts = self.engine.trust.values() if self.engine is not None else ()
+        return max((one.level for one in verdicts), key=GRAVITY.index, default="untested")
 
     def note(self, text: str, *, ordinary: bool = False) -> None:
         """One line for the person; the same one twice in a row is told once.

@@ -26,6 +26,7 @@ from liverestore.status import (
     SetDpm,
     SetEngine,
     SetExposure,
+    SetHold,
     SetLive,
     SetRecording,
     SetRival,
@@ -36,6 +37,7 @@ from liverestore.status import (
     Snap,
     Stop,
     StopMeasuring,
+    TrustSeen,
     Word,
 )
 from liverestore.transport.control import ControlHub
@@ -61,6 +63,7 @@ _FOR_CAPTURE = (
     | NewSample
     | MeasureExposure
     | StopMeasuring
+    | SetHold
     | Stop
 )
 _FOR_ENGINE = SetEngine | SetRival | SetDpm | SetZStack | SetTrustMap | SetLive
@@ -95,6 +98,7 @@ class Supervisor:
         self._hub = ControlHub(plan.endpoints.control)
         self._book = RunBook(plan)
         self._saving = self._book.saving
+        self._trust = self._book.trust_level
         self._watched = "view" in targets
         """A person sees what happens; not so any more once the window was closed."""
         self._state: RunState = "starting"
@@ -207,6 +211,9 @@ class Supervisor:
             self._greeted.add(name)
             if name == "engine":
                 self._hub.send("engine", self._saving)
+        if self._book.trust_level != self._trust:
+            self._trust = self._book.trust_level
+            self._hub.send("capture", TrustSeen(level=self._trust))
         if isinstance(word, _FOR_CAPTURE):
             self._hub.send("capture", word)
         if isinstance(word, _FOR_ENGINE):

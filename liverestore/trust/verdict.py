@@ -8,10 +8,12 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Finding", "Level", "Steady", "Verdict", "kind_of"]
+__all__ = ["GRAVITY", "Finding", "Level", "Steady", "Verdict", "kind_of"]
 
 Level = Literal["unjudged", "untested", "green", "amber", "red"]
 
+GRAVITY: tuple[Level, ...] = ("unjudged", "untested", "green", "amber", "red")
+"""From what alarms nobody to what alarms most."""
 _ORDER = {"unjudged": 0, "untested": 0, "green": 0, "amber": 1, "red": 2}
 _RISES_AFTER = 2
 _FALLS_AFTER = 8

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from liverestore.status_light import SetBudget
+from liverestore.view.hold_panel import HoldDesk
 from liverestore.view.light_question import BudgetQuestion, SampleQuestion
 from liverestore.view.light_text import light_texts
 from liverestore.view.light_tool import LightTool
@@ -29,11 +30,16 @@ class LightDesk(QObject):
 
     command = Signal(object)
     """A `Command` that the user asked for."""
+    changed = Signal(object)
+    """A `Change` that can be undone; its command has gone out."""
 
     def __init__(self, drawer: ToolDrawer, parent: QWidget) -> None:
         super().__init__(parent)
         self._drawer = drawer
         self.tool = LightTool(parent)
+        self.hold = HoldDesk(self.tool.hold, self)
+        self.hold.command.connect(self.command)
+        self.hold.changed.connect(self.changed)
         self.budget_question = BudgetQuestion(parent)
         self.sample_question = SampleQuestion(parent)
         self._light: LightReport | None = None
@@ -63,6 +69,7 @@ class LightDesk(QObject):
         if status is None or light is None:
             return
         running = status.state == "running"
+        self.hold.follow(light.hold, now_s)
         if light.stopped and running and not self._asked:
             self.budget_question.ask(light)
         elif not light.stopped and not self.budget_question.isHidden():

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from liverestore.view.hold_panel import HoldPanel
 from liverestore.view.key_tips import set_key_tip
 from liverestore.view.number_box import NumberBox
 from liverestore.view.widgets import WrappedLabel, set_tone
@@ -68,7 +69,9 @@ class LightTool(QWidget):
         self._column.addLayout(self._grid)
         self._column.addLayout(self._limit)
         self._column.addLayout(self._line)
+        self.hold = HoldPanel(self)
         self._column.addWidget(self.remark)
+        self._column.addWidget(self.hold)
         self._column.addWidget(self.new_sample)
         self.budget.valueChanged.connect(self.budget_chosen)
 

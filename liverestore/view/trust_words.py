@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from liverestore.trust.reference_report import score_words
+from liverestore.trust.verdict import GRAVITY
 from liverestore.view.status_cells import NOT_KNOWN, Cell, Tone
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ _TONES = {
     "untested": Tone.MUTED,
     "unjudged": Tone.MUTED,
 }
-_GRAVITY = ("unjudged", "untested", "green", "amber", "red")
 
 
 NOT_JUDGED_B = Cell(
@@ -58,7 +58,7 @@ def worst_of(status: RunStatus | None) -> tuple[str, Verdict] | None:
     """Channel ("" where frames name none) and verdict of the channel that is worst."""
     if status is None or not status.trust:
         return None
-    channel = max(status.trust, key=lambda name: _GRAVITY.index(status.trust[name].level))
+    channel = max(status.trust, key=lambda name: GRAVITY.index(status.trust[name].level))
     return channel, status.trust[channel]
 
 

@@ -281,11 +281,11 @@ class LiveWindow(QWidget):
         self.acquisition.redo.clicked.connect(self.undo.redo)
         self.acquisition.snapshot.clicked.connect(self.take_snapshot)
         self.status.asked.connect(self.messages.say)
-        for asking in (self.measuring, self.close_question, self.light, self.trust, self.exposure):
+        for asking in (self.measuring, self.close_question, self.trust, self.exposure):
             asking.command.connect(self.messages.send)
         self.exposure.exposure_chosen.connect(self.acquisition.camera.choose_exposure)
         self.close_question.confirmed.connect(self.close_now)
-        for desk in (self.refocus, self.stack):
+        for desk in (self.refocus, self.stack, self.light):
             desk.command.connect(self.messages.send)
             desk.changed.connect(self.undo.add)
         self.channels.changed.connect(self.contrast.show_another)

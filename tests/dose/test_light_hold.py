@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from liverestore.camera_model import CameraModel
 from liverestore.cli.light_options import light_asked
 from liverestore.dose_meter import DoseBudget, DoseMeter
 from liverestore.errors import UserError
+from liverestore.frame import Frame, FrameHeader
 from liverestore.movie import open_movie
 from liverestore.rig import load_rig
 from liverestore.service import light_hold
@@ -19,7 +21,7 @@ from liverestore.service.capture_loop import CaptureLoop
 from liverestore.service.light_hold import LightHold, open_hold, structure_e
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.recorder import Recorder
-from liverestore.status import SetExposure
+from liverestore.status import SetExposure, SetHold, TrustSeen
 from liverestore.transport.endpoint import PrivateEndpoints
 from liverestore.transport.outlet import Outlet
 from liverestore.writer.names import free_pair
@@ -140,7 +142,8 @@ def test_an_exposure_that_a_person_sets_is_what_is_held_from_then_on(rig, tmp_pa
 
 
 def test_it_is_off_unless_asked_for_and_refused_where_light_is_not_known(rig):
-    assert open_hold(rig, None, None) is None
+    assert not open_hold(rig, None, None).on
+    assert open_hold(load_rig("demo_two_channels"), 50.0, None) is None
     assert light_asked(rig, None, None, new_sample=False).hold_light_ms is None
     assert light_asked(rig, None, None, new_sample=False, hold_light_ms=50.0).hold_light_ms == 50.0
     bare = msgspec.structs.replace(
@@ -154,6 +157,74 @@ def test_it_is_off_unless_asked_for_and_refused_where_light_is_not_known(rig):
     ):
         with pytest.raises(UserError, match=words):
             light_asked(wrong, None, None, new_sample=False, hold_light_ms=given)
+
+
+def headed(number, exposure_ms, light_e):
+    rng = np.random.default_rng(number)
+    picture = np.full((64, 64), 10.0)
+    picture[16:48, 16:48] += light_e
+    header = FrameHeader(
+        run_id="r", number=number, shape=(64, 64), dtype="uint16", captured_ns=10**9 * number,
+        captured_utc="", camera="c", exposure_ms=exposure_ms,
+    )  # fmt: skip
+    return Frame(rng.poisson(picture).astype(np.uint16) * 2 + 100, header)
+
+
+class Watched:
+    """A hold, and an exposure that follows it; the sample gives so much light a millisecond."""
+
+    def __init__(self, **options):
+        self.hold = LightHold(CameraModel(100.0, 0.5, 1.5), **options)
+        self.exposure_ms, self.number = 10.0, 0
+        self.notices, self.events = deque(), deque()
+
+    def frames(self, count, e_per_ms):
+        def expose(exposure_ms):
+            self.exposure_ms = exposure_ms
+
+        for _ in range(count):
+            self.number += 1
+            frame = headed(self.number, self.exposure_ms, e_per_ms * self.exposure_ms)
+            self.hold.adjust(frame, None, expose, self.notices, self.events)
+        return self.exposure_ms
+
+
+def test_a_refuted_picture_gets_no_less_light_and_may_get_more():
+    watched = Watched(longest_ms=40.0)
+    assert watched.frames(10, 10.0) == 10.0
+    watched.hold.obey(TrustSeen(level="red"))
+    # Brighter: it would expose for less.
+    assert watched.frames(40, 20.0) == 10.0
+    assert watched.hold.report().held_back == "the picture is refuted, and gets no less light"
+    assert watched.notices[-1].endswith("the picture is refuted, and gets no less light")
+    assert watched.frames(60, 7.0) > 12.0
+    watched.hold.obey(TrustSeen(level="amber"))
+    assert watched.frames(120, 20.0) == pytest.approx(5.0, rel=0.1)
+    assert watched.hold.report().held_back == ""
+
+
+def test_it_is_switched_told_what_to_hold_and_says_what_it_does():
+    watched = Watched(longest_ms=None, on=False)
+    assert watched.frames(30, 10.0) == 10.0
+    off = watched.hold.report()
+    assert (off.on, off.target_e, off.exposure_ms) == (False, None, 10.0)
+    watched.hold.obey(SetHold(on=True))
+    watched.frames(3, 10.0)
+    assert watched.hold.report().target_e is None
+    watched.frames(7, 10.0)
+    on = watched.hold.report()
+    assert on.target_e == pytest.approx(100.0, rel=0.1)
+    assert (on.began_ms, on.shortest_ms, on.longest_ms) == (10.0, 1.0, 20.0)
+    # A target of one's own is held within the limit that came with it.
+    watched.hold.obey(SetHold(on=True, target_e=150.0, longest_ms=14.0))
+    assert watched.frames(60, 10.0) == 14.0
+    told = watched.hold.report()
+    assert told.target_e == 150.0
+    assert told.began_ms == 10.0
+    assert told.held_back == "the exposure is as long as it may be"
+    watched.hold.obey(SetHold(on=False))
+    assert watched.frames(30, 3.0) == 14.0
+    assert not watched.hold.report().on
 
 
 def test_the_structure_is_measured_without_the_background():

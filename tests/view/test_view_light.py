@@ -8,7 +8,8 @@ from PySide6.QtTest import QTest
 from liverestore.dose import Lamp
 from liverestore.dose_meter import DoseBudget, DoseMeter
 from liverestore.service.light_sums import budget_spent
-from liverestore.status import LightReport, NewSample, SetBudget
+from liverestore.status import LightReport, NewSample, SetBudget, SetExposure, SetHold
+from liverestore.status_light import HoldReport
 from liverestore.view.feed import ShownPair
 from liverestore.view.light_text import dose_text, light_cell, light_texts, paused_text
 from liverestore.view.status_cells import Tone
@@ -219,6 +220,63 @@ def test_a_budget_that_was_exceeded_is_not_said_to_be_about_to(lit):
     assert "the next frame would exceed it" in budget_spent(meter)
     meter.charge(Lamp(None, 250.0), 40.0)
     assert "exceed" not in budget_spent(meter)
+
+
+HOLD = {"on": False, "exposure_ms": 40.0}
+
+
+def held(**facts):
+    return light(hold=HoldReport(**{**HOLD, **facts}))
+
+
+def test_the_light_is_held_by_a_switch_with_target_and_limit_and_undone(lit):
+    window, feed, tell = lit(held())
+    window.drawer.toggle("Light")
+    tell(held())
+    panel = window.light.tool.hold
+    assert panel.words.text().startswith("Off. Switched on")
+    assert panel.longest.value() == 80.0
+    assert not panel.target.isEnabled()
+    QTest.mouseClick(panel.switch, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    assert feed.commands() == [SetHold(on=True, longest_ms=80.0)]
+    at_work = held(
+        on=True, target_e=132.04, light_e=128.0, exposure_ms=44.0, began_ms=40.0, shortest_ms=4.0,
+        longest_ms=80.0,
+    )  # fmt: skip
+    tell(at_work)
+    assert panel.switch.isChecked()
+    words = panel.words.text()
+    assert "Holds 132 e of the structure in a frame, now 128 e in 44 ms" in words
+    assert "began at 40 ms" in words
+    assert "4 to 80 ms" in words
+    panel.longest.setFocus()
+    panel.longest.selectAll()
+    QTest.keyClicks(panel.longest, "60")
+    QTest.keyClick(panel.longest, Qt.Key.Key_Return)
+    assert feed.commands()[-1] == SetHold(on=True, longest_ms=60.0, target_e=132.04)
+    QTest.mouseClick(window.acquisition.undo, Qt.MouseButton.LeftButton)
+    assert feed.commands()[-1] == SetHold(on=True, longest_ms=80.0, target_e=132.04)
+    assert window.acquisition.undo.toolTip().count("hold the light off") == 1
+    QTest.mouseClick(window.acquisition.undo, Qt.MouseButton.LeftButton)
+    # Undone, the exposure is that of before too.
+    assert feed.commands()[-2:] == [
+        SetHold(on=False, longest_ms=80.0),
+        SetExposure(exposure_ms=40.0),
+    ]
+    tell(held(exposure_ms=40.0))
+    assert not panel.switch.isChecked()
+
+
+def test_what_keeps_the_light_from_being_held_is_said(lit):
+    window, feed, tell = lit(light())
+    window.drawer.toggle("Light")
+    tell(light())
+    panel = window.light.tool.hold
+    assert not panel.switch.isEnabled()
+    assert "one channel" in panel.words.text()
+    tell(held(on=True, target_e=100.0, held_back="the picture is refuted, and gets no less light"))
+    assert "Not held: the picture is refuted" in panel.words.text()
+    assert feed.commands() == []
 
 
 def test_no_budget_is_not_shown_as_a_budget_of_nothing(lit):

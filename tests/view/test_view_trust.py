@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor
 from scipy.ndimage import gaussian_filter
 
 from liverestore.status import SetTrustMap
+from liverestore.trust.reference_report import ReferenceReport
 from liverestore.trust.trust_map import TrustMap
 from liverestore.trust.verdict import Verdict
 from liverestore.view.trust_layer import TrustLayer
@@ -151,3 +152,32 @@ def test_noise_alone_tints_next_to_nothing_and_a_planted_spot_does(side):
 def pixels_of(sent):
     image = TrustLayer(sent)._image
     return [[image.pixel(x, y) for x in range(image.width())] for y in range(image.height())]
+
+
+def test_the_newest_reference_shot_is_told_with_its_date(
+    open_window, make_frame, make_restored, make_status, settle, clock
+):
+    facts = {"number": 77, "taken_utc": "2026-03-04T10:00:00+00:00", "engine": "denoise-live"}
+    scored = ReferenceReport(
+        error_e=0.8,
+        raw_error_e=2.6,
+        psnr_db=33.7,
+        ssim=0.85,
+        frc_px=3.9,
+        exposure_ms=400.0,
+        **facts,
+    )
+    green = {"": verdict("green", "agrees with the data")}
+    status = make_status(trust=green, reference=scored)
+    window, _, again = shown(open_window, make_frame, make_restored, settle, clock, status)
+    window.drawer.toggle("Trust")
+    again()
+    label = window.trust.tool.reference
+    assert label.isVisible()
+    assert "4 Mar" in label.text().replace("04 Mar", "4 Mar")
+    assert "(400 ms): pictures of denoise-live are 10.2 dB nearer to the sample" in label.text()
+    moved = ReferenceReport(not_scored="the sample moved", exposure_ms=400.0, **facts)
+    again(make_status(trust=green, reference=moved))
+    assert label.text().endswith("the sample moved, not scored")
+    again(make_status(trust=green))
+    assert label.isHidden()
