@@ -41,6 +41,22 @@ class _Puts(Protocol):
     def put(self, item: Any) -> None: ...
 
 
+class HookLight(Protocol):
+    """An account of the light of images that another program takes."""
+
+    def charge(self, frame: Frame) -> Frame:
+        """Count the exposure of `frame`; the same frame with its light."""
+        ...
+
+    def spent(self) -> str | None:
+        """Why one exposure more like the last is not allowed, in words; None where it is."""
+        ...
+
+    def close(self) -> None:
+        """Write the account; safe to call twice."""
+        ...
+
+
 class ImageHook:
     """An `image_process_fn` that adds virtual planes to each image, along the axis "z".
 
@@ -56,8 +72,13 @@ class ImageHook:
         planes_um: tuple[float, ...] = (),
         pixel_size_um: float | None = None,
         channels: tuple[ChannelConfig, ...] = (),
+        light: HookLight | None = None,
     ) -> None:
-        """`made_of` gives the pictures of a frame; called from one thread."""
+        """`made_of` gives the pictures of a frame; called from one thread. `light` counts that of
+        each raw image; where its budget ends, the acquisition is aborted.
+        """
+        self._light = light
+        self._stopped = False
         self._made_of = made_of
         distances = [abs(um) for um in planes_um]
         self._in_focus = distances.index(min(distances)) if distances else None
@@ -105,8 +126,11 @@ class ImageHook:
                 "got an event with the axis z, which moves the focus drive; planes are virtual: "
                 "leave z out of the events"
             )
-        frame = self._frame(image, metadata, axes)
+        frame = self._charged(self._frame(image, metadata, axes))
         self.images += 1
+        lit = frame.header.light
+        if lit is not None:
+            metadata = metadata | {"LiverestoreLight": msgspec.json.encode(lit).decode()}
         raw = (image, metadata | {"Axes": self._axes(axes, RAW, self._in_focus)})
         if self._output is None:
             if is_pymmcore_active():
@@ -124,6 +148,19 @@ class ImageHook:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
+        if self._light is not None:
+            self._light.close()
+
+    def _charged(self, frame: Frame) -> Frame:
+        if self._light is None:
+            return frame
+        charged = self._light.charge(frame)
+        spent = self._light.spent()
+        if spent is not None and not self._stopped and self._acquisition is not None:
+            # Images that are exposed already still come, and are kept and restored.
+            self._stopped = True
+            self._acquisition.abort(UserError(f"no light: {spent}"))
+        return charged
 
     def _frame(self, image: NDArray[Any], tags: dict[str, Any], axes: dict[str, Any]) -> Frame:
         self._images.camera = str(tags.get("Camera", "camera"))

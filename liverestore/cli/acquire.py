@@ -54,6 +54,17 @@ def acquire(
     save_format: Annotated[
         Literal["ome-zarr", "ome-tiff"], typer.Option("--format", help="Of the files.")
     ] = "ome-zarr",
+    dose_budget: Annotated[
+        float | None,
+        typer.Option(
+            metavar="J",
+            help="Most light for a field of view in J/cm2, instead of the rig's; it is looked at "
+            "before the first exposure and before each.",
+        ),
+    ] = None,
+    new_sample: Annotated[
+        bool, typer.Option("--new-sample", help="Begin the account of light at zero.")
+    ] = False,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the acquisition in the folder that was cut off."),
@@ -86,5 +97,7 @@ def acquire(
         sequence=sequence,
         resume=resume,
         report=report,
+        dose_budget_j_cm2=dose_budget,
+        new_sample=new_sample,
     )
     raise typer.Exit(run_acquisition(asked, Console(highlight=False, soft_wrap=True)))

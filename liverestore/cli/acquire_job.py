@@ -12,9 +12,10 @@ from rich.text import Text
 from liverestore.acquisition_plan import HERE, AcquisitionPlan, channels_named, even_times
 from liverestore.acquisition_positions import read_positions
 from liverestore.camera.open import open_core_source
+from liverestore.cli.acquire_light import refuse_acquisition
 from liverestore.cli.acquire_words import begin_lines, end_lines, progress_of
 from liverestore.cli.interrupt import INTERRUPTED, Interrupt
-from liverestore.cli.light_options import light_line
+from liverestore.cli.light_options import light_asked, light_line
 from liverestore.cli.refocus_options import Refocusing, refocusing_asked
 from liverestore.errors import UserError
 from liverestore.model_spec import find_engine
@@ -34,6 +35,7 @@ from liverestore.service.acquisition_record import (
 )
 from liverestore.service.acquisition_report import acquisition_report
 from liverestore.service.camera_knowledge import CameraKnowledge
+from liverestore.service.light_open import open_light_of
 from liverestore.service.light_sums import light_report
 from liverestore.service.metered_camera import MeteredCamera
 from liverestore.service.report import check_report, write_report
@@ -61,6 +63,8 @@ class Asked:
     sequence: Path | None = None
     resume: bool = False
     report: Path | None = None
+    dose_budget_j_cm2: float | None = None
+    new_sample: bool = False
 
 
 def plan_of(asked: Asked, rig: RigConfig) -> AcquisitionPlan:
@@ -100,6 +104,7 @@ def run_acquisition(asked: Asked, console: Console) -> int:
     rig, spec = load_rig(asked.rig), find_engine(asked.engine)
     refocusing = refocusing_asked(spec, asked.rig, asked.z, asked.zstack, asked.dpm)
     plan = plan_of(asked, rig)
+    spending = light_asked(rig, asked.dose_budget_j_cm2, None, new_sample=asked.new_sample)
     if asked.report is not None:
         check_report(asked.report)
     notices = [*plan.notes]
@@ -127,7 +132,14 @@ def run_acquisition(asked: Asked, console: Console) -> int:
         restorer = FrameRestorer(runtime, CameraKnowledge(rig.camera, notices.append), goal)
         restorer.prepare(info.shape, info.dtype)
         stages = source.stages()
-        camera = MeteredCamera(source, info, rig, record_path.parent)
+        light = open_light_of(
+            rig,
+            record_path.parent,
+            budget_j_cm2=spending.budget_j_cm2,
+            new_sample=spending.new_sample,
+        )
+        camera = MeteredCamera(source, info, light)
+        refuse_acquisition(light, plan, done, rig, rig.camera.exposure_ms or info.exposure_ms)
         for line in begin_lines(plan, left, goal.pictures, info, stages, done):
             console.print(Text(line))
         _say(console, notices)

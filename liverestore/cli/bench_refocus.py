@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from liverestore.camera.source import FrameSource
+    from liverestore.camera.micromanager import MicroManagerSource
     from liverestore.frame import Frame
     from liverestore.model_spec import ModelSpec
     from liverestore.quality.methods import Engine
     from liverestore.quality.refocusing_by_stage import ByStage, Truth
     from liverestore.rig import RigConfig
+    from liverestore.service.metered_camera import MeteredCamera
 
 __all__ = ["StageAsked", "bench_refocus"]
 
@@ -72,6 +73,7 @@ def bench_refocus(names: list[str], asked: StageAsked, json_file: Path | None) -
     with ExitStack() as stack:
         engines, _ = open_engines([str(spec.folder) for spec in chosen], stack, beside=())
         source, truth, focus_um = _opened(rig, stack)
+        _look_at_budget(source, rig, asked.frames * len(stage_um))
         run = _run(source, truth, focus_um, rig, asked.frames)
         stack.callback(_finish, run, console)
         swing_um = tilt_swing_um(reach_um)
@@ -161,35 +163,53 @@ def _stage_um(
     return tuple(dict.fromkeys(asked))
 
 
-def _opened(rig: RigConfig, stack: ExitStack) -> tuple[FrameSource, Truth | None, float]:
+def _opened(rig: RigConfig, stack: ExitStack) -> tuple[MeteredCamera, Truth | None, float]:
     """The camera, its light without noise where it has one, and where its focus is, in um."""
     if rig.source.kind == "simulated":
         from liverestore.camera.simulated_core import SimulatedCoreSource
 
         simulated = SimulatedCoreSource(rig)
-        stack.callback(simulated.stop)
-        simulated.start()
 
         def truth(frame: Frame) -> NDArray[np.float32]:
             return simulated.microscope.truth(int(frame.header.metadata["SimulatedFrame"]))
 
-        return simulated, truth, 0.0
-    from liverestore.camera.open import open_source
+        return _metered(simulated, rig, stack), truth, 0.0
+    from liverestore.camera.open import open_core_source
 
-    source = open_source(rig)
-    stack.callback(source.stop)
-    source.start()
-    z_um = source.snap().header.z_um
+    camera = _metered(open_core_source(rig), rig, stack)
+    z_um = camera.snap().header.z_um
     if z_um is None:
         raise UserError(
             f"rig {rig.origin or rig.name}: has no focus drive; set source.focus_device or the "
             "core's Focus device"
         )
-    return source, None, z_um
+    return camera, None, z_um
+
+
+def _metered(source: MicroManagerSource, rig: RigConfig, stack: ExitStack) -> MeteredCamera:
+    """`source`, started; every exposure goes to the account of the rig."""
+    from liverestore.service.light_open import open_light_of
+    from liverestore.service.metered_camera import MeteredCamera
+
+    light = open_light_of(rig)
+    stack.callback(source.stop)
+    camera = MeteredCamera(source, source.start(), light)
+    stack.callback(light.save)
+    return camera
+
+
+def _look_at_budget(camera: MeteredCamera, rig: RigConfig, frames: int) -> None:
+    from liverestore.rig_light import lamp_of
+    from liverestore.service.metered_camera import refuse_beyond
+
+    channel = next((one.name for one in rig.channels), None)
+    lamp = lamp_of(rig.illumination, rig.channels, channel)
+    lit_ms = frames * (camera.exposure_ms or 0.0)
+    refuse_beyond(camera.light, "the comparison", lamp.irradiance_mw_cm2, lit_ms)
 
 
 def _run(
-    source: FrameSource, truth: Truth | None, focus_um: float, rig: RigConfig, frames: int
+    source: MeteredCamera, truth: Truth | None, focus_um: float, rig: RigConfig, frames: int
 ) -> ByStage:
     from liverestore.quality.refocusing_by_stage import ByStage
     from liverestore.rig_camera import camera_of

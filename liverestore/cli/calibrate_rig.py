@@ -41,6 +41,8 @@ from liverestore.errors import UserError
 from liverestore.frame import Frame
 from liverestore.rig import RigConfig
 from liverestore.rig_calibration import calibration_inconsistency
+from liverestore.service.light_open import open_light_of
+from liverestore.service.metered_camera import refuse_beyond
 from liverestore.writer.ome import OmeSink
 
 if TYPE_CHECKING:
@@ -104,7 +106,11 @@ class Guided:
             ending.callback(self._close_sinks)
             self._light = ending.enter_context(CoreLight(self._rig))
             keep = self._keep if self._request.save_series is not None else None
-            self._series = SteadySeries(source, keep)
+            # A lamp of several levels is not as strong as the rig says.
+            self._account = open_light_of(self._rig, measured=self._wanted.lamp is None)
+            self._account.begin(source, info)
+            ending.callback(self._account.save)
+            self._series = SteadySeries(source, keep, self._account)
             # However it ends: refused and interrupted series have cost light as well.
             ending.callback(self._tell_light)
             if info.exposure_ms is None:
@@ -237,6 +243,9 @@ class Guided:
         # With the frame that opens each run, and the look at the end.
         runs = [level.exposure_ms * (level.frames + -(-level.frames // AT_ONCE)) for level in plan]
         lit_ms = sum(runs) + (_LIGHT_LOOKS + 1) * self._middle(plan)[1].exposure_ms
+        irradiance = self._rig.illumination.irradiance_mw_cm2
+        if self._wanted.lamp is None:
+            refuse_beyond(self._account, "calibrate: this", irradiance, lit_ms)
         self._ask(
             f"The flats take about {lit_ms / 1e3:.3g} s of light{self._dose(lit_ms)}; "
             f"{self._series.lit_ms / 1e3:.3g} s were taken so far. Go on?"

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.bead_finding import depth_of_field_um
-from liverestore.camera.source import FrameSource
 from liverestore.camera_model import CameraModel
 from liverestore.dpm import parse_dpm
 from liverestore.frame import Frame
@@ -43,11 +43,23 @@ Truth = Callable[[Frame], NDArray[np.floating]]
 """A delivered frame to its light (Y, X) without noise, in any even scale."""
 
 
+class Snapping(Protocol):
+    """What is asked of a camera here; as `FrameSource` has it."""
+
+    def configure(self, *, exposure_ms: float | None = None, z_um: float | None = None) -> None:
+        """Set what is not None."""
+        ...
+
+    def snap(self) -> Frame:
+        """Take one frame."""
+        ...
+
+
 @dataclass(slots=True)
 class ByStage:
     """Frames at stage positions, each taken once and kept."""
 
-    source: FrameSource
+    source: Snapping
     """Started, and paused."""
     focus_um: float
     """Where the stage stands when the plane wanted is in focus."""

@@ -9,6 +9,7 @@ from liverestore.optics import Optics
 from liverestore.runtime.table import open_runtime
 from liverestore.service.acquisition_engine import FrameRestorer
 from liverestore.service.engine_goal import AnyRig, Surface, goal_of, knowledge_of, rig_of
+from liverestore.service.hook_light import ImageLight
 
 __all__ = ["image_processor"]
 
@@ -29,7 +30,8 @@ def image_processor(
     a `Dpm`, or (Y, X) um) and `z_um` one distance; an engine that refocuses needs one of them,
     others take none. `rig` gives the camera's numbers and the optics, its own source is not
     opened; `camera` and `optics` come before it. Without either the camera's numbers are
-    estimated from the first images.
+    estimated from the first images. The exposure of each image is charged to the account of light
+    of `rig`, and a used up budget aborts the acquisition.
 
         process = image_processor("refocus-deepz", rig="my_scope", zstack="-5:5:0.5")
         with Acquisition(directory="data", name="cells", image_process_fn=process) as acquisition:
@@ -47,4 +49,5 @@ def image_processor(
         planes_um=goal.planes_um,
         pixel_size_um=None if config is None else config.optics.pixel_size_um,
         channels=() if config is None else config.channels,
+        light=None if config is None else ImageLight(config),
     )

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
-from liverestore.camera.micromanager import MicroManagerSource
+from liverestore.camera.channel_cycle import SelectableSource
 from liverestore.camera.source import SourceInfo
-from liverestore.dose_account import account_file, open_account
-from liverestore.dose_meter import DoseBudget
+from liverestore.dose import dose_j_cm2, nanoseconds
 from liverestore.errors import UserError
 from liverestore.frame import Frame
-from liverestore.rig import RigConfig
 from liverestore.rig_channels import ChannelConfig
 from liverestore.service.light_keeper import LightKeeper
 
-__all__ = ["MeteredCamera"]
+__all__ = ["MeteredCamera", "refuse_beyond"]
 
 _SAVE_EVERY_S = 1.0
 
 
 class MeteredCamera:
-    """`source`, which has been started and is paused; the account lies in `folder`.
+    """`source`, which has been started and is paused; `light` is its account."""
 
-    Raises `UserError` where the account cannot be read.
-    """
-
-    def __init__(
-        self, source: MicroManagerSource, info: SourceInfo, rig: RigConfig, folder: Path
-    ) -> None:
-        light = rig.illumination
-        path = account_file(rig.name, folder)
-        budget = DoseBudget(light.budget_j_cm2, light.session_budget_j_cm2)
+    def __init__(self, source: SelectableSource, info: SourceInfo, light: LightKeeper) -> None:
         self._source = source
-        self.light = LightKeeper(open_account(path, budget=budget), rig, account=path)
+        self.light = light
+        self.exposure_ms = info.exposure_ms
+        """At the start."""
         self.light.begin(source, info)
         self._saved_s = time.monotonic()
 
@@ -41,6 +32,10 @@ class MeteredCamera:
         """See `SelectableSource.select`."""
         self._source.select(channel)
         self.light.next_channel(channel.name)
+
+    def configure(self, *, exposure_ms: float | None = None, z_um: float | None = None) -> None:
+        """See `FrameSource.configure`."""
+        self._source.configure(exposure_ms=exposure_ms, z_um=z_um)
 
     def snap(self) -> Frame:
         """One exposure, charged. Raises `UserError` where the budget does not hold it."""
@@ -52,3 +47,22 @@ class MeteredCamera:
             self._saved_s = time.monotonic()
             self.light.save()
         return frame
+
+
+def refuse_beyond(
+    light: LightKeeper, what: str, irradiance_mw_cm2: float | None, lit_ms: float
+) -> None:
+    """Look at the budget before a series that lights the present field for `lit_ms`.
+
+    Raises `UserError`, which says that `what` takes more than is left, so that no light is spent
+    on a series that would be cut off.
+    """
+    left = light.meter.left_j_cm2
+    if left is None or irradiance_mw_cm2 is None:
+        return
+    needed = dose_j_cm2(irradiance_mw_cm2, nanoseconds(lit_ms))
+    if needed > left * (1 + 1e-9):
+        raise UserError(
+            f"{what} takes {needed:.3g} J/cm2, but the light budget holds {max(left, 0.0):.3g} "
+            "J/cm2 more here; allow more light, or ask for fewer frames or shorter exposures"
+        )

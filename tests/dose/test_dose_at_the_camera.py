@@ -12,6 +12,7 @@ from liverestore.dose_meter import DoseBudget
 from liverestore.errors import Failure, UserError
 from liverestore.movie import open_movie
 from liverestore.rig import load_rig
+from liverestore.service.light_open import open_light_of
 from liverestore.service.metered_camera import MeteredCamera
 from liverestore.status import NewSample, SetBudget, SetExposure, SetLive, SetRoi, Snap
 
@@ -254,7 +255,7 @@ def test_an_acquisition_is_charged_and_held_to_the_budget(tmp_path):
     rig = simulated(budget_j_cm2=3 * FRAME_J)
     source = open_source(rig)
     try:
-        camera = MeteredCamera(source, source.start(), rig, tmp_path)
+        camera = MeteredCamera(source, source.start(), open_light_of(rig, tmp_path))
         doses = [camera.snap().header.light.field_dose_j_cm2 for _ in range(3)]
         assert doses == pytest.approx([FRAME_J, 2 * FRAME_J, 3 * FRAME_J])
         with pytest.raises(UserError, match="no light"):
