@@ -63,8 +63,11 @@ def light_inconsistency(
 ) -> str | None:
     """What is wrong with the light of a rig whose source is of `kind`; None if nothing."""
     if illumination.reference_every is not None:
-        if kind == "replay":
-            return "illumination.reference_every: has no meaning for a replayed movie; leave it out"
+        if kind in ("replay", "bridge"):
+            return (
+                f"illumination.reference_every: has no meaning for source.kind = {kind!r}, whose "
+                "exposure is not ours; leave it out"
+            )
         places = "illumination.reference_every", "illumination.reference_exposure"
         try:
             reference_plan(

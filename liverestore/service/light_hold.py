@@ -207,7 +207,7 @@ def open_hold(
     turn, each with its own exposure.
     """
     camera = camera_of(rig.camera)
-    if camera is None or takes_turns(rig.channels) or rig.source.kind == "replay":
+    if camera is None or takes_turns(rig.channels) or rig.source.kind in ("replay", "bridge"):
         return None
     period_ms = None if interval_s is None else 1e3 * interval_s
     return LightHold(camera.without_maps(), longest_ms, period_ms, on=longest_ms is not None)
