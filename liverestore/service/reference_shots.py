@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from liverestore.camera.absence import CameraGone
 from liverestore.camera.source import FrameSource
 from liverestore.errors import Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
@@ -121,6 +122,8 @@ class ReferenceShots:
     def _set_back(self, source: FrameSource, frame_ms: float) -> None:
         try:
             source.configure(exposure_ms=frame_ms)
+        except CameraGone:
+            raise  # its exposure is that of the rig when it comes back
         except LiverestoreError as error:
             raise Failure(
                 f"after a reference shot the exposure could not be set back to {frame_ms:g} ms: "
