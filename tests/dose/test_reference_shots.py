@@ -55,16 +55,14 @@ def shots(every="10frames", exposure=f"{FACTOR}x"):
 
 
 def test_shots_are_charged_marked_and_kept_apart_from_the_movie(opened, consumers, tmp_path):
-    run = opened(simulated(), frames=45, references=shots())
+    run = opened(simulated(), references=shots())
     got = consumers(run)
     run.start()
-    run.thread.join(60)
-    assert run.loop.error is None
-    run.end()
     spent = run.meter.session
-    taken = spent.count("reference")
-    assert 2 <= taken <= 5
-    assert spent.count("frame") == 45
+    run.until(lambda _report: spent.count("reference") >= 3)
+    run.end()
+    assert run.loop.error is None
+    taken, count = spent.count("reference"), spent.count("frame")
     # Each shot breaks off the exposure that was under way, which was light too.
     assert spent.count() - run.exposures in range(taken + 1)
     frames = spent.count() - taken
@@ -75,7 +73,7 @@ def test_shots_are_charged_marked_and_kept_apart_from_the_movie(opened, consumer
     with open_movie(tmp_path / "reference.ome.tif") as movie:
         bright = [movie.header(n) for n in range(len(movie))]
         shot_light = [movie[n].mean() for n in range(len(movie))]
-    assert len(headers) == 45
+    assert len(headers) == count
     assert len(bright) == taken
     assert {header.exposure_ms for header in headers} == {EXPOSURE_MS}
     assert {header.exposure_ms for header in bright} == {FACTOR * EXPOSURE_MS}
@@ -85,13 +83,16 @@ def test_shots_are_charged_marked_and_kept_apart_from_the_movie(opened, consumer
     assert np.mean(shot_light) - 100 == pytest.approx(FACTOR * (np.mean(light) - 100), rel=0.1)
     # One sequence of numbers, in which each frame names the shot before it.
     numbers = sorted(header.number for header in headers + bright)
-    assert numbers == list(range(45 + taken))
+    assert numbers == list(range(count + taken))
     for header in headers:
         before = [shot.number for shot in bright if shot.number < header.number]
         assert header.reference == (before[-1] if before else None)
-    assert [shot.header.number for shot in got[REFERENCES]] == [one.number for one in bright]
+    # The last one may not have been fetched before the end.
+    fetched = [shot.header.number for shot in got[REFERENCES]]
+    assert fetched == [one.number for one in bright][: len(fetched)]
+    assert len(fetched) >= taken - 1
     assert not any(frame.header.is_reference for frame in got["engine"])
-    assert run.outlet.counts("engine").offered == 45
+    assert run.outlet.counts("engine").offered == count
 
 
 def test_none_is_taken_before_an_engine_has_restored_a_frame(opened):
@@ -150,8 +151,7 @@ def test_while_paused_there_are_no_shots_and_a_slow_series_has_them(opened, cons
 
 
 def test_an_exposure_that_the_camera_refuses_ends_the_shots_alone(opened, consumers):
-    run = opened(simulated(), frames=25, references=shots(exposure="599999ms"))
-    run.source._core.set_exposure(EXPOSURE_MS)
+    run = opened(simulated(), references=shots(exposure="599999ms"))
     real = run.source.configure
 
     def configure(*, exposure_ms=None, z_um=None):
@@ -162,7 +162,8 @@ def test_an_exposure_that_the_camera_refuses_ends_the_shots_alone(opened, consum
     run.source.configure = configure
     consumers(run)
     run.start()
-    run.thread.join(60)
+    report = run.until(lambda _report: any("reference" in line for line in run.loop.notices))
+    run.until(lambda later: later.captured >= report.captured + 20)
     run.end()
     assert run.loop.error is None
     assert [line for line in run.loop.notices if "reference" in line] == [
