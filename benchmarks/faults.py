@@ -676,7 +676,7 @@ def main() -> int:
         rows = json.loads(options.add.read_text(encoding="utf-8"))
         earlier = {row["fault"]: Outcome(**row) for row in rows}
     outcomes = []
-    chosen = options.only or list(FAULTS)
+    chosen = [name for name in FAULTS if name in (options.only or FAULTS)]
     for name, fault in FAULTS.items():
         if name not in chosen:
             outcomes += [earlier[fault.words]] if fault.words in earlier else []

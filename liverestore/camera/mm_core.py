@@ -262,8 +262,12 @@ def set_exposure(core: Any, camera: str, exposure_ms: float) -> float:
     not answer.
     """
     try:
+        before = float(core.get_exposure())
         core.set_exposure(exposure_ms)
         taken = float(core.get_exposure())
+        if abs(taken - exposure_ms) > 0.1 * exposure_ms:
+            # What is refused must leave nothing changed: frames carry the exposure of before.
+            core.set_exposure(before)
     except RuntimeError as error:
         if not answers(core):
             raise CameraGone(
@@ -277,8 +281,8 @@ def set_exposure(core: Any, camera: str, exposure_ms: float) -> float:
     # does not say so.
     if abs(taken - exposure_ms) > 0.1 * exposure_ms:
         raise UserError(
-            f"camera {camera}: got an exposure of {exposure_ms:g} ms and stays at {taken:g} ms; "
-            "choose one that the camera allows"
+            f"camera {camera}: got an exposure of {exposure_ms:g} ms and would take {taken:g} ms; "
+            f"{before:g} ms is left as it was; choose one that the camera allows"
         )
     return taken
 

@@ -17,6 +17,7 @@ from liverestore.paths import user_documents
 from liverestore.service.capture_loop import CaptureLoop
 from liverestore.service.child import orphaned, run_child
 from liverestore.service.exposure_measure import ExposureMeasure
+from liverestore.service.latest_orders import latest
 from liverestore.service.light_hold import open_hold
 from liverestore.service.light_open import open_light
 from liverestore.service.orders import Order
@@ -168,7 +169,7 @@ def _attend(
         while camera.is_alive():
             if time.monotonic() > ends_at or stop.is_set() or orphaned():
                 loop.stop()
-            for word in link.receive(0.02):
+            for word in latest(link.receive(0.02)):
                 _obey(loop, link, word, stop, measure)
             now = time.monotonic()
             due = now >= next_report

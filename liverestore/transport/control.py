@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import zmq
 
-from liverestore.status import Word
+from liverestore.status import Notice, Word
 from liverestore.transport.endpoint import Endpoint
 from liverestore.wire import UNREADABLE
 
@@ -13,8 +13,14 @@ __all__ = ["ControlHub", "ControlLink"]
 
 _DECODER: msgspec.json.Decoder[Word] = msgspec.json.Decoder(Word)
 _MAX_BYTES = 1 << 20
+_MOST_SAID = 200
+"""Characters of what is wrong with an order."""
 _AT_ONCE = 1000
 """Messages that one `receive` reads, so that a flood of them holds nothing else up."""
+
+
+def _short(error: msgspec.ValidationError) -> str:
+    return " ".join(str(error).split())[:_MOST_SAID]
 
 
 class ControlHub:
@@ -41,6 +47,10 @@ class ControlHub:
                 continue
             try:
                 words.append((parts[0].decode(), _DECODER.decode(parts[1])))
+            except msgspec.ValidationError as error:
+                # A number that is out of its bounds: whoever asked is told.
+                text = f"an order was not obeyed: {_short(error)}; see docs/wire-format.md"
+                words.append((parts[0].decode(errors="replace"), Notice(text=text)))
             except UNREADABLE:
                 continue  # not one of ours; the channel itself is private
         return words
