@@ -640,25 +640,36 @@ def _ranges(numbers: list[int]) -> str:
     return shown or "none"
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """The rows, as Markdown."""
+def kept_rows(page: str) -> dict[str, str]:
+    """Fault -> row, of the table that is in `page`, for faults that there are still."""
+    words = {fault.words for fault in FAULTS.values()}
+    rows = page.split(BEGIN)[1].split(END)[0].splitlines()
+    found = {row.split(" | ")[0].lstrip("| "): row for row in rows if row.startswith("| ")}
+    return {fault: row for fault, row in found.items() if fault in words}
+
+
+def table(outcomes: list[Outcome], kept: dict[str, str] | None = None) -> str:
+    """The rows, as Markdown; those of `kept` that were not measured now stand as they are."""
     rows = [
         "| fault | captured | lost at the camera | missing in the raw file | torn in it "
         "| back after | what the user sees |",
         "|---|---|---|---|---|---|---|",
     ]
+    made = dict(kept or {})
     for one in outcomes:
         back = "" if one.recovery_s is None else f"{one.recovery_s:.1f} s"
         seen = one.seen.replace("|", "\\|") or "nothing"
-        rows.append(
+        made[one.fault] = (
             f"| {one.fault} | {one.captured} | {one.lost_at_camera} | {one.missing} | {one.torn} "
             f"| {back} | {seen} |"
         )
+    rows += [made[fault.words] for fault in FAULTS.values() if fault.words in made]
+    later = "; the other rows are of an earlier call" if len(made) > len(outcomes) else ""
     load = os.getloadavg()[0]
     rows += [
         "",
         f"Measured on {os.cpu_count()} cores ({platform.machine()}), load average {load:.1f} at "
-        f"the end, Python {platform.python_version()}.",
+        f"the end, Python {platform.python_version()}: {len(outcomes)} rows{later}.",
     ]
     return "\n".join(rows)
 
@@ -669,7 +680,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=FAULTS, metavar="NAME")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--add", type=Path, help="rows of an earlier --json that are not run now")
-    parser.add_argument("--table", type=Path)
+    parser.add_argument("--table", type=Path, help="with --only the other rows stay")
     options = parser.parse_args()
     earlier = {}
     if options.add is not None:
@@ -689,9 +700,9 @@ def main() -> int:
     if options.json is not None:
         text = json.dumps([asdict(one) for one in outcomes], indent=2, ensure_ascii=False)
         options.json.write_text(text + "\n", encoding="utf-8")
-    made = table(outcomes)
+    page = "" if options.table is None else options.table.read_text(encoding="utf-8")
+    made = table(outcomes, kept_rows(page) if page and options.only else None)
     if options.table is not None:
-        page = options.table.read_text(encoding="utf-8")
         before, rest = page.split(BEGIN)
         after = rest.split(END)[1]
         page = f"{before}{BEGIN}\n{made}\n{END}{after}"

@@ -32,6 +32,9 @@ __all__ = [
     "live_engines",
 ]
 
+_MOST_SAID = 200
+"""Characters of a name that is not known."""
+
 Domain = Literal["stabilised", "counts"]
 DpmUnit = Literal["waves of defocus at the rim of the pupil"]
 Range = tuple[float, float]
@@ -306,14 +309,17 @@ def find_engine(name: str) -> ModelSpec:
     folder = _folders().get(name)
     if folder is None and name in BUILT_IN:
         return BUILT_IN[name]
-    if folder is None and (Path(name).expanduser() / "rdf.yaml").is_file():
-        folder = Path(name).expanduser().resolve()
+    try:
+        if folder is None and (Path(name).expanduser() / "rdf.yaml").is_file():
+            folder = Path(name).expanduser().resolve()
+    except (OSError, ValueError, RuntimeError):
+        pass  # no file name: too long, with a null in it, or of a user that is not there
     if folder is not None:
         spec = _read(folder)
         spec.check_weights()
         return spec
     known = [spec.name for spec in list_engines()]
     raise UserError(
-        f"engine '{name}' is not installed and is no folder of a package; installed: "
+        f"engine '{name[:_MOST_SAID]}' is not installed and is no folder of a package; installed: "
         f"{', '.join(known)}"
     )
