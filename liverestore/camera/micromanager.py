@@ -30,7 +30,7 @@ from liverestore.camera.mm_core import (
     sequence_over,
     set_exposure,
 )
-from liverestore.camera.mm_image import RunOfImages, pop_image, snap_image, snap_tags
+from liverestore.camera.mm_image import RunOfImages, has_its_size, pop_image, snap_image, snap_tags
 from liverestore.camera.mm_light import CoreLight, end_light
 from liverestore.camera.mm_objective import ObjectiveTags
 from liverestore.camera.mm_return import LoadedCamera, WayBack, gone, stopped
@@ -198,10 +198,11 @@ class MicroManagerSource:
     def _take(self) -> bool:
         """Move one image from the ring to `_waiting`; False where there is none."""
         image = pop_image(self._core)
-        if image is None:
-            return False
-        self._waiting.append(self._images.frame(*image))
-        return True
+        if image is not None and has_its_size(*image):
+            self._waiting.append(self._images.frame(*image))
+        elif image is not None:
+            self._images.skip(image[1])
+        return image is not None
 
     def configure(self, *, exposure_ms: float | None = None, z_um: float | None = None) -> None:
         """Change the exposure (the sequence is stopped and started again) and move the focus.

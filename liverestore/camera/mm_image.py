@@ -21,6 +21,7 @@ __all__ = [
     "RunOfImages",
     "binning_of",
     "channel_tags",
+    "has_its_size",
     "pop_image",
     "snap_image",
     "snap_tags",
@@ -59,6 +60,16 @@ def pop_image(core: Any) -> tuple[NDArray[Any], dict[str, str]] | None:
     return pixels, {
         str(key): str(metadata.GetSingleTag(key).GetValue()) for key in metadata.GetKeys()
     }
+
+
+def has_its_size(pixels: NDArray[Any], tags: dict[str, str]) -> bool:
+    """Whether `pixels` (Y, X) have the size that the camera gave the image, where it says so.
+
+    The library gives an image the size that the camera has now. One that waited in the ring
+    while the binning or the ROI was set from elsewhere is cut into rows of another length.
+    """
+    said = tags.get("Height", ""), tags.get("Width", "")
+    return not all(map(str.isdigit, said)) or pixels.shape == tuple(map(int, said))
 
 
 def snap_image(
@@ -122,6 +133,10 @@ class RunOfImages:
     def begin_sequence(self) -> None:
         """The core's `ImageNumber` begins with 0 again."""
         self._first_number = self._next_number
+
+    def skip(self, tags: dict[str, str]) -> None:
+        """The image with `tags` cannot be used: it counts as lost."""
+        self._next_number = self._number(tags.get("ImageNumber")) + 1
 
     def frame(self, pixels: NDArray[Any], tags: dict[str, str]) -> Frame:
         """`pixels` (Y, X) as the next frame of the run.

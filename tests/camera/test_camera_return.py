@@ -127,6 +127,24 @@ def test_a_camera_that_stopped_by_itself_is_merely_started_again(opened):
     assert take(source, 1)[0].header.shape == (48, 64)
 
 
+def test_images_that_waited_while_the_binning_was_set_are_lost_and_not_torn(opened):
+    source = opened(small_rig())
+    core = source._core
+    last = take(source, 2)[-1].header
+    while core.get_remaining_image_count() < 3:
+        pass
+    core.stop_sequence_acquisition()
+    waiting = core.get_remaining_image_count()
+    core.set_property("Camera", "Binning", "2")
+    with pytest.raises(CameraGone, match="stopped by itself"):
+        take(source, 10_000)
+    source.come_back()
+    header = take(source, 1)[0].header
+    assert header.shape == (48, 64)
+    assert header.lost_before == waiting
+    assert header.number == last.number + waiting + 1
+
+
 def test_a_setting_that_is_not_taken_any_more_is_named(opened):
     source = opened(small_rig(Gain="3"))
     core = source._core

@@ -17,7 +17,6 @@ from liverestore.status import (
     SetEngine,
     SetExposure,
     SetLive,
-    SetRecording,
     SetRival,
     SetRoi,
     SetZ,
@@ -97,14 +96,15 @@ def test_each_has_one_line_and_capture_goes_on():
             if status.state == "running" and status.captured > 3 and not at:
                 at.update(pids=supervisor.pids(), captured=status.captured)
                 at["link"] = ControlLink(plan.endpoints.control, "view")
-                at["left"] = [*INSANE]
+                at["left"] = [*INSANE.items()]
             elif at.get("left"):
-                # A few at a time: the status shows the last five lines.
-                for word in at["left"][:2]:
+                # One after the other: a later setting or engine overrules one that waits.
+                word, text = at["left"][0]
+                if at.get("sent") is not word:
+                    at["sent"] = word
                     at["link"].send(word)
-                    # In between, or the next setting would overrule it.
-                    at["link"].send(SetRecording(on=False))
-                del at["left"][:2]
+                elif any(text in line for line in seen):
+                    del at["left"][0]
             elif "left" in at and "flooded" not in at:
                 at["flooded"] = status.captured
                 for k in range(FLOOD):
