@@ -140,7 +140,7 @@ class MicroManagerSource:
         self._asked_ms = exposure_ms
 
     def _device(self, core: Any) -> LoadedCamera | None:
-        """What it takes to initialise the camera again."""
+        """To initialise it again."""
         return LoadedCamera.of(core, self._camera)
 
     def come_back(self) -> None:
