@@ -230,17 +230,17 @@ class CameraModel:
         return counts
 
     def numbers(self) -> dict[str, float | int | str]:
-        """For provenance; what is unknown is left out."""
+        """For provenance, exact, so that a frame can be made again; what is unknown is left out."""
         out: dict[str, float | int | str] = {
-            "offset_counts": round(self.offset_counts, 4),
-            "gain_e_per_count": round(self.gain_e_per_count, 6),
-            "read_noise_e": round(self.read_noise_e, 4),
+            "offset_counts": float(self.offset_counts),
+            "gain_e_per_count": float(self.gain_e_per_count),
+            "read_noise_e": float(self.read_noise_e),
             "camera_model_origin": self.origin,
         }
         if self.row_noise_e is not None:
-            out["row_noise_e"] = round(self.row_noise_e, 4)
+            out["row_noise_e"] = float(self.row_noise_e)
         if self.fixed_pattern_counts is not None:
-            out["fixed_pattern_counts"] = round(self.fixed_pattern_counts, 4)
+            out["fixed_pattern_counts"] = float(self.fixed_pattern_counts)
         if self.maps is not None:
             out["camera_maps"] = self.maps.origin or "given"
         return out

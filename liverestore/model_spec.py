@@ -1,8 +1,10 @@
 """What an engine expects and promises, read from its package in `engines/<name>/rdf.yaml`.
 
 A package follows the BioImage Model Zoo (format 0.5); what live use needs beyond that stands
-in its `config: liverestore:` block. The classical filters `mean5` and `median5` are engines
-too, without a package; `null` copies its input and serves tests of everything around it.
+in its `config: liverestore:` block; of other models of the zoo it is taken from their own card
+and from how they were checked when they were installed. The classical filters `mean5` and
+`median5` are engines too, without a package; `null` copies its input and serves tests of
+everything around it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from liverestore.errors import UserError
 from liverestore.frame import PIXEL_DTYPES, FrameHeader
 from liverestore.model_card import inside, read_card, word_of
 from liverestore.paths import engine_folders
+from liverestore.zoo_model import ZooModel
+from liverestore.zoo_record import installed_zoo, is_zoo_card
 
 __all__ = [
     "BUILT_IN",
@@ -96,6 +100,8 @@ class ModelSpec:
     refocuses."""
     optics: TrainedOptics | None = None
     """Microscopes that it was trained for; None where the card does not say."""
+    zoo: ZooModel | None = None
+    """How a model of the zoo that was not made by this program is used; None for all others."""
     folder: Path | None = None
     details: dict[str, Any] = field(default_factory=dict, compare=False)
     """The whole `config: liverestore:` block: training, hardware, scores, limits of use."""
@@ -104,6 +110,11 @@ class ModelSpec:
     def refocuses(self) -> bool:
         """Whether it takes a distance for each pixel (a DPM) besides the picture."""
         return self.task in _REFOCUSING
+
+    @property
+    def counts_out(self) -> bool:
+        """Whether what leaves is counts, on the scale of the raw frame."""
+        return self.zoo is None or self.zoo.values == "counts"
 
     @property
     def sections(self) -> bool:
@@ -138,8 +149,14 @@ class ModelSpec:
 
     def padded(self, shape: tuple[int, int]) -> tuple[int, int]:
         """The smallest (Y, X) that holds `shape` and that the network takes."""
+        if self.zoo is not None:
+            return self.zoo.padded(shape)
         y, x = (-(-n // self.divisor) * self.divisor for n in shape)
         return y, x
+
+    def window(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """(Y, X) that the network gets at once for a frame of `shape`, unless it is huge."""
+        return self.padded(shape) if self.zoo is None else self.zoo.window(shape)
 
     def check_weights(self) -> None:
         """Compare the weights with their sha256; `UserError` when they differ or are gone."""
@@ -212,6 +229,8 @@ def _read(folder: Path) -> ModelSpec:
     file = folder / "rdf.yaml"
     try:
         rdf = yaml.safe_load(read_card(file))
+        if is_zoo_card(rdf):
+            return ModelSpec(name=folder.name, folder=folder, **installed_zoo(folder, rdf))
         block = rdf["config"]["liverestore"]
         onnx = rdf["weights"]["onnx"]
         live = msgspec.convert(block, _Live)
@@ -263,7 +282,8 @@ def _folders() -> dict[str, Path]:
     for root in engine_folders():
         if root.is_dir():
             for folder in sorted(root.iterdir()):
-                if (folder / "rdf.yaml").is_file():
+                # Those that begin with a dot are being installed.
+                if not folder.name.startswith(".") and (folder / "rdf.yaml").is_file():
                     found.setdefault(folder.name, folder)
     return found
 

@@ -70,7 +70,8 @@ def restore(
     domain is "counts" gets the counts as they are. Fixed pattern that `camera` has maps of is
     taken out and stays out. `whole`, of a runtime that has it, does all of that on its device
     and is taken instead of `infer` for frames that need no tiles. `runtime` is what runs them,
-    for the record.
+    for the record. A model of the zoo (`spec.zoo`) brings steps of its own: what leaves is counts
+    where those keep the scale, and else a warning says that it is not.
 
     An engine that refocuses needs `dpm`, the distance from the plane in focus to the plane
     wanted: one number, a (Y, X) array, or a `Dpm`, in um, positive deeper into the sample;
@@ -144,10 +145,13 @@ def _restored(
     tiled = shape[0] * shape[1] > _LARGEST_WHOLE_PX
     waves = [target.waves for target in aims if target is not None]
     done = None
-    if whole is not None and not tiled and pixels.dtype.name in _WHOLE_DTYPES:
+    if whole is not None and spec.zoo is None and not tiled and pixels.dtype.name in _WHOLE_DTYPES:
         done = whole(pixels, camera, waves or None)
     if done is not None:
         pictures = list(done) if waves else [done]
+    elif spec.zoo is not None:
+        parameters["values"] = spec.zoo.values
+        pictures = [_by_zoo(pixels, spec, infer)]
     else:
         if tiled:
             parameters["tile_px"] = _TILE_PX
@@ -155,6 +159,8 @@ def _restored(
     words, light = _about_light(frame, spec, camera)
     parameters.update(light)
     warnings = _warnings(frame, spec, camera) + words
+    if spec.zoo is not None:
+        warnings = spec.zoo.warnings_for(pixels) + warnings
     made = zip(aims, pictures, strict=True)
     finished_ns = time.perf_counter_ns()
     for target, out in made:
@@ -172,6 +178,16 @@ def _restored(
                 warnings=warnings if target is None else warnings + target.warnings,
             ),
         )
+
+
+def _by_zoo(pixels: NDArray[Any], spec: ModelSpec, infer: Infer) -> NDArray[Any]:
+    """(Y, X) pixels through a model of the zoo, with the steps of its own card."""
+    assert spec.zoo is not None, "asked only of models of the zoo"
+    try:
+        return spec.zoo.restore(pixels, infer)
+    except Failure as error:
+        said = str(error)
+        raise type(error)(said if spec.name in said else f"engine '{spec.name}': {said}") from error
 
 
 def _by_network(

@@ -16,6 +16,7 @@ from liverestore.cli.output_file import check_apart, header_at
 from liverestore.cli.rate_text import rate_text
 from liverestore.dpm import parse_dpm
 from liverestore.errors import LiverestoreError, UserError
+from liverestore.frame import Provenance
 from liverestore.movie import open_movie
 from liverestore.service.result import RunResult
 from liverestore.zstack import parse_zstack
@@ -43,20 +44,24 @@ class Asked:
     def check(self, plan: BacklogPlan, out: Path) -> None:
         """Raise `UserError` where the frames that are there were made otherwise."""
         for like in plan.likes():
-            made = like.provenances()[0]
-            planes = like.kind or None
-            dpm = None if planes else made.parameters.get("dpm")
-            for option, asked, got in (
-                ("--engine", self._engine, made.engine),
-                ("--zstack", self._planes, planes),
-                ("--z or --dpm", self._dpm, dpm),
-                ("--dtype", self._dtype, like.movie.dtype.name),
-            ):
-                if asked is not None and asked != got:
-                    raise UserError(
-                        f"{out}: got {option} {_words(asked)}, but its frames were made with "
-                        f"{_words(got)}; leave out {option}, or give OUT another name"
-                    )
+            self.check_one(like.provenances()[0], like.kind or None, like.movie.dtype.name, out)
+
+    def check_one(
+        self, made: Provenance, planes_um: tuple[float, ...] | None, dtype: str, out: Path
+    ) -> None:
+        """Raise `UserError` where a frame was `made` otherwise; `planes_um` of a virtual stack."""
+        dpm = None if planes_um else made.parameters.get("dpm")
+        for option, asked, got in (
+            ("--engine", self._engine, made.engine),
+            ("--zstack", self._planes, planes_um),
+            ("--z or --dpm", self._dpm, dpm),
+            ("--dtype", self._dtype, dtype),
+        ):
+            if asked is not None and asked != got:
+                raise UserError(
+                    f"{out}: got {option} {_words(asked)}, but its frames were made with "
+                    f"{_words(got)}; leave out {option}, or give OUT another name"
+                )
 
 
 def resume(

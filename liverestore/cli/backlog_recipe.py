@@ -17,7 +17,7 @@ from liverestore.restore import restore, restore_planes
 from liverestore.runtime.base import InferenceRuntime, whole_of
 from liverestore.runtime.table import open_runtime
 
-__all__ = ["Kitchen", "optics_from"]
+__all__ = ["Kitchen", "camera_from", "dpm_from", "engine_from", "optics_from"]
 
 OpenRuntime = Callable[[ModelSpec, bool], InferenceRuntime]
 """From an engine, and whether its fast precision is wanted, to its runtime."""
@@ -104,49 +104,20 @@ class Kitchen:
         key = signature(made)
         if key not in self._recipes:
             first = made[0]
-            spec = _engine_of(first)
+            spec = engine_from(first)
             fast = any(word in first.runtime.split() for word in ("bf16", "f16"))
             if (spec.name, fast) not in self._runtimes:
                 self._runtimes[spec.name, fast] = self._open(spec, fast)
             self._recipes[key] = _Recipe(
                 spec,
                 self._runtimes[spec.name, fast],
-                self._camera_of(first, spec),
-                _dpm_of(first) if spec.refocuses and len(made) == 1 else None,
+                camera_from(first, spec, self._measured),
+                dpm_from(first) if spec.refocuses and len(made) == 1 else None,
                 optics_from(first) if spec.refocuses else None,
                 key,
                 tuple(made),
             )
         return self._recipes[key]
-
-    def _camera_of(self, made: Provenance, spec: ModelSpec) -> CameraModel:
-        told = made.parameters
-        if spec.domain == "counts" or not all(name in told for name in _CAMERA):
-            return CameraModel(0.0, 1.0, 0.0, "assumed")
-        measured = self._measured
-        if measured is not None:
-            for name, value in measured.numbers().items():
-                if name in (*_CAMERA, "camera_maps") and told.get(name) != value:
-                    raise UserError(
-                        f"got a rig with {name} = {value}, but the frames that are there were made "
-                        f"with {told.get(name)}; give the rig that they were made with, or none"
-                    )
-            if "camera_maps" in told:
-                return measured
-        if "camera_maps" in told:
-            raise UserError(
-                f"the frames that are there were made with the camera's maps "
-                f"({told['camera_maps']}); name the rig that has them with --rig"
-            )
-        offset, gain, read_noise = (float(told[name]) for name in _CAMERA)
-        return CameraModel(
-            offset,
-            gain,
-            read_noise,
-            origin=str(told.get("camera_model_origin", "rig")),
-            row_noise_e=_or_none(told.get("row_noise_e")),
-            fixed_pattern_counts=_or_none(told.get("fixed_pattern_counts")),
-        )
 
     def _compare(self, frame: Frame, done: Sequence[Restored], recipe: _Recipe) -> None:
         now = [record_of(result, 0).provenance for result in done]
@@ -165,6 +136,39 @@ class Kitchen:
                     )
 
 
+def camera_from(made: Provenance, spec: ModelSpec, measured: CameraModel | None) -> CameraModel:
+    """The camera numbers that a frame was restored with; `measured`, of a rig, has its maps.
+
+    Raises `UserError` where that one is another, or maps are needed and it is not given.
+    """
+    told = made.parameters
+    if spec.domain == "counts" or not all(name in told for name in _CAMERA):
+        return CameraModel(0.0, 1.0, 0.0, "assumed")
+    if measured is not None:
+        for name, value in measured.numbers().items():
+            if name in (*_CAMERA, "camera_maps") and told.get(name) != value:
+                raise UserError(
+                    f"got a rig with {name} = {value}, but the frames that are there were made "
+                    f"with {told.get(name)}; give the rig that they were made with, or none"
+                )
+        if "camera_maps" in told:
+            return measured
+    if "camera_maps" in told:
+        raise UserError(
+            f"the frames that are there were made with the camera's maps "
+            f"({told['camera_maps']}); name the rig that has them with --rig"
+        )
+    offset, gain, read_noise = (float(told[name]) for name in _CAMERA)
+    return CameraModel(
+        offset,
+        gain,
+        read_noise,
+        origin=str(told.get("camera_model_origin", "rig")),
+        row_noise_e=_or_none(told.get("row_noise_e")),
+        fixed_pattern_counts=_or_none(told.get("fixed_pattern_counts")),
+    )
+
+
 def optics_from(made: Provenance) -> Optics:
     """The optics in whose waves a frame was refocused. Raises `UserError` where one is missing."""
     told = made.parameters
@@ -181,7 +185,8 @@ def optics_from(made: Provenance) -> Optics:
     )
 
 
-def _engine_of(made: Provenance) -> ModelSpec:
+def engine_from(made: Provenance) -> ModelSpec:
+    """The engine that restored a frame. Raises `UserError` where it is another one now."""
     spec = find_engine(made.engine)
     if (spec.version, spec.sha256) != (made.version, made.sha256):
         raise UserError(
@@ -192,7 +197,8 @@ def _engine_of(made: Provenance) -> ModelSpec:
     return spec
 
 
-def _dpm_of(made: Provenance) -> Dpm:
+def dpm_from(made: Provenance) -> Dpm:
+    """The surface that a frame was refocused to. Raises `UserError` where it is gone."""
     text = str(made.parameters.get("dpm", ""))
     try:
         return parse_dpm(text)

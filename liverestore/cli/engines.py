@@ -1,9 +1,10 @@
-"""`liverestore engines`: what is installed, for what, and how fast it is here."""
+"""`liverestore engines`: what is installed, for what, how fast here; more of them, or fewer."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -18,7 +19,9 @@ from liverestore.errors import LiverestoreError
 if TYPE_CHECKING:
     from liverestore.model_spec import ModelSpec
 
-__all__ = ["EngineInfo", "engines", "installed"]
+__all__ = ["EngineInfo", "engines_app", "installed"]
+
+engines_app = typer.Typer(add_completion=False, invoke_without_command=True)
 
 _TRIAL_SHAPE = (512, 512)
 _TRIAL_S = 0.5
@@ -59,10 +62,61 @@ class _Answer(msgspec.Struct, frozen=True):
     """Packages that cannot be used, with the reason."""
 
 
+@engines_app.callback()
 def engines(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the installed engines: for what, how large, what runs them, how fast here."""
+    """List the installed engines: for what, how large, what runs them, how fast here.
+
+    `add` installs models of the BioImage Model Zoo, `remove` takes them away again.
+    """
+    if context.invoked_subcommand is None:
+        _list(as_json=as_json)
+
+
+@engines_app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """List the installed engines, as without a command."""
+    _list(as_json=as_json)
+
+
+@engines_app.command("add")
+def add(
+    package: Annotated[
+        Path, typer.Argument(metavar="PATH_OR_ZIP", help="Folder or .zip of the model.")
+    ],
+    name: Annotated[str | None, typer.Option(help="Its name here; else from its card.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace your engine of that name.")
+    ] = False,
+) -> None:
+    """Install a model of the BioImage Model Zoo (format 0.4 or 0.5, ONNX weights).
+
+    It must make one picture of one picture. Its test input is put through the
+    runtime here first: a model that gives another output than its package
+    says is refused, with the figures. Engines that `train` made are taken too.
+    """
+    from liverestore.cli.engine_add import add_engine
+
+    added = add_engine(package, name, replace=force)
+    spec = added.spec
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text(f"engine '{spec.name}' is installed: {spec.folder}"))
+    console.print(Text(f"its test on {added.outcome.runtime}: {added.outcome.words()}"))
+    for note in added.notes:
+        console.print(Text(f"note: {note}", style="yellow"))
+
+
+@engines_app.command("remove")
+def remove(name: Annotated[str, typer.Argument(help="One of your own engines.")]) -> None:
+    """Delete an engine that you added or trained; shipped ones stay."""
+    from liverestore.cli.engine_add import remove_engine
+
+    typer.echo(f"removed {remove_engine(name)}")
+
+
+def _list(*, as_json: bool) -> None:
     from liverestore.model_spec import engine_problems
 
     problems = engine_problems()

@@ -85,11 +85,12 @@ class ExposureJob:
             raise UserError(
                 f"rig {rig.name}: replays a movie, whose exposure is past; name a rig of a camera"
             )
-        if spec.task != "denoise":
+        no_counts = "" if spec.counts_out else ", and gives no counts"
+        if spec.task != "denoise" or not spec.counts_out:
             raise UserError(
-                f"engine '{spec.name}': is for {spec.task}; its pictures differ from any exposure "
-                "of this microscope by design, so that none tells how good they are: choose an "
-                "engine that denoises"
+                f"engine '{spec.name}': is for {spec.task}{no_counts}; its pictures differ from "
+                "any exposure of this microscope by design, so that none tells how good they "
+                "are: choose an engine that denoises"
             )
         camera = camera_of(rig.camera)
         if camera is None:

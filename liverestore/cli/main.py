@@ -84,7 +84,7 @@ def _register() -> None:
     app.command("exposure")(exposure.exposure)
     app.command("dpm")(dpm.dpm)
     app.command("sign")(sign.sign)
-    app.command("engines")(engines.engines)
+    app.add_typer(engines.engines_app, name="engines")
     app.add_typer(engine_serve.engine_app, name="engine")
     app.command("keys")(keys.keys)
     app.command("bench")(bench.bench)

@@ -72,14 +72,21 @@ def check_apart(source: Path, out: Path) -> None:
 
 
 def open_output(
-    movie: Movie, out: Path, *, force: bool, planes: ZStack | None = None, about: Made | None = None
+    movie: Movie,
+    out: Path,
+    *,
+    force: bool,
+    planes: ZStack | None = None,
+    about: Made | None = None,
+    held: int | None = None,
 ) -> tuple[OmeSink, NDArray[np.intp]]:
     """A sink for a file like `movie`, and the order in which it wants the frames.
 
     With `planes` each frame becomes a stack, and Z the last axis before Y and X. Where `out`
     exists, and `force` allows to replace it, the new file gets a free name beside it until
-    `replace_old`. Raises `UserError` for axes that the kind of file cannot have, and for
-    planes of a movie that has z already.
+    `replace_old`. With `held` the file is there, and is gone on with after so many pictures.
+    Raises `UserError` for axes that the kind of file cannot have, and for planes of a movie that
+    has z already.
     """
     axes, sizes = movie.axes, movie.leading_shape
     z_step_um, z_start_um = movie.z_step_um, None
@@ -94,7 +101,8 @@ def open_output(
     sink = OmeSink(
         free_name(out) if force else out,
         layout=layout,
-        on_existing="refuse",
+        on_existing="refuse" if held is None else "continue",
+        held=held or 0,
         pixel_size_um=movie.pixel_size_um or about.pixel_size_um,
         z_step_um=z_step_um,
         z_start_um=z_start_um,

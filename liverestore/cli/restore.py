@@ -13,7 +13,9 @@ from liverestore.errors import UserError
 from liverestore.rig_channels import MOST_CHANNELS
 
 if TYPE_CHECKING:
+    from liverestore.camera_model import CameraModel
     from liverestore.cli.backlog import Asked
+    from liverestore.cli.restore_spread import Where
     from liverestore.movie import Movie
 
 __all__ = ["restore"]
@@ -65,6 +67,14 @@ def restore(
             "with which engine, camera numbers and distances.",
         ),
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Restore in N processes of this machine at once."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Restore on the dask cluster at ADDRESS."),
+    ] = None,
 ) -> None:
     """Restore each frame of IN and write OUT with the same axes and pixel size.
 
@@ -72,6 +82,8 @@ def restore(
     that refocuses takes one of --z, --zstack (which adds the axis Z) and
     --dpm. Ctrl-C leaves the frames restored so far as a readable file;
     --resume goes on with it, or completes what a live run restored in part.
+    With --workers or --dask OUT must be an .ome.zarr; it is the same as that
+    of one process, and a worker that is lost costs nothing but its time.
     """
     from liverestore.cli.backlog import Asked
     from liverestore.cli.camera_choice import choose_camera
@@ -83,6 +95,11 @@ def restore(
     from liverestore.runtime.table import open_runtime
 
     console = Console(highlight=False, soft_wrap=True)
+    where = _workers(out, workers, dask)
+    if resume and where is not None:
+        asked = Asked(engine, z, zstack, dpm, dtype)
+        _resume_spread(source, out, rig, asked, where, console, force=force)
+        return
     if resume:
         _resume(source, out, rig, Asked(engine, z, zstack, dpm, dtype), console, force=force)
         return
@@ -101,6 +118,12 @@ def restore(
         if refocusing is not None:
             words = refocusing.words()
             console.print(Text(f"refocusing to {refocusing.target}; {words['optics']}"))
+        if where is not None:
+            from liverestore.cli.restore_spread import How, restore_spread
+
+            how = How(spec, camera, refocusing, dtype or movie.dtype.name)
+            restore_spread(movie, out, how, where, console, force=force)
+            return
         runtime = open_runtime(spec)
         try:
             made_as = dtype or movie.dtype.name
@@ -117,11 +140,46 @@ def restore(
             runtime.close()
 
 
-def _resume(
-    source: Path, out: Path, rig: str | None, asked: Asked, console: Console, *, force: bool
+def _workers(out: Path, workers: int | None, address: str | None) -> Where | None:
+    """Who restores; None: this process. Raises `UserError`."""
+    if workers is None and address is None:
+        return None
+    from liverestore.cli.spread_cluster import check_cluster
+
+    check_cluster(workers, address)
+    from liverestore.cli.restore_spread import Where, check_kind
+
+    check_kind(out)
+    return Where(workers, address)
+
+
+def _resume_spread(
+    source: Path,
+    out: Path,
+    rig: str | None,
+    asked: Asked,
+    where: Where,
+    console: Console,
+    *,
+    force: bool,
 ) -> None:
-    from liverestore.cli.backlog import resume
-    from liverestore.cli.interrupt import INTERRUPTED
+    from liverestore.cli.output_file import check_apart
+    from liverestore.cli.restore_spread import restore_spread, resumed
+    from liverestore.movie import open_movie
+
+    measured = _measured(rig, force=force)
+    check_apart(source, out)
+    with open_movie(source) as movie:
+        how = resumed(movie, out, measured)
+        if how is None:
+            console.print("nothing to do: every frame has its result")
+            return
+        asked.check_one(how.made, how.planes_um, how.dtype, out)
+        restore_spread(movie, out, how, where, console)
+
+
+def _measured(rig: str | None, *, force: bool) -> CameraModel | None:
+    """The rig's camera, to go on with OUT. Raises `UserError` where OUT is to be replaced."""
     from liverestore.rig import load_rig
     from liverestore.rig_camera import camera_of
 
@@ -129,7 +187,16 @@ def _resume(
         raise UserError(
             "got --force and --resume; give --resume to go on with OUT, or --force to replace it"
         )
-    measured = None if rig is None else camera_of(load_rig(rig).camera)
+    return None if rig is None else camera_of(load_rig(rig).camera)
+
+
+def _resume(
+    source: Path, out: Path, rig: str | None, asked: Asked, console: Console, *, force: bool
+) -> None:
+    from liverestore.cli.backlog import resume
+    from liverestore.cli.interrupt import INTERRUPTED
+
+    measured = _measured(rig, force=force)
     said = resume(source, out, asked, measured, console)
     if not said.asked and not said.interrupted:
         console.print("nothing to do: every frame has its result")

@@ -23,9 +23,82 @@ from liverestore.restore import restore, restore_planes
 from liverestore.runtime.base import InferenceRuntime, whole_of
 from liverestore.writer.ome import OmeSink
 
-__all__ = ["RestoreJob", "with_progress"]
+__all__ = ["Notes", "RestoreJob", "restored_of", "with_progress"]
 
 T = TypeVar("T")
+
+
+def restored_of(
+    movie: Movie,
+    index: int,
+    runtime: InferenceRuntime,
+    camera: CameraModel,
+    dtype: str,
+    refocusing: Refocusing | None,
+) -> Iterator[Restored]:
+    """What is made of frame `index`: one picture, or one for each plane of a stack.
+
+    Computed in `dtype` where that is the wider one. Raises as `restore` does.
+    """
+    frame = frame_of(movie, index, dtype)
+    spec, infer = runtime.spec, runtime.infer
+    reason = spec.mismatch(frame.header)
+    if reason is not None:
+        raise UserError(f"{movie.path}, frame {index}: {reason}")
+    name, whole = runtime.description, whole_of(runtime)
+    if refocusing is None:
+        yield restore(frame, spec, infer, camera, whole=whole, runtime=name)
+    elif refocusing.stack is None:
+        yield restore(
+            frame,
+            spec,
+            infer,
+            camera,
+            refocusing.dpm,
+            optics=refocusing.optics,
+            whole=whole,
+            runtime=name,
+        )
+    else:
+        yield from restore_planes(
+            frame,
+            spec,
+            infer,
+            camera,
+            refocusing.stack.planes_um,
+            optics=refocusing.optics,
+            whole=whole,
+            runtime=name,
+        )
+
+
+class Notes:
+    """What is to be said of many frames once, at the end."""
+
+    def __init__(self, dtype: str) -> None:
+        self._dtype = dtype
+        self._clipped = 0
+        self._warnings: dict[str, int] = {}
+
+    def see(self, warnings: Iterable[str], clipped: int) -> None:
+        """Take note of one picture: its warnings, and its values that did not fit."""
+        for text in warnings:
+            self._warnings[text] = self._warnings.get(text, 0) + 1
+        self._clipped += clipped
+
+    def say(self, console: Console, what: str) -> None:
+        """Print them, counted in `what` ("frames" or "planes")."""
+        notes = [
+            f"{text} ({count} {what if count > 1 else what[:-1]})"
+            for text, count in self._warnings.items()
+        ]
+        if self._clipped:
+            notes.append(
+                f"{self._clipped} values did not fit into {self._dtype} and were clipped; "
+                "--dtype float32 keeps them"
+            )
+        for note in notes:
+            console.print(Text(f"note: {note}", style="yellow"))
 
 
 class RestoreJob:
@@ -49,8 +122,7 @@ class RestoreJob:
         self._dtype = dtype
         self._out = out
         self._refocusing = refocusing
-        self._clipped = 0
-        self._warnings: dict[str, int] = {}
+        self._notes = Notes(dtype)
 
     def run(self, order: list[int], console: Console) -> None:
         """Restore the frames at `order` and close the file, whatever happens."""
@@ -70,7 +142,7 @@ class RestoreJob:
         finally:
             report = self._sink.close()
         what = "frames" if stack is None else "planes"
-        self._say_notes(console, what)
+        self._notes.say(console, what)
         if report.frames < planes:
             console.print(
                 f"stopped: {report.frames} of {planes} {what} are restored, in {report.path}"
@@ -84,70 +156,23 @@ class RestoreJob:
             f"{seconds:.1f} s, {rate_text(report.frames / seconds)}: {path}"
         )
 
-    def _say_notes(self, console: Console, what: str) -> None:
-        notes = [
-            f"{text} ({count} {what if count > 1 else what[:-1]})"
-            for text, count in self._warnings.items()
-        ]
-        if self._clipped:
-            notes.append(
-                f"{self._clipped} values did not fit into {self._dtype} and were clipped; "
-                "--dtype float32 keeps them"
-            )
-        for note in notes:
-            console.print(Text(f"note: {note}", style="yellow"))
-
     def _all(self, order: list[int]) -> Iterator[tuple[Restored, bool]]:
         """Every picture of the file, and whether it is the last one of its frame."""
         for index in order:
-            made = self._restored(index)
+            made = restored_of(
+                self._movie, index, self._runtime, self._camera, self._dtype, self._refocusing
+            )
             held = next(made)
             for after in made:
                 yield held, False
                 held = after
             yield held, True
 
-    def _restored(self, index: int) -> Iterator[Restored]:
-        """What is made of frame `index`: one picture, or one for each plane of a stack."""
-        frame = frame_of(self._movie, index, self._dtype)
-        spec, infer = self._runtime.spec, self._runtime.infer
-        reason = spec.mismatch(frame.header)
-        if reason is not None:
-            raise UserError(f"{self._movie.path}, frame {index}: {reason}")
-        runtime, goal = self._runtime.description, self._refocusing
-        whole = whole_of(self._runtime)
-        if goal is None:
-            yield restore(frame, spec, infer, self._camera, whole=whole, runtime=runtime)
-        elif goal.stack is None:
-            yield restore(
-                frame,
-                spec,
-                infer,
-                self._camera,
-                goal.dpm,
-                optics=goal.optics,
-                whole=whole,
-                runtime=runtime,
-            )
-        else:
-            yield from restore_planes(
-                frame,
-                spec,
-                infer,
-                self._camera,
-                goal.stack.planes_um,
-                optics=goal.optics,
-                whole=whole,
-                runtime=runtime,
-            )
-
     def _fitting(self, restored: Restored) -> Restored:
         """`restored` in the dtype of the file, its warnings and clipped values counted."""
-        for text in restored.provenance.warnings:
-            self._warnings[text] = self._warnings.get(text, 0) + 1
-        restored, clipped = as_dtype(restored, self._dtype)
-        self._clipped += clipped
-        return restored
+        fitting, clipped = as_dtype(restored, self._dtype)
+        self._notes.see(restored.provenance.warnings, clipped)
+        return fitting
 
 
 def with_progress(made: Iterable[T], count: int) -> Iterable[T]:

@@ -168,9 +168,9 @@ class DeviceRuntime:
 
     def warm_up(self, shape: tuple[int, int], dtype: str = "uint16") -> None:
         """Prepare for whole frames of `shape` (Y, X) and `dtype`, and run once."""
-        if dtype not in _BYTES_LAST:
+        if dtype not in _BYTES_LAST or self._spec.zoo is not None:
             # Other types are stabilised on the processor.
-            outer = self._spec.padded(shape)
+            outer = self._spec.window(shape)
             self.infer(np.zeros((1, self._spec.channels, *outer), np.float32))
             return
         waves = [np.zeros(shape, np.float32)] if self._spec.refocuses else None

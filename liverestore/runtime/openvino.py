@@ -111,7 +111,7 @@ class OpenVinoRuntime:
 
     def warm_up(self, shape: tuple[int, int], dtype: str = "uint16") -> None:
         """Compile for frames of `shape` (Y, X) and run once; whatever their `dtype`."""
-        self.infer(np.zeros((1, self._spec.channels, *self._spec.padded(shape)), np.float32))
+        self.infer(np.zeros((1, self._spec.channels, *self._spec.window(shape)), np.float32))
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, C, Y, X) float32 to (N, 1, Y, X); the result lies in a buffer that is reused."""
@@ -120,14 +120,19 @@ class OpenVinoRuntime:
                 f"engine '{self._spec.name}' got a batch {batch.shape}; it takes (N, C, Y, X) "
                 f"with Y and X multiples of {self._spec.divisor}"
             )
-        request = self._request(batch.shape)
-        tensor = self._openvino.Tensor(np.ascontiguousarray(batch), shared_memory=True)
+        zoo = self._spec.zoo
+        entering: NDArray[Any] = batch if zoo is None else zoo.to_network(batch)
+        request = self._request(entering.shape)
+        if zoo is not None:
+            # A network of the zoo may take integers, or half precision.
+            entering = entering.astype(request.get_input_tensor(0).data.dtype, copy=False)
+        tensor = self._openvino.Tensor(np.ascontiguousarray(entering), shared_memory=True)
         try:
             request.infer([tensor], share_inputs=True)
         except RuntimeError as error:
             raise Failure(f"engine '{self._spec.name}': {_one_line(error)}") from error
         result: NDArray[np.float32] = request.get_output_tensor(0).data
-        return result
+        return result if zoo is None else zoo.from_network(result, batch)
 
     def close(self) -> None:
         """Let go of the compiled networks; safe to call twice."""

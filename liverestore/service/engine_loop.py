@@ -255,7 +255,7 @@ class EngineLoop:
         """Count the first result of a frame; it comes back with its verdict."""
         result = made.result
         spec = self.lineup.serving(result.source.header.channel).runtime.spec
-        if self._trust is not None:
+        if self._trust is not None and spec.counts_out:
             sharpened = spec.task in SHARPENING
             self._trust.see(result, made.camera, sharpened=sharpened)
             result = self._trust.mark(result)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from liverestore.errors import Failure, UserError
 from liverestore.frame import PIXEL_DTYPES, Frame, FrameHeader, Restored
-from liverestore.frame_record import record_of
+from liverestore.frame_record import FrameRecord, record_of
 from liverestore.version import __version__
 from liverestore.writer.layout import RECORDING, Layout, file_kind
 from liverestore.writer.sink import SinkReport
@@ -50,7 +50,8 @@ class OmeSink:
     other programs (OME-XML, the Zarr attributes) is completed by `close`.
 
     Nothing that exists is ever overwritten: `on_existing` "number" writes `name_001...`
-    instead of `name...`, "refuse" raises `UserError`.
+    instead of `name...`, "refuse" raises `UserError`; "continue" adds to the OME-Zarr that is
+    there, whose frames `held` are handed to `note` again first.
     """
 
     def __init__(
@@ -58,13 +59,14 @@ class OmeSink:
         path: str | Path,
         *,
         layout: Layout = RECORDING,
-        on_existing: Literal["number", "refuse"] = "number",
+        on_existing: Literal["number", "refuse", "continue"] = "number",
         pixel_size_um: float | None = None,
         z_step_um: float | None = None,
         z_start_um: float | None = None,
         about: dict[str, str] | None = None,
         interval_ms: float | None = None,
         expected_frames: int | None = None,
+        held: int = 0,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         """Sizes and interval not given here are taken from the frames' headers.
@@ -79,6 +81,7 @@ class OmeSink:
         self._kind = file_kind(self.path)
         self._layout = layout
         self._on_existing = on_existing
+        self._held = held
         self._expected = layout.frame_count or expected_frames
         self._free_bytes = free_bytes
         self._summary = RunSummary(
@@ -117,7 +120,8 @@ class OmeSink:
             )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._check_space(first.pixels.nbytes)
+            if self._on_existing != "continue":
+                self._check_space(first.pixels.nbytes)
             self._summary.note_first(first)
             self._store = self._create()
         except OSError as error:
@@ -148,6 +152,32 @@ class OmeSink:
                 f"frame {header.number} could not be written to {self.path}: {why}; the "
                 f"{self.written} frames before it are kept; make room and start a new recording"
             ) from error
+        self._summary.add(item)
+
+    @property
+    def layout(self) -> Layout:
+        """Axes and sizes of the file."""
+        return self._layout
+
+    def note(self, record: FrameRecord, dtype: str) -> None:
+        """Count the next frame of an OME-Zarr, whose chunk another process wrote.
+
+        `record` is what that one noted of it, with the checksum. Raises as `append` does.
+        """
+        item = stand_in(record, dtype)
+        self.prepare(item)
+        self._check_frame(item.pixels, record.header.number)
+        store = self._store
+        assert isinstance(store, ZarrChunks), "chunks are files of their own in OME-Zarr only"
+        if self._summary.frames >= self._held:
+            try:
+                store.note(msgspec.json.encode(record))
+            except OSError as error:
+                why = self._why(error, item.pixels.nbytes)
+                raise self._failed(
+                    f"the record of frame {record.header.number} could not be written to "
+                    f"{self.path}: {why}; the {self.written} frames before it are kept"
+                ) from error
         self._summary.add(item)
 
     def note_interval(self, interval_ms: float) -> None:
@@ -234,6 +264,11 @@ class OmeSink:
         make = TiffPages if self._kind == "ome-tiff" else ZarrChunks
         shape = (self._shape[0], self._shape[1])
         wanted = self.path
+        if self._on_existing == "continue":
+            return ZarrChunks(
+                wanted, self._layout, shape, self._dtype, self._summary,
+                f"liverestore {__version__}", keep=self._held,
+            )  # fmt: skip
         names = [wanted] if self._on_existing == "refuse" else _numbered(wanted)
         for name in names:
             try:
@@ -246,6 +281,15 @@ class OmeSink:
         raise UserError(
             f"{wanted}: exists already and is not overwritten; choose another name or delete it"
         )
+
+
+def stand_in(record: FrameRecord, dtype: str) -> Restored:
+    """A restored frame of `record` without its pixels, where only the record counts."""
+    header = record.header
+    assert record.provenance is not None, "a restored frame says what restored it"
+    raw = Frame(np.broadcast_to(np.zeros((), header.dtype), header.shape), header)
+    pixels = np.broadcast_to(np.zeros((), dtype), header.shape)
+    return Restored(pixels, raw, record.provenance)
 
 
 def free_name(path: Path) -> Path:

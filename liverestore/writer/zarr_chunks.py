@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
 import time
 import warnings
@@ -20,11 +22,46 @@ from liverestore.writer.layout import Layout
 from liverestore.writer.summary import RunSummary
 from liverestore.writer.whole import write_all
 
-__all__ = ["ZarrChunks"]
+__all__ = ["ZarrChunks", "chunk_file", "write_chunk"]
 
 _ARRAY = "0"
 _SHAPE_EVERY_S = 1.0
 """How often the array's shape on disk follows the frames, for programs that look on."""
+
+
+def _place(layout: Layout, index: int) -> tuple[int, ...]:
+    """Where frame `index` stands on the leading axes."""
+    leading = layout.leading_shape
+    if not leading:
+        return ()
+    if leading[0] is None:
+        rest = tuple(n or 1 for n in leading[1:])
+        within = np.unravel_index(index % layout.group, rest) if rest else ()
+        return (index // layout.group, *map(int, within))
+    return tuple(int(n) for n in np.unravel_index(index, tuple(n or 1 for n in leading)))
+
+
+def chunk_file(path: Path, layout: Layout, index: int) -> Path:
+    """The file of frame `index` of the store at `path`."""
+    return path.joinpath(_ARRAY, "c", *map(str, _place(layout, index)), "0", "0")
+
+
+def write_chunk(path: Path, layout: Layout, index: int, pixels: NDArray[Any]) -> None:
+    """Put the pixels of frame `index` into the store at `path`, from whatever process.
+
+    In one step: nobody ever sees half of them, and a second try replaces the first. The record is
+    written by the process that has the store open (`ZarrChunks.note`). Raises `OSError`.
+    """
+    chunk = chunk_file(path, layout, index)
+    chunk.parent.mkdir(parents=True, exist_ok=True)
+    new = chunk.with_name(f".{chunk.name}-{os.getpid()}")
+    try:
+        with new.open("wb", buffering=0) as file:
+            little = pixels.dtype.newbyteorder("<")
+            write_all(file, np.ascontiguousarray(pixels, little).data.cast("B"))
+        new.replace(chunk)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 class ZarrChunks:
@@ -45,8 +82,13 @@ class ZarrChunks:
         summary: RunSummary,
         software: str,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        keep: int | None = None,
     ) -> None:
-        """Create the folder `path`; raises FileExistsError where something is there."""
+        """Create the folder `path`; raises FileExistsError where something is there.
+
+        With `keep` it is there and is gone on with after its first `keep` frames.
+        """
         self.path = path
         self._layout = layout
         self._frame_shape = frame_shape
@@ -54,6 +96,12 @@ class ZarrChunks:
         self._software = software
         self._clock = clock
         self._little = np.dtype(dtype).newbyteorder("<")
+        if keep is not None:
+            self._group, self._array = self._reopen()
+            self._records = (path / _ARRAY / RECORDS_NAME).open("r+b", buffering=0)
+            self._cut(keep)
+            self._shape_told_at = clock()
+            return
         path.mkdir()
         try:
             self._group, self._array = self._create(dtype)
@@ -80,20 +128,41 @@ class ZarrChunks:
         group.attrs.put(self._attributes(complete=False))
         return group, array
 
+    def _reopen(self) -> tuple[zarr.Group, zarr.Array[Any]]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            group = zarr.open_group(self.path, mode="r+", zarr_format=3)
+            array = group[_ARRAY]
+            assert isinstance(array, zarr.Array), "a store of this program was read before"
+        frames = self._layout.frame_count
+        if frames is not None:
+            # One that was ended early has shrunk to what it had.
+            array.resize((*self._layout.shape_for(frames), *self._frame_shape))
+        group.attrs.put(self._attributes(complete=False))
+        return group, array
+
+    def _cut(self, keep: int) -> None:
+        """Go on after the first `keep` records."""
+        end = 0
+        for line in itertools.islice(self._records, keep):
+            end += len(line)
+        self._records.seek(end)
+        self._records.truncate()
+
+    def note(self, record: bytes) -> None:
+        """Add the record of the next frame, whose chunk `write_chunk` wrote. Raises OSError."""
+        whole_records = self._records.tell()
+        try:
+            write_all(self._records, memoryview(record + b"\n"))
+        except OSError:
+            self._records.seek(whole_records)
+            self._records.truncate()
+            raise
+
     def write(self, pixels: NDArray[Any], record: bytes) -> None:
         """Write the next chunk; raises OSError, after which the frames before are whole."""
         index = self._summary.frames
-        leading = self._layout.leading_shape
-        place: tuple[int, ...] = (index,)
-        if not leading:
-            place = ()
-        elif leading[0] is None:
-            rest = tuple(n or 1 for n in leading[1:])
-            within = np.unravel_index(index % self._layout.group, rest) if rest else ()
-            place = (index // self._layout.group, *map(int, within))
-        else:
-            place = tuple(int(n) for n in np.unravel_index(index, tuple(n or 1 for n in leading)))
-        chunk = self.path.joinpath(_ARRAY, "c", *map(str, place), "0", "0")
+        chunk = chunk_file(self.path, self._layout, index)
         chunk.parent.mkdir(parents=True, exist_ok=True)
         whole_records = self._records.tell()
         try:
@@ -108,7 +177,7 @@ class ZarrChunks:
             raise
         now = self._clock()
         late = now - self._shape_told_at >= _SHAPE_EVERY_S
-        if leading[:1] == (None,) and (late or index == 0):
+        if self._layout.leading_shape[:1] == (None,) and (late or index == 0):
             self._shape_told_at = now
             self._tell_shape(index + 1)
 

@@ -325,7 +325,9 @@ def test_weights_and_plans_have_a_largest_size(package, monkeypatch, tmp_path):
 
 
 def test_no_archive_is_ever_unpacked():
-    """So none can write outside of its folder."""
+    """So none can write outside of its folder; one module reads members of packages one by one."""
     archives = re.compile(r"^\s*(?:import|from) (?:zipfile|tarfile|zipimport)|unpack_archive", re.M)
-    files = Path(liverestore.__file__).parent.rglob("*.py")
-    assert [file.name for file in files if archives.search(file.read_text(encoding="utf-8"))] == []
+    files = list(Path(liverestore.__file__).parent.rglob("*.py"))
+    found = [file for file in files if archives.search(file.read_text(encoding="utf-8"))]
+    assert [file.name for file in found] == ["zoo_package.py"]
+    assert not re.search(r"\.extract(all)?\(", found[0].read_text(encoding="utf-8"))
