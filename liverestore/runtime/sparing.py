@@ -113,6 +113,8 @@ class SparingRuntime:
         """
         least = max(shape) if self._tile_px is None else self._tile_px
         smaller = [size for size in _TILES_PX if size < least]
+        if self.spec.zoo is not None:
+            smaller = []  # its card says which sizes its network takes; these are none of them
         if not out_of_memory(error):
             raise error
         if not smaller:

@@ -78,7 +78,8 @@ def choose(spec: ModelSpec, backends: Sequence[Backend] = BACKENDS) -> Choice:
     for backend in backends:
         reason = importlib.import_module(backend.module).is_incompatible(spec)
         if not reason and backend.gpu and spec.zoo is not None:
-            reason = spec.zoo.cpu_only
+            served = backend.name == "triton"  # whose repository holds our own engines only
+            reason = "it is a model of the zoo" if served else spec.zoo.cpu_only
         if not reason:
             return Choice(backend, refused)
         refused[backend.name] = reason

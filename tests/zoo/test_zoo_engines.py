@@ -182,6 +182,7 @@ def test_a_network_with_other_axes_is_turned(tmp_path):
     assert added.outcome.largest < 1e-3
     np.testing.assert_allclose(restored("turned", GIVEN).pixels, mean3(GIVEN), rtol=1e-5)
     assert "axes bxyc" in added.spec.zoo.cpu_only
+    assert find_engine("turned").zoo == added.spec.zoo
     assert choose(added.spec).backend.name == "openvino"
 
 
@@ -360,3 +361,19 @@ def test_ours_run_in_bioimageio_core(name, monkeypatch):
         done = pipeline.predict_sample_without_blocking(get_test_input_sample(model))
     got = done.members["restored"].data.to_numpy()
     np.testing.assert_allclose(got, np.load(folder / "test_output.npy"), atol=1e-2)
+
+
+def test_the_graph_for_gpus_gives_the_same(tmp_path):
+    """On the processor here; the values that enter and leave are those of the card's steps."""
+    pytest.importorskip("torch")
+    from liverestore.runtime.torch_cuda import TorchRuntime
+
+    made = matched(mean3(normal(GIVEN)), GIVEN)
+    folder = write_05(tmp_path / "m", GIVEN, made, before=[NORMAL], after=[MATCHED])
+    spec = add_engine(folder, "m").spec
+    assert spec.zoo.cpu_only is None
+    runtime = TorchRuntime(spec, threads=1, device="cpu")
+    frame = picture((32, 40), seed=9)
+    got, _ = spec.zoo.run(frame, runtime.infer)
+    runtime.close()
+    np.testing.assert_allclose(got, matched(mean3(normal(frame)), frame), rtol=1e-4)
