@@ -93,31 +93,52 @@ class SpreadWorker(distributed.WorkerPlugin):
         self._lock = threading.Lock()
         self._threads = self.job.threads or worker.state.nthreads
         self._open: tuple[Movie, InferenceRuntime] | None = None
+        self._over = False
 
     def teardown(self, worker: Any) -> None:
-        """Called on the worker at the end of the job: give the engine's memory back."""
-        with self._lock:
-            if self._open is not None:
-                movie, runtime = self._open
-                self._open = None
-                runtime.close()
-                movie.close()
+        """Called on the worker at the end of the job: give the engine's memory back.
+
+        It never waits, since the worker answers nobody meanwhile: a frame that is still at work,
+        which nobody wants any more, gives it back when it is done.
+        """
+        self._over = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self._lock.release()
+
+    def _close(self) -> None:
+        if self._open is not None:
+            movie, runtime = self._open
+            self._open = None
+            runtime.close()
+            movie.close()
 
     def make(self, task: FrameTask) -> Made:
         """Restore one frame, or verify what is there. One at a time: engines are not shared."""
         with self._lock:
-            if task.told and self._whole(task):
-                return Made(task, [])
-            movie, runtime = self._opened()
-            job = self.job
-            made, clipped = [], 0
-            for restored in restored_of(
-                movie, task.index, runtime, job.camera, job.dtype, job.refocusing
-            ):
-                fitting, outside = as_dtype(restored, job.dtype)
-                clipped += outside
-                made.append(fitting)
-            return self._handed_in(task, made, clipped)
+            try:
+                return self._make(task)
+            finally:
+                if self._over:
+                    self._close()
+
+    def _make(self, task: FrameTask) -> Made:
+        if self._over:
+            raise Failure("the job that this frame belongs to is over")
+        if task.told and self._whole(task):
+            return Made(task, [])
+        movie, runtime = self._opened()
+        job = self.job
+        made, clipped = [], 0
+        for restored in restored_of(
+            movie, task.index, runtime, job.camera, job.dtype, job.refocusing
+        ):
+            fitting, outside = as_dtype(restored, job.dtype)
+            clipped += outside
+            made.append(fitting)
+        return self._handed_in(task, made, clipped)
 
     def _handed_in(self, task: FrameTask, made: Sequence[Restored], clipped: int) -> Made:
         job = self.job

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def write_chunk(path: Path, layout: Layout, index: int, pixels: NDArray[Any]) ->
     """
     chunk = chunk_file(path, layout, index)
     chunk.parent.mkdir(parents=True, exist_ok=True)
-    new = chunk.with_name(f".{chunk.name}-{os.getpid()}")
+    new = chunk.with_name(f".{chunk.name}-{os.getpid()}-{threading.get_ident()}")
     try:
         with new.open("wb", buffering=0) as file:
             little = pixels.dtype.newbyteorder("<")
