@@ -16,7 +16,6 @@ import distributed
 import msgspec
 import numpy as np
 
-from liverestore import __version__
 from liverestore.camera_model import CameraModel
 from liverestore.cli.output_file import as_dtype
 from liverestore.cli.refocus_options import Refocusing
@@ -28,6 +27,7 @@ from liverestore.model_spec import ModelSpec, find_engine
 from liverestore.movie import Movie, open_movie
 from liverestore.runtime.base import InferenceRuntime
 from liverestore.runtime.table import open_runtime
+from liverestore.version import __version__
 from liverestore.writer.layout import Layout
 from liverestore.writer.zarr_chunks import chunk_file, write_chunk
 
