@@ -497,7 +497,7 @@ def test_a_colour_camera_after_a_restart_is_told_once_and_grey_is_followed_again
 def test_commands_that_drive_a_camera_refuse_a_rig_that_follows(command, tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
-    from liverestore.cli.main import app
+    from liverestore.cli.commands import app
 
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, list(command))

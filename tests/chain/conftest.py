@@ -92,6 +92,14 @@ class Running:
                     group.append(int(stat.parent.name))
         return sorted(set(group) - {self.process.pid})
 
+    def wait_until_it_listens(self, timeout_s=60.0):
+        """To Ctrl-C, in its own way: the first library that it loads is there."""
+        deadline = time.monotonic() + timeout_s
+        maps = Path(f"/proc/{self.process.pid}/maps")
+        while "msgspec" not in maps.read_text():
+            assert time.monotonic() < deadline, "it never loaded anything"
+            time.sleep(0.005)
+
     def wait_until_alone(self, timeout_s=3.0):
         """Python's own resource tracker ends a moment after the process it serves."""
         deadline = time.monotonic() + timeout_s

@@ -119,7 +119,7 @@ def test_without_micro_manager_the_command_ends_in_one_line(liverestore, tmp_pat
 def test_what_a_followed_camera_cannot_do_is_refused_before_anything_starts(options, word):
     from typer.testing import CliRunner
 
-    from liverestore.cli.main import app
+    from liverestore.cli.commands import app
 
     done = CliRunner().invoke(app, ["live", "--headless", *options])
     assert word in str(done.exception)

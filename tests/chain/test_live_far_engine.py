@@ -12,8 +12,8 @@ import pytest
 from far_machine import free_port
 from typer.testing import CliRunner
 
+from liverestore.cli.commands import app
 from liverestore.cli.engine_at import engine_server, refuse_file
-from liverestore.cli.main import app
 from liverestore.errors import LiverestoreError, UserError
 from liverestore.movie import open_movie
 from liverestore.rig import load_rig

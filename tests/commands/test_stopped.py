@@ -4,7 +4,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from liverestore.cli.main import app as commands
+from liverestore.cli.commands import app as commands
 from liverestore.cli.stopped import SaysThatItStopped
 
 

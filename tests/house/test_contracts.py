@@ -45,7 +45,7 @@ def test_every_relative_link_of_the_documents_leads_somewhere():
 def test_the_command_line_loads_no_heavy_library():
     """`--help` stays quick, and a base install needs neither torch nor Qt to start."""
     code = (
-        "import sys, liverestore.cli.main; "
+        "import sys, liverestore.cli.commands; "
         "heavy = {'torch', 'openvino', 'PySide6', 'pycromanager', 'onnx'} & set(sys.modules); "
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -159,7 +159,9 @@ def test_restore_takes_a_name(liverestore):
         assert movie.record(0).provenance.parameters["dpm"] == "plane:0,0.02,0"
 
 
-def test_a_live_run_begins_where_the_rig_says(liverestore, home, rig):
+def test_a_live_run_begins_where_the_rig_says(liverestore, home, rig, monkeypatch):
+    # On a busy machine an engine can take longer than a person has patience for.
+    monkeypatch.setattr("liverestore.cli.run._ENGINE_PATIENCE_S", 200.0)
     RigSurfaces.load(load_rig(rig)).kept("mine", "plane:8,0.2,0", start=True)
     line = "live --headless --frames 2 --rig air.toml --engine bend --report r.json"
     code, _, err = liverestore(*line.split())

@@ -385,7 +385,7 @@ def test_a_gpu_or_the_reason_why_not():
 
 class TestCommand:
     def invoke(self, *arguments):
-        from liverestore.cli.main import app
+        from liverestore.cli.commands import app
 
         return CliRunner().invoke(app, ["build", *arguments], env={"COLUMNS": "200"})
 

@@ -11,7 +11,7 @@ import pytest
 import triton_server
 from typer.testing import CliRunner
 
-from liverestore.cli.main import app
+from liverestore.cli.commands import app
 from liverestore.errors import Failure, UserError
 from liverestore.model_spec import BUILT_IN, find_engine
 from liverestore.movie import open_movie
