@@ -192,9 +192,11 @@ class Load:
                 self._over.set()
                 for thread in threads:
                     thread.join()
-        loaded = self._loaded(result)
-        self._trouble += [] if result.failure is None else [result.failure]
-        return loaded
+        for name in {Path(one.raw).name for one in result.recordings} - {
+            one.file for one in self._read
+        }:
+            self._read_one(folder / name)  # it began when nobody looked any more
+        return self._loaded(result)
 
     def _hear(self, status: RunStatus) -> None:
         if self._status is None and status.captured > 0:
@@ -274,21 +276,20 @@ class Load:
             pid = supervisor.pids().get("capture")
             if pid is not None and _opened(pid, raw):
                 continue
-            self._ended.popleft()
-            if not raw.exists():
-                self._trouble.append(f"{raw.name} does not exist")
-                continue
-            script = [sys.executable, str(HERE / "load_files.py"), str(raw)]
-            done = subprocess.run(script, capture_output=True, check=False)
-            if done.returncode:
-                self._trouble.append(f"{raw.name}: {done.stderr.decode()[-500:]}")
-                continue
-            self._read.append(msgspec.json.decode(done.stdout, type=ReadBack))
-            empty(raw)
-            # Results are written and closed a moment after their raw frames.
-            before = len(self._read) - 2
-            if before >= 0:
-                empty(raw.with_name(self._read[before].file.replace("raw", "restored", 1)))
+            self._read_one(self._ended.popleft())
+
+    def _read_one(self, raw: Path) -> None:
+        script = [sys.executable, str(HERE / "load_files.py"), str(raw)]
+        done = subprocess.run(script, capture_output=True, check=False)
+        if done.returncode:
+            self._trouble.append(f"{raw.name}: {done.stderr.decode()[-500:]}")
+            return
+        self._read.append(msgspec.json.decode(done.stdout, type=ReadBack))
+        empty(raw)
+        # Results are written and closed a moment after their raw frames.
+        before = len(self._read) - 2
+        if before >= 0:
+            empty(raw.with_name(self._read[before].file.replace("raw", "restored", 1)))
 
     def _loaded(self, result: RunResult | None) -> Loaded:
         asked = self._asked
@@ -298,6 +299,9 @@ class Load:
             report = told.get(one.file)
             if report is None or (report.first, report.last) != (one.first, one.last):
                 trouble.append(f"{one.file}: its frames are not those that the run reports")
+        read = sum(one.frames for one in self._read)
+        if result is not None and read != result.capture.written:
+            trouble.append(f"{result.capture.written} frames were written and {read} read back")
         if result is not None and result.failure is not None:
             trouble.append(result.failure)
         hours = 1.0 if asked.simulated_hours is None else asked.fps * 3600

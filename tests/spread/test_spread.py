@@ -14,7 +14,7 @@ pytest.importorskip("distributed", reason="several workers take the dask extra")
 from liverestore.camera_model import CameraModel
 from liverestore.cli import restore_spread as command
 from liverestore.cli import spread_cluster
-from liverestore.cli.main import app
+from liverestore.cli.commands import app
 from liverestore.cli.refocus_options import Refocusing
 from liverestore.cli.spread_job import Spread, job_name
 from liverestore.cli.spread_worker import SpreadJob, SpreadWorker

@@ -16,8 +16,8 @@ from onnxruntime_on_openvino import stand_in
 from zoo_packages import mean3, picture, rehash, write_04, write_05
 
 from liverestore.camera_model import CameraModel
+from liverestore.cli.commands import app
 from liverestore.cli.engine_add import add_engine, remove_engine
-from liverestore.cli.main import app
 from liverestore.errors import UserError
 from liverestore.frame import Frame, FrameHeader
 from liverestore.model_spec import engine_problems, find_engine, live_engines
