@@ -41,8 +41,12 @@ def serve(
         int | None,
         typer.Option(min=1, help="Threads of the processor at most.", show_default="all"),
     ] = None,
+    runs: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="Runs at the same time at most; each takes memory."),
+    ] = 4,
 ) -> None:
-    """Restore the frames of runs on other machines, one run at a time, until Ctrl-C.
+    """Restore the frames of runs on other machines, in turn, until Ctrl-C.
 
     Only machines that were authorised with `liverestore keys --allow` are answered; the others
     get nothing. Frames are restored and sent back, and not kept.
@@ -76,6 +80,6 @@ def serve(
     try:
         tell(f"serving engines at {bind} to {', '.join(folder.authorised())}; Ctrl-C ends it")
         tell(f"key of this machine: {own.public}")
-        EngineServer(desk, threads=threads, tell=tell, stop=stop).run()
+        EngineServer(desk, threads=threads, runs=runs, tell=tell, stop=stop).run()
     finally:
         desk.close()

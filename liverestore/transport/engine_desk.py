@@ -7,6 +7,7 @@ the other side is gone, also while it computes.
 
 from __future__ import annotations
 
+import queue
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
 from liverestore.errors import Failure, UserError
+from liverestore.transport.bell import Bell
 from liverestore.transport.inlet import HasSocket
 from liverestore.transport.machine_keys import MachineKey, PublicKey
 from liverestore.wire import MAX_IMAGE_BYTES, Buffer
@@ -71,7 +73,7 @@ class _Known:
 
 
 class EngineDesk:
-    """The engine machine's end; used from one thread."""
+    """The engine machine's end; used from one thread, but for `post`."""
 
     def __init__(self, address: str, own: MachineKey, allowed: Callable[[bytes], bool]) -> None:
         """Bind `address`; `allowed` is asked, in another thread, about each key (Z85).
@@ -89,6 +91,11 @@ class EngineDesk:
         self._socket.zap_domain = _DOMAIN
         self._socket.curve_server = True
         self._socket.curve_secretkey = own.secret
+        self._bell = Bell()
+        self._posts: queue.SimpleQueue[tuple[Peer, Sequence[Buffer]]] = queue.SimpleQueue()
+        self._poller = zmq.Poller()
+        for socket in (self._socket, self._bell.socket):
+            self._poller.register(socket, zmq.POLLIN)
         try:
             self._socket.bind(address)
         except zmq.ZMQError as error:
@@ -96,9 +103,20 @@ class EngineDesk:
             raise Failure(f"cannot open {address}: {error.strerror}") from error
 
     def receive(self, timeout_s: float) -> tuple[Peer, list[Buffer]] | None:
-        """The next message and who sent it; None when none came within `timeout_s`."""
-        if not self._socket.poll(max(0, round(timeout_s * 1000))):
-            return None
+        """The next message and who sent it; None when none came within `timeout_s`.
+
+        Sends what was posted meanwhile.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            ready = dict(self._poller.poll(round(left * 1000)))
+            self._bell.clear()
+            self._flush()
+            if self._socket in ready:
+                break
+            if left <= 0:
+                return None
         first, *parts = self._socket.recv_multipart(copy=False)
         key = str(first.get("User-Id"))
         return Peer(first.bytes, key), [part.buffer for part in parts]
@@ -113,8 +131,19 @@ class EngineDesk:
             raise
         return True
 
+    def post(self, peer: Peer, parts: Sequence[Buffer]) -> None:
+        """Have it sent by the thread that receives; from any thread."""
+        self._posts.put((peer, parts))
+        self._bell.ring()
+
+    def _flush(self) -> None:
+        while not self._posts.empty():
+            self.send(*self._posts.get())
+
     def close(self) -> None:
         """Close, giving last words a moment to leave."""
+        self._flush()
+        self._bell.close()
         self._socket.close(linger=200)
         self._gate.stop()
         self._context.term()

@@ -11,7 +11,7 @@ from liverestore.camera_maps import CameraMaps, save_maps
 from liverestore.errors import UserError
 from liverestore.frame import Restored
 from liverestore.model_spec import find_engine
-from liverestore.remote_wire import Open, Refused, decode_word, encode_word
+from liverestore.remote_wire import Open, Opened, decode_word, encode_word, is_word
 from liverestore.restore import restore
 from liverestore.rig_camera import camera_of
 from liverestore.runtime.table import open_runtime
@@ -185,14 +185,38 @@ def test_only_engines_that_are_installed_there_are_used(server, scope, engine):
     assert "not installed on the engine's machine" in str(microscope.error)
 
 
-def test_the_next_run_follows_and_a_second_one_waits(server, scope, keys):
+def test_the_next_run_follows_and_a_second_one_waits(keys, scope):
+    server = Server(keys[1], runs=1)
     first = scope(server.port)
     first.shoot(is_result)
     second = scope(server.port)
-    assert "another run" in second.said(Notice).text
+    assert "another run uses the engine (rig 'far')" in second.said(Notice).text
     first.raw.finish("over", timeout_s=20)
     first.joined()
     second.shoot(is_result)
+    server.close()
+
+
+def test_several_microscopes_are_served_together_each_with_its_own(server, scope):
+    """Engines, surfaces and frames of one are not those of another."""
+    scopes = [scope(server.port, engine=name) for name in ("null", "mean5", "median5")]
+    firsts = [one.shoot(is_result)[0] for one in scopes]
+    assert [made.provenance.engine for made in firsts] == ["null", "mean5", "median5"]
+    scopes[1].order(SetEngine(name="denoise-live"))
+    scopes[1].shoot(lambda made: made.provenance.engine == "denoise-live", first=100)
+    assert scopes[0].shoot(is_result, first=100)[0].provenance.engine == "null"
+    scopes[0].raw.finish("over", timeout_s=20)
+    scopes[0].joined()
+    assert scopes[2].shoot(is_result, first=200)[0].provenance.engine == "median5"
+
+
+def test_the_end_of_the_server_ends_all_runs(keys, scope):
+    server = Server(keys[1])
+    scopes = [scope(server.port) for _ in range(2)]
+    for one in scopes:
+        one.shoot(is_result)
+    server.close()
+    assert server.count_of_ends() == 2
 
 
 def test_no_file_of_the_engines_machine_is_opened_for_a_run(server, scope, tmp_path):
@@ -252,10 +276,14 @@ def test_a_run_that_is_open_cannot_be_taken_over_by_another(server, scope, keys)
     while "up" not in line.events():
         line.wait(0.02)
     line.send(encode_word(Open(session="x" * 32, rig=RIG, engine="null")))
-    got = None
-    while got is None:
+    words = []
+    while not any(isinstance(word, Opened) for word in words):
         line.wait(0.1)
         got = line.receive()
-    assert isinstance(decode_word(got[0]), Refused)
+        words += [] if got is None else [decode_word(got[0])]
+    # It got a run of its own: what the first one's frames become goes to the first one.
+    microscope.shoot(is_result, first=shot)
+    line.wait(0.3)
+    while (got := line.receive()) is not None:
+        assert is_word(got[0]), "a result of another run"
     line.close()
-    microscope.shoot(lambda made: made.source.header.number > shot, first=shot + 1)

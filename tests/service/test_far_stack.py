@@ -6,7 +6,7 @@ import pytest
 from far_machine import Microscope, Server, frame, machines
 from refocus_run import RIG, WAVES, Engine
 
-from liverestore.service import engine_server, frame_work
+from liverestore.service import frame_work, served_run
 from liverestore.status import EngineReport, SetDpm, SetZStack
 
 PLANES = 101
@@ -31,8 +31,8 @@ def far(tmp_path, monkeypatch):
     monkeypatch.setattr("liverestore.restore._BATCH_PX", 1)
     monkeypatch.setattr(frame_work, "_AT_ONCE_S", -1.0)
     engine, kept = Patient(), []
-    monkeypatch.setattr(engine_server, "open_live", lambda *_: engine)
-    monkeypatch.setattr(engine_server, "_check_installed", lambda _name: None)
+    monkeypatch.setattr(served_run, "open_live", lambda *_: engine)
+    monkeypatch.setattr(served_run, "_check_installed", lambda _name: None)
     keys = machines(tmp_path)
     server = Server(keys[1])
     scope = Microscope(

@@ -49,7 +49,7 @@ def frame(number, size=24, channel=None):
 class Server:
     """`liverestore engine serve` in a thread."""
 
-    def __init__(self, keys, port=None):
+    def __init__(self, keys, port=None, runs=4):
         self.port = port or free_port()
         self.lines = []
         self._stop = threading.Event()
@@ -58,7 +58,9 @@ class Server:
             keys.own(),
             lambda key: key in {known.z85 for known in keys.authorised().values()},
         )
-        server = EngineServer(self.desk, threads=1, tell=self.lines.append, stop=self._stop)
+        server = EngineServer(
+            self.desk, threads=1, runs=runs, tell=self.lines.append, stop=self._stop
+        )
         self._thread = threading.Thread(target=server.run)
         self._thread.start()
 
