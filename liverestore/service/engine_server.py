@@ -52,13 +52,20 @@ class EngineServer:
         try:
             while not self._stop.is_set():
                 got = self._desk.receive(0.2)
-                self._runs = {peer: run for peer, run in self._runs.items() if run.running}
+                self._let_go()
                 if got is not None:
                     self._hear(*got)
         finally:
             self._stop.set()
             for run in self._runs.values():
                 run.join()
+
+    def _let_go(self) -> None:
+        """Of runs that have ended. What came too late for one may begin the next."""
+        for peer, run in [pair for pair in self._runs.items() if not pair[1].running]:
+            del self._runs[peer]
+            while (got := run.inbox.get(0)) is not None:
+                self._hear(*got)
 
     def _hear(self, peer: Peer, parts: list[Buffer]) -> None:
         run = self._runs.get(peer)
