@@ -19,6 +19,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from liverestore.errors import Failure, UserError
+from liverestore.file_moves import move_over
 from liverestore.frame import FrameHeader
 
 __all__ = ["CameraMaps", "load_maps", "save_maps"]
@@ -136,7 +137,7 @@ def save_maps(path: str | Path, maps: CameraMaps) -> None:
                 tiff.write(
                     np.asarray(page, np.float32), description=json.dumps(about), metadata=None
                 )
-        unfinished.replace(path)
+        move_over(unfinished, path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise Failure(f"camera maps {path}: cannot be written: {error.strerror}") from None

@@ -13,6 +13,7 @@ from msgspec import Meta
 from liverestore.dose import Field, Kind, Lamp
 from liverestore.dose_meter import DoseBudget, DoseMeter
 from liverestore.errors import Failure, UserError
+from liverestore.file_moves import rename
 from liverestore.paths import replace_file, user_data
 
 __all__ = ["ACCOUNT_NAME", "NIGHT", "account_file", "account_text", "open_account", "save_account"]
@@ -146,6 +147,6 @@ def _put_aside(path: Path, began_utc: str) -> None:
         more = "" if number == 1 else f"-{number}"
         to = path.with_name(f"{path.stem}-{stamp}{more}{path.suffix}")
         if not to.exists():
-            path.rename(to)
+            rename(path, to)
             return
     raise UserError(f"{path}: a thousand old accounts lie beside it; move them away")

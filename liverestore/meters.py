@@ -32,7 +32,10 @@ class RateMeter:
         self._times.clear()
 
     def rate(self, now_s: float) -> float | None:
-        """Events per second of late; None before the second event."""
+        """Events per second of late; None before the second event.
+
+        Also while all are of one moment: clocks of Windows step by 16 ms.
+        """
         times = tuple(self._times)  # ticks and pauses may come from another thread
         if len(times) < 2:
             return None
@@ -42,11 +45,11 @@ class RateMeter:
         # A stream that has stopped must not keep its last rate for ever.
         if silent > max(2 * interval, self._window_s):
             span += silent
-        return (len(times) - 1) / max(span, 1e-9)
+        return (len(times) - 1) / span if span > 0 else None
 
     def mean(self) -> float | None:
         """Events per second from the first event to the last one, pauses not counted."""
-        return self._steps / max(self._span_s, 1e-9) if self._steps else None
+        return self._steps / self._span_s if self._span_s > 0 else None
 
 
 class AgeMeter:

@@ -11,6 +11,8 @@ from zlib import crc32
 
 import platformdirs
 
+from liverestore.file_moves import move_over
+
 __all__ = [
     "engine_folders",
     "file_name",
@@ -36,24 +38,27 @@ def shipped(name: str) -> Path:
 
 def user_data() -> Path:
     """The user's own engines and rigs; `LIVERESTORE_HOME` overrides it."""
-    override = os.environ.get("LIVERESTORE_HOME")
-    return Path(override) if override else platformdirs.user_data_path("liverestore", False)
+    return _home() or platformdirs.user_data_path("liverestore", False)
 
 
 def user_cache() -> Path:
     """Compiled models; may be deleted at any time."""
-    override = os.environ.get("LIVERESTORE_HOME")
-    if override:
-        return Path(override) / "cache"
-    return platformdirs.user_cache_path("liverestore", False)
+    home = _home()
+    return home / "cache" if home else platformdirs.user_cache_path("liverestore", False)
 
 
 def user_documents() -> Path:
     """Where recordings and pictures go that nobody chose a folder for."""
-    override = os.environ.get("LIVERESTORE_HOME")
-    if override:
-        return Path(override).expanduser().absolute() / "documents"
+    home = _home()
+    if home:
+        return home.absolute() / "documents"
     return platformdirs.user_documents_path() / "liverestore"
+
+
+def _home() -> Path | None:
+    # PowerShell and cmd hand "~" on as it is.
+    override = os.environ.get("LIVERESTORE_HOME")
+    return Path(override).expanduser() if override else None
 
 
 def engine_folders() -> list[Path]:
@@ -74,8 +79,11 @@ def file_name(name: str) -> str:
     """
     quoted = quote(name, safe="")
     # Windows keeps some names for its devices, whatever their suffix; none has a "%".
-    if quoted.lower() in _DEVICES or not quoted.strip("."):
+    if quoted.split(".")[0].lower() in _DEVICES or not quoted.strip("."):
         quoted = "%" + "%".join(f"{byte:02X}" for byte in name.encode())
+    # It also takes dots away from the end of a name: "a." and "a" would be one folder.
+    if quoted.endswith("."):
+        quoted = quoted.rstrip(".") + "%2E" * (len(quoted) - len(quoted.rstrip(".")))
     if len(quoted) > _LONGEST_NAME:
         quoted = f"{quoted[:_LONGEST_NAME]}-{crc32(quoted.encode()):08x}"
     return quoted
@@ -84,7 +92,7 @@ def file_name(name: str) -> str:
 _LONGEST_NAME = 180
 """Of the 255 bytes that file systems allow; the rest is for the endings."""
 
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10))}
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(10))}
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -99,7 +107,7 @@ def replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(handle)
-        Path(name).replace(path)
+        move_over(Path(name), path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(name).unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from liverestore.rig_calibration import CalibrationConfig, calibration_inconsist
 from liverestore.rig_channels import ChannelConfig, channels_inconsistency
 from liverestore.rig_followed import followed_inconsistency
 from liverestore.rig_light import IlluminationConfig, light_inconsistency
-from liverestore.rig_messages import is_deep, numbers, unknown_key, wrong_value
+from liverestore.rig_messages import broken_path, is_deep, numbers, unknown_key, wrong_value
 from liverestore.rig_server import EngineServerConfig
 from liverestore.rig_surfaces import from_folder, surfaces_fault
 
@@ -169,7 +169,7 @@ def load_rig(name_or_path: str | Path) -> RigConfig:
     """
     file = _find(name_or_path)
     data = _parse(file)
-    problem = unknown_key(data, RigConfig)
+    problem = unknown_key(data, RigConfig) or broken_path(data)
     for path, number in numbers(data):
         if not math.isfinite(number):
             problem = problem or f"{path}: got {number}; write a finite number"

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-__all__ = ["is_deep", "numbers", "unknown_key", "wrong_value"]
+__all__ = ["broken_path", "is_deep", "numbers", "unknown_key", "wrong_value"]
 
 Struct = type[msgspec.Struct]
 
@@ -48,6 +48,26 @@ def unknown_key(data: dict[str, Any], root: Struct) -> str | None:
                 return f"{path}{key}: unknown key here; it belongs into [{field.name}]"
         return f"{path}{key}: unknown key; allowed here: {', '.join(allowed)}"
     return None
+
+
+def broken_path(data: dict[str, Any]) -> str | None:
+    r"""A line on the first path of which TOML took backslashes for control characters, or None.
+
+    "C:\temp\new.cfg" between double quotes is "C:", a tab, "emp", a new line and "ew.cfg".
+    """
+    for table, section in data.items():
+        for key, value in section.items() if isinstance(section, dict) else ():
+            named = table == "surfaces" or key in _PATHS
+            if named and isinstance(value, str) and any(ord(letter) < 32 for letter in value):
+                said = value.encode("unicode_escape").decode("ascii")
+                return (
+                    f"{table}.{key}: got {said}, in which a backslash and the letter after it "
+                    "stand for one control character; write Windows paths with / or in 'single quotes'"
+                )
+    return None
+
+
+_PATHS = ("mm_app_path", "config_file", "path", "maps")
 
 
 def numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:

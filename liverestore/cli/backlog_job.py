@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from liverestore.cli.interrupt import Interrupt
 from liverestore.cli.output_file import Made, as_dtype, frame_of, open_output, replace_old
 from liverestore.cli.restore_job import with_progress
 from liverestore.errors import LiverestoreError, UserError
+from liverestore.file_moves import remove, rename
 from liverestore.frame import Frame, Restored
 from liverestore.frame_record import crc32
 from liverestore.movie import Movie
@@ -206,11 +206,11 @@ class Backlog:
         # Moved aside first: a removal that is cut off must not leave half a file under its name.
         aside = free_name(part.path.with_name(f"replaced_{part.path.name}"))
         if part.path.exists():
-            part.path.rename(aside)
-        path = new.rename(part.path)
+            rename(part.path, aside)
+        path = rename(new, part.path)
         for old in (aside, *part.sources):
             if old != part.path:
-                _remove(old)
+                remove(old)
         return path
 
     def _keep(self, part: Part, new: Path, numbers: set[int], worth: bool) -> Path:
@@ -218,14 +218,14 @@ class Backlog:
         if not new.exists():
             return part.path
         if not worth:
-            _remove(new)
+            remove(new)
             return part.path
         covered = [path for path in part.sources if self._results.numbers[path] <= numbers]
         if covered == part.sources:
             return self._take_over(part, new)
         for path in covered:
             if path != part.path:
-                _remove(path)
+                remove(path)
         wanted = working_name(part.path)
         return new if wanted.exists() else replace_old(new, wanted)
 
@@ -259,10 +259,3 @@ def _stack_of(part: Part) -> ZStack | None:
         return None
     step_um = round(part.kind[1] - part.kind[0], 6)
     return ZStack(part.kind[0], step_um, len(part.kind))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

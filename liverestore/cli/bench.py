@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from liverestore.errors import UserError
+from liverestore.file_moves import move_over
 
 if TYPE_CHECKING:
     from liverestore.quality.methods import Engine
@@ -305,7 +306,7 @@ def write_json(file: Path, answer: msgspec.Struct) -> None:
     part = file.with_name(f"{file.name}.part")
     try:
         part.write_bytes(msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")
-        part.replace(file)
+        move_over(part, file)
     except OSError as error:
         raise UserError(
             f"--json {file}: cannot be written: {error.strerror}; give another name"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from liverestore.cli.plain_text import plain_where_needed, reader_gone
 from liverestore.cli.stopped import SaysThatItStopped
 from liverestore.errors import LiverestoreError
 from liverestore.version import __version__
@@ -98,13 +99,16 @@ _register()
 
 def run() -> None:
     """Entry point: errors become one line on stderr and an exit code."""
+    plain_where_needed(sys.stdout, sys.stderr)
     try:
         code = app(prog_name="liverestore", standalone_mode=False)
     except LiverestoreError as error:
         _leave(f"liverestore: {error}", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         _leave("liverestore: interrupted", _INTERRUPTED)
-    except BrokenPipeError:
+    except OSError as error:
+        if not reader_gone(error):
+            raise
         # Whoever read our output has gone, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

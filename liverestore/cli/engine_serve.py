@@ -51,6 +51,7 @@ def serve(
     Only machines that were authorised with `liverestore keys --allow` are answered; the others
     get nothing. Frames are restored and sent back, and not kept.
     """
+    from liverestore.service.ending_signals import ending_signals
     from liverestore.service.engine_server import EngineServer
     from liverestore.transport.engine_desk import EngineDesk, check_address
     from liverestore.transport.machine_keys import KeyFolder
@@ -69,7 +70,7 @@ def serve(
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         signal.signal(number, on_signal)
 
     def tell(line: str) -> None:

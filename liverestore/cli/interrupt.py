@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from liverestore.service.ending_signals import ending_signals
+
 __all__ = ["INTERRUPTED", "Interrupt", "ended_by_sigterm"]
 
 INTERRUPTED = 130
@@ -40,12 +42,17 @@ class Interrupt:
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that the shutter is closed."""
+    """SIGTERM, and Ctrl-Break of Windows, end the block as Ctrl-C does.
+
+    So the shutter is closed.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    others = [number for number in ending_signals() if number is not signal.SIGINT]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in others}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -75,7 +75,12 @@ def _card() -> tuple[str, str, tuple[int, int] | None]:
     query = ["--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"]
     try:
         answer = subprocess.run(
-            [tool, *query], capture_output=True, text=True, timeout=20, check=False
+            [tool, *query],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
+            check=False,
         ).stdout.strip()
     except subprocess.TimeoutExpired:
         return "", "", None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.errors import UserError
+from liverestore.file_moves import remove, rename
 from liverestore.frame import Frame, FrameHeader, PixelDtype, Restored
 from liverestore.movie import Movie
 from liverestore.writer.layout import file_kind, layout_like
@@ -131,11 +131,8 @@ def replace_old(new: Path, out: Path) -> Path:
     """Put the finished file `new` in the place of `out`; where the file is then."""
     if new == out:
         return new
-    if out.is_dir():
-        shutil.rmtree(out)
-    else:
-        out.unlink(missing_ok=True)
-    return new.rename(out)
+    remove(out)
+    return rename(new, out)
 
 
 def frame_of(movie: Movie, index: int, dtype: str) -> Frame:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from liverestore.errors import Failure, UserError
+from liverestore.file_moves import move_over
 
 __all__ = ["Value", "edited", "read_rig_text", "write_rig_text"]
 
@@ -83,7 +84,7 @@ def write_rig_text(file: Path, text: str) -> None:
     part = file.with_name(f"{file.name}.part")
     try:
         part.write_bytes(text.encode("utf-8"))
-        part.replace(file)
+        move_over(part, file)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise Failure(f"rig {file}: cannot be written: {error.strerror}") from None

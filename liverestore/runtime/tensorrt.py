@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverestore.errors import Failure
+from liverestore.file_moves import move_over
 from liverestore.model_spec import ModelSpec
 from liverestore.runtime.cuda_driver import Cuda, DeviceBuffer, PinnedBuffer
 from liverestore.runtime.device_slots import DeviceRuntime, SlotLayout
@@ -344,6 +345,6 @@ def _keep_kernels(path: Path, kernels: bytes) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(kernels).digest() + kernels)
-        Path(name).replace(path)
+        move_over(Path(name), path)
     except OSError as error:
         log.warning("%s cannot be written (%s): the next start is slower", path, error.strerror)

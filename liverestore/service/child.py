@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from liverestore.errors import LiverestoreError
+from liverestore.service.ending_signals import hear_ctrl_c_no_more
 from liverestore.status import Failed, Hello
 from liverestore.transport.control import ControlLink
 from liverestore.transport.endpoint import Endpoint
@@ -83,9 +84,6 @@ def _listen_to_signals(stop: threading.Event) -> None:
     def on_term(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
-        # Blocked since the start of the process; what came meanwhile is ignored now.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    hear_ctrl_c_no_more()
     with contextlib.suppress(OSError, ValueError):  # SIGTERM cannot be set everywhere
         signal.signal(signal.SIGTERM, on_term)

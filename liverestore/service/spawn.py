@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
-import sys
 from collections.abc import Callable, Iterator
-from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 
+from liverestore.service.ending_signals import deaf_to_ctrl_c
 from liverestore.service.plan import RunPlan
 
 __all__ = ["Target", "spawn"]
@@ -25,27 +23,9 @@ def spawn(name: str, target: Target, plan: RunPlan) -> BaseProcess:
     Spawned, never forked: threads, sockets and GPU contexts do not survive a fork.
     """
     process = multiprocessing.get_context("spawn").Process(target=target, args=(plan,), name=name)
-    with _one_blas_thread(), _deaf_to_ctrl_c():
+    with _one_blas_thread(), deaf_to_ctrl_c():
         process.start()
     return process
-
-
-@contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """A child inherits that Ctrl-C is blocked, from its first moment on (not on Windows).
-
-    Blocked, not ignored: a Ctrl-C in this very moment still reaches the supervisor after it.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    # The first start would start this helper of multiprocessing too, which unblocks Ctrl-C.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

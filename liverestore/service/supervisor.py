@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 
+from liverestore.service.ending_signals import ending_signals
 from liverestore.service.plan import RunPlan
 from liverestore.service.result import RunResult
 from liverestore.service.run_book import RunBook
@@ -108,8 +109,8 @@ class Supervisor:
         self._stopping_since: float | None = None
 
     def run(self) -> RunResult:
-        """Block until the run has ended; Ctrl-C and SIGTERM end it in order."""
-        old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Block until the run has ended; Ctrl-C, SIGTERM and Ctrl-Break end it in order."""
+        old = {number: signal.getsignal(number) for number in ending_signals()}
 
         def on_signal(_number: int, _frame: FrameType | None) -> None:
             # One Ctrl-C may arrive twice, from the terminal and from a parent.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import shutil
 import tempfile
 import warnings
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from liverestore.errors import Failure, UserError
+from liverestore.file_moves import remove, rename
 from liverestore.training.onnx_file import OPSET, is_large, rounded, store_half, write_onnx
 
 __all__ = ["Card", "export_engine", "validate_package"]
@@ -113,14 +113,14 @@ def export_engine(
         block["checked_with"] = _check_parity(weights, test_input, expected)
         np.save(draft / "test_input.npy", test_input)
         np.save(draft / "test_output.npy", expected)
-        (draft / "README.md").write_text(_readme(card, weights), encoding="utf-8")
+        (draft / "README.md").write_text(_readme(card, weights), encoding="utf-8", newline="\n")
         description = _rdf(card, draft, divisor, block)
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=88)
-        (draft / "rdf.yaml").write_text(text, encoding="utf-8")
+        (draft / "rdf.yaml").write_text(text, encoding="utf-8", newline="\n")
         validate_package(draft)
         if folder.exists():
-            shutil.rmtree(folder)
-        draft.rename(folder)
+            remove(folder)
+        rename(draft, folder)
 
 
 def _network_block(network: nn.Module) -> dict[str, Any]:

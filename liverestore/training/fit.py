@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from liverestore.errors import Failure, UserError
+from liverestore.file_moves import move_over
 from liverestore.training.accelerator import (
     device_of,
     exact_products,
@@ -120,7 +121,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
-    partial.replace(path)
+    move_over(partial, path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

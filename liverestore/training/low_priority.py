@@ -20,9 +20,12 @@ def give_way() -> str:
     in words. Raises `OSError` where the system refuses.
     """
     if sys.platform == "win32":
-        kernel = ctypes.windll.kernel32
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        # Told, or a handle of 64 bits would be passed as a number of 32.
+        kernel.GetCurrentProcess.restype = ctypes.c_void_p
+        kernel.SetPriorityClass.argtypes = [ctypes.c_void_p, ctypes.c_ulong]
         if not kernel.SetPriorityClass(kernel.GetCurrentProcess(), _IDLE_PRIORITY_CLASS):
-            raise ctypes.WinError()
+            raise ctypes.WinError(ctypes.get_last_error())
         return "idle priority class"
     if sys.platform == "linux":
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -7,8 +7,10 @@ run and handed to its processes alone, and without it no handshake succeeds.
 
 from __future__ import annotations
 
+import itertools
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -18,6 +20,9 @@ from liverestore.errors import Failure
 from liverestore.transport.private_folder import PrivateFolder
 
 __all__ = ["Endpoint", "PrivateEndpoints"]
+
+_ATTEMPTS = 30
+_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +38,24 @@ class Endpoint:
         return Endpoint(self.address, self.public_key)
 
     def bind(self, sock: zmq.Socket[bytes]) -> None:
-        """Bind `sock` here. Raises `Failure` when the address is taken."""
+        """Bind `sock` here.
+
+        Raises `Failure` when the address is taken. A port of a run is tried for some seconds: on
+        Windows it stays taken until the connections are gone of a process that died with it.
+        """
         if self.secret_key is not None:
             sock.curve_server = True
             sock.curve_secretkey = self.secret_key
-        try:
-            sock.bind(self.address)
-        except zmq.ZMQError as error:
-            raise Failure(f"cannot open {self.address}: {error.strerror}") from error
+        pauses = itertools.repeat(_AGAIN_S, _ATTEMPTS if self.secret_key is not None else 0)
+        while True:
+            try:
+                sock.bind(self.address)
+                return
+            except zmq.ZMQError as error:
+                pause_s = next(pauses, None)
+                if error.errno != zmq.EADDRINUSE or pause_s is None:
+                    raise Failure(f"cannot open {self.address}: {error.strerror}") from error
+            time.sleep(pause_s)
 
     def connect(self, sock: zmq.Socket[bytes]) -> None:
         """Connect `sock` to here; the server need not exist yet."""
@@ -57,12 +72,16 @@ class PrivateEndpoints:
     def __init__(self, *, tcp: bool = sys.platform == "win32") -> None:
         self._tcp = tcp
         self._folder: PrivateFolder | None = None
+        self._ports: set[int] = set()
 
     def __call__(self, name: str) -> Endpoint:
         """A new endpoint called `name`."""
         if self._tcp:
             public, secret = zmq.curve_keypair()
-            return Endpoint(f"tcp://127.0.0.1:{_free_port()}", public, secret)
+            # Nothing is bound yet, so the system may name a port twice.
+            port = next(port for port in iter(_free_port, None) if port not in self._ports)
+            self._ports.add(port)
+            return Endpoint(f"tcp://127.0.0.1:{port}", public, secret)
         if self._folder is None:
             self._folder = PrivateFolder()
         return Endpoint(f"ipc://{self._folder.path / name}")

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
 from liverestore.errors import Failure, UserError
 from liverestore.transport.bell import Bell
 from liverestore.transport.inlet import HasSocket
 from liverestore.transport.machine_keys import MachineKey, PublicKey
+from liverestore.transport.zap_gate import ZapGate
 from liverestore.wire import MAX_IMAGE_BYTES, Buffer
 
 __all__ = ["LOST_AFTER_S", "EngineDesk", "EngineLine", "Peer", "check_address"]
@@ -64,14 +64,6 @@ def _prepare(sock: zmq.Socket[bytes]) -> None:
     sock.handshake_ivl = 5000
 
 
-class _Known:
-    def __init__(self, allowed: Callable[[bytes], bool]) -> None:
-        self._allowed = allowed
-
-    def callback(self, domain: str, key: bytes) -> bool:
-        return self._allowed(key)
-
-
 class EngineDesk:
     """The engine machine's end; used from one thread, but for `post`."""
 
@@ -82,9 +74,7 @@ class EngineDesk:
         """
         self._context = zmq.Context()
         # Before the socket: without it every key would be let in.
-        self._gate = ThreadAuthenticator(self._context)
-        self._gate.start()
-        self._gate.configure_curve_callback(_DOMAIN.decode(), _Known(allowed))
+        self._gate = ZapGate(self._context, allowed)
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         _prepare(self._socket)
         self._socket.router_mandatory = True
@@ -145,7 +135,7 @@ class EngineDesk:
         self._flush()
         self._bell.close()
         self._socket.close(linger=200)
-        self._gate.stop()
+        self._gate.close()
         self._context.term()
 
 

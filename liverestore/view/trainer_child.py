@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import shutil
 import subprocess
@@ -92,6 +93,8 @@ class TrainerChild:
                 return {}, ""
             self._process = process = subprocess.Popen(
                 self._call,
+                # Else it would write in the code page of Windows.
+                env={**os.environ, "PYTHONIOENCODING": "utf-8"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from typing import BinaryIO
 
 __all__ = ["reason", "write_all"]
+
+_LONG_ON_WINDOWS = 248
+"""Longest path of a folder; that of a file may have 259 characters."""
 
 
 def write_all(file: BinaryIO, data: memoryview | bytes) -> None:
@@ -26,6 +30,13 @@ def reason(error: OSError) -> str:
     """Why a write failed, for a person."""
     if error.errno == errno.ENOSPC:
         return "the disk is full"
+    length = len(str(error.filename or ""))
+    if sys.platform == "win32" and length >= _LONG_ON_WINDOWS:
+        # Windows itself only says that it cannot find the path.
+        return (
+            f"its path has {length} characters, and Windows takes 259 unless long paths are "
+            "switched on; record into a folder with a shorter path"
+        )
     if error.strerror:
         return error.strerror
     # numpy and tifffile report a short write without saying why.

@@ -18,6 +18,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from liverestore.file_moves import patiently
 from liverestore.frame_record import RECORDS_NAME
 from liverestore.writer.layout import Layout
 from liverestore.writer.summary import RunSummary
@@ -180,16 +181,19 @@ class ZarrChunks:
         late = now - self._shape_told_at >= _SHAPE_EVERY_S
         if self._layout.leading_shape[:1] == (None,) and (late or index == 0):
             self._shape_told_at = now
-            self._tell_shape(index + 1)
+            # For programs that look on alone: one that reads the old shape at this moment keeps
+            # Windows from replacing it, which must not end a recording whose frame is written.
+            with suppress(PermissionError):
+                self._tell_shape(index + 1)
 
     def close(self) -> None:
         """Write shape and scales; raises OSError where there is no room for it."""
         if not self._records.closed:
             self._records.close()
-        self._tell_shape(self._summary.frames)
+        patiently(lambda: self._tell_shape(self._summary.frames))
         count = self._layout.frame_count
         whole = not self._summary.failed and count in (None, self._summary.frames)
-        self._group.attrs.put(self._attributes(complete=whole))
+        patiently(lambda: self._group.attrs.put(self._attributes(complete=whole)))
 
     def _tell_shape(self, frames: int) -> None:
         if not self._layout.leading_shape:
