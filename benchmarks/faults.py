@@ -24,7 +24,6 @@ import itertools
 import json
 import os
 import platform
-import resource
 import signal
 import sys
 import tempfile
@@ -220,6 +219,8 @@ def capture_too_slow(plan: RunPlan) -> None:
 
 def capture_on_a_full_disk(plan: RunPlan) -> None:
     """The system lets no file of this process grow beyond 30 MB."""
+    import resource  # not on Windows
+
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000_000, 30_000_000))
     capture_process(plan)
 
@@ -682,6 +683,8 @@ def main() -> int:
     parser.add_argument("--add", type=Path, help="rows of an earlier --json that are not run now")
     parser.add_argument("--table", type=Path, help="with --only the other rows stay")
     options = parser.parse_args()
+    if sys.platform == "win32":
+        parser.error("needs the signals, limits and /proc of Linux")
     earlier = {}
     if options.add is not None:
         rows = json.loads(options.add.read_text(encoding="utf-8"))

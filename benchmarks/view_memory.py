@@ -15,6 +15,7 @@ import argparse
 import gc
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,6 +140,8 @@ def main() -> None:
     parser.add_argument("--tools", action="store_true")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
+    if not sys.platform.startswith("linux"):
+        parser.error("needs /proc of Linux, which tells the memory that is really held")
     found = measure(asked.frames, asked.size, tools=asked.tools)
     text = json.dumps(found, indent=2)
     print(text)

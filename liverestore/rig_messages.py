@@ -62,7 +62,8 @@ def broken_path(data: dict[str, Any]) -> str | None:
                 said = value.encode("unicode_escape").decode("ascii")
                 return (
                     f"{table}.{key}: got {said}, in which a backslash and the letter after it "
-                    "stand for one control character; write Windows paths with / or in 'single quotes'"
+                    "stand for one control character; write Windows paths with / or in "
+                    "'single quotes'"
                 )
     return None
 

@@ -20,7 +20,7 @@ _PLAIN = str.maketrans(
     {
         "\N{MICRO SIGN}": "u",
         "\N{GREEK SMALL LETTER MU}": "u",
-        "\N{DEGREE SIGN}": " deg",
+        "\N{DEGREE SIGN}": "deg",
         "\N{PLUS-MINUS SIGN}": "+/-",
         "\N{MULTIPLICATION SIGN}": "x",
         "\N{MIDDLE DOT}": "*",

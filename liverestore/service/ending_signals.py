@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 
 __all__ = ["deaf_to_ctrl_c", "ending_signals", "hear_ctrl_c_no_more"]
@@ -56,8 +56,8 @@ def hear_ctrl_c_no_more() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _console_handler() -> ctypes._CFuncPtr:
+def _console_handler() -> Callable[[None, bool], int]:
     """`SetConsoleCtrlHandler`: with None, whether this process and its children ignore Ctrl-C."""
     kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined,unused-ignore]
     kernel.SetConsoleCtrlHandler.argtypes = [ctypes.c_void_p, ctypes.c_int]
-    return kernel.SetConsoleCtrlHandler  # type: ignore[no-any-return]
+    return kernel.SetConsoleCtrlHandler

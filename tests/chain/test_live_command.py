@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -186,6 +185,8 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(liverestore, small_r
     """The system refuses to let the file grow, as a full disk does."""
 
     def small_disk():
+        import resource  # not on Windows
+
         limit = 2_000_000
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 

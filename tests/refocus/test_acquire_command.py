@@ -1,7 +1,6 @@
 """`liverestore acquire`: frames in time, at positions, in channels; z is virtual."""
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -254,7 +253,7 @@ def test_ctrl_c_leaves_whole_files_and_resume_goes_on(liverestore, microscope, h
         taken.append(snap(source))
         if len(taken) == 3:
             # In the middle of a turn of two channels.
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return taken[-1]
 
     monkeypatch.setattr(simulated_core.SimulatedCoreSource, "snap", snap_then_press)

@@ -279,7 +279,10 @@ def test_weights_lie_in_the_folder_of_their_package(package, source):
 def test_a_link_out_of_the_folder_is_no_way_out(package, tmp_path):
     folder, _ = package
     (folder / "weights.onnx").replace(tmp_path / "elsewhere.onnx")
-    (folder / "weights.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    try:
+        (folder / "weights.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    except OSError as error:
+        pytest.skip(f"this user may make no links (Windows): {error}")
     assert "outside of its folder" in refused(lambda: find_engine("mine"))
 
 

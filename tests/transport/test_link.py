@@ -1,3 +1,4 @@
+import sys
 import threading
 import time
 from pathlib import Path
@@ -193,6 +194,7 @@ def test_without_the_key_of_the_run_no_frame_is_given():
         outlet.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="ipc, and modes of folders, are POSIX's")
 def test_the_folder_of_the_sockets_is_the_users_alone_and_goes_away():
     with PrivateEndpoints(tcp=False) as endpoints:
         address = endpoints("frames").address
