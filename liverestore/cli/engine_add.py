@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from liverestore.cli.engine_test import Outcome, keeps_scale, read_tensor, run_test
 from liverestore.errors import LiverestoreError, UserError
+from liverestore.file_moves import remove, rename
 from liverestore.model_spec import BUILT_IN, ModelSpec, find_engine
 from liverestore.paths import engine_folders, replace_file, shipped, user_data
 from liverestore.zoo_card import ZooCard, read_zoo_card
@@ -112,7 +112,7 @@ def remove_engine(name: str) -> Path:
             f"engine '{name}': {where} among your own in {root}; allowed are "
             f"{', '.join(_own_names(root)) or 'none, since there are none'}"
         )
-    shutil.rmtree(root / name)
+    remove(root / name)
     return root / name
 
 
@@ -269,7 +269,7 @@ def _free_name(name: str, root: Path, *, replace: bool) -> str:
 def _take_place(new: Path, target: Path, work: Path) -> None:
     try:
         if target.exists():
-            target.rename(work / "replaced")
-        new.rename(target)
+            rename(target, work / "replaced")
+        rename(new, target)
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror})") from error

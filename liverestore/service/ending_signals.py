@@ -60,4 +60,5 @@ def _console_handler() -> Callable[[None, bool], int]:
     """`SetConsoleCtrlHandler`: with None, whether this process and its children ignore Ctrl-C."""
     kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined,unused-ignore]
     kernel.SetConsoleCtrlHandler.argtypes = [ctypes.c_void_p, ctypes.c_int]
-    return kernel.SetConsoleCtrlHandler
+    handler: Callable[[None, bool], int] = kernel.SetConsoleCtrlHandler
+    return handler

@@ -18,7 +18,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from liverestore.file_moves import patiently
+from liverestore.file_moves import move_over, patiently
 from liverestore.frame_record import RECORDS_NAME
 from liverestore.writer.layout import Layout
 from liverestore.writer.summary import RunSummary
@@ -61,7 +61,7 @@ def write_chunk(path: Path, layout: Layout, index: int, pixels: NDArray[Any]) ->
         with new.open("wb", buffering=0) as file:
             little = pixels.dtype.newbyteorder("<")
             write_all(file, np.ascontiguousarray(pixels, little).data.cast("B"))
-        new.replace(chunk)
+        move_over(new, chunk)
     finally:
         new.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ from far_machine import free_port, machines
 from typer.testing import CliRunner
 
 from liverestore.cli import run as run_module
-from liverestore.cli.main import app
+from liverestore.cli.commands import app
 from liverestore.errors import Failure, UserError
 from liverestore.movie import open_movie
 from liverestore.transport import endpoint as endpoint_module

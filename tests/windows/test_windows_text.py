@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from liverestore.cli import main, plain_text
+from liverestore.cli import commands, plain_text
 from liverestore.training import export
 from liverestore.view.trainer_child import TrainerChild
 
@@ -60,7 +60,7 @@ def test_an_error_with_letters_of_another_country_is_one_line(monkeypatch):
     monkeypatch.setattr(sys, "stderr", error)
     monkeypatch.setattr(sys, "argv", ["liverestore", "live", "--rig", "細胞", "--headless"])
     with pytest.raises(SystemExit) as end:
-        main.run()
+        commands.run()
     error.flush()
     said = error.buffer.getvalue().decode("cp437").strip()
     assert end.value.code == 2
@@ -87,9 +87,9 @@ def test_a_fault_of_the_disk_is_no_silent_end(monkeypatch):
     def fails(**_options):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(main, "app", fails)
+    monkeypatch.setattr(commands, "app", fails)
     with pytest.raises(OSError, match="Input/output"):
-        main.run()
+        commands.run()
 
 
 def test_what_the_training_beside_live_complains_of_keeps_its_letters(tmp_path, monkeypatch):
