@@ -1,5 +1,6 @@
 """The documentation site: `sphinx-build -W docs site`."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ myst_heading_anchors = 4
 # Pages are read in the repository as well, where headings may begin at any level.
 nitpicky = False
 
+# Docstrings are plain text: `names` in single backticks, examples set in.
+default_role = "code"
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 
@@ -30,13 +33,35 @@ html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
 
 
-def _fields_only(
+_MADE_BY_US = ("LiveRun", "ImageHook", "FrameListener", "ModelSpec", "Movie", "Finding")
+"""Classes that users get and do not make: no signature."""
+
+
+def _readable_signature(
     app: object, what: str, name: str, obj: object, options: object, signature: str, returned: str
 ) -> tuple[str, str] | None:
-    """A rig's tables are written as TOML, never called: their fields say all."""
-    return ("", "") if what == "class" and name.endswith("Config") else None
+    """Arrays as `ndarray`; a rig's tables are written as TOML, and never called."""
+    if what == "class" and name.endswith(("Config", *_MADE_BY_US)):
+        return "", ""
+    array = r"~?(?:\w+\.)*ndarray\[tuple\[[^\]]*\], ~?(?:\w+\.)*dtype\[[^\]]*\]\]"
+    return tuple(text and re.sub(array, "numpy.ndarray", text) for text in (signature, returned))
+
+
+def _examples_as_code(
+    app: object, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Mark what is set in after an empty line as code; reStructuredText takes it for a quote."""
+    marked: list[str] = []
+    for line in lines:
+        begins = line.startswith("    ") and marked and not marked[-1].strip()
+        text = next((before for before in reversed(marked) if before.strip()), "")
+        if begins and not text.startswith((" ", "* ", "- ")):
+            marked += [".. code-block:: python", ""]
+        marked.append(line)
+    lines[:] = marked
 
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
-    app.connect("autodoc-process-signature", _fields_only)
+    app.connect("autodoc-process-signature", _readable_signature)
+    app.connect("autodoc-process-docstring", _examples_as_code)

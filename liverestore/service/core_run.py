@@ -112,9 +112,11 @@ class LiveRun:
         files: _Files | None = None,
     ) -> None:
         self.restorer = restorer
+        """The engine: its `warnings`, what it computed `last`."""
         self.captured = 0
         """Frames that came from the camera."""
         self.restored = 0
+        """Frames that the loop got restored."""
         self.dropped = 0
         """Frames that are not restored, because a newer one came or the loop ended."""
         self.lost = 0
