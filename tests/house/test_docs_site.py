@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import liverestore
+
 REPOSITORY = Path(__file__).parents[2]
 NAMED = re.compile(r"\b(?:benchmarks|hardware_configs|tests)/[\w./-]+\w")
 LINKED = re.compile(r"\]\((?!http)([^)#]+)")
@@ -29,6 +31,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert pages <= built
     fields = (tmp_path / "site" / "hardware-configs.html").read_text(encoding="utf-8")
     assert "numerical_aperture" in fields
+    reference = (tmp_path / "site" / "api-reference.html").read_text(encoding="utf-8")
+    names = set(liverestore.__all__) - {"__version__"}
+    assert not {name for name in names if f'id="liverestore.{name}"' not in reference}
 
 
 def test_a_dead_link_fails_the_build(tmp_path):
