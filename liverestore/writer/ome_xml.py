@@ -76,6 +76,8 @@ def ome_xml(
         first_of_it = number * layout.channel_stride
         known = summary.first_channels
         name = known[first_of_it] if first_of_it < len(known) else None
+        if "C" not in layout.axes:
+            name = summary.channel_name
         if name is not None:
             channel.set("Name", name)
     ET.SubElement(pixels, "TiffData", IFD="0", PlaneCount=str(summary.frames))

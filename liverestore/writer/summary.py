@@ -41,8 +41,6 @@ class RunSummary:
     """Distance of the first plane of a virtual stack from the plane that was in focus."""
     about: dict[str, str] = field(default_factory=dict)
     """What else is to stand in `made_by`."""
-    made_by: dict[str, str] = field(default_factory=dict)
-    """Engine, version, sha256 and runtime of a restored file; empty for a raw one."""
     layout: Layout = RECORDING
     times_planes: bool = True
     """Whether `planes` is to be asked for."""
@@ -57,6 +55,9 @@ class RunSummary:
     """Time of each frame since the first one; NaN where unknown."""
     _changes: list[tuple[int, float | None, float | None]] = field(default_factory=list)
     """Exposure (s) and z (um) from the frame of this index on."""
+    _makers: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """Engine, version, sha256 and runtime, each set once, in the order of their first frames."""
+    _names: list[str] = field(default_factory=list)
     _first_channels: list[str | None] = field(default_factory=list)
     _last_channels: deque[str | None] = field(default_factory=deque)
 
@@ -65,15 +66,7 @@ class RunSummary:
         header = item.source.header if isinstance(item, Restored) else item.header
         if self.pixel_size_um is None:
             self.pixel_size_um = header.pixel_size_um
-        if isinstance(item, Restored):
-            made_by = item.provenance
-            self.made_by = {
-                "engine": made_by.engine,
-                "version": made_by.version,
-                "sha256": made_by.sha256,
-                "runtime": made_by.runtime,
-                **self.about,
-            }
+        self._add_maker(item)
 
     def add(self, item: Frame | Restored) -> None:
         """Count a frame that is on disk.
@@ -87,13 +80,46 @@ class RunSummary:
         if self.first is None:
             self.first = header
         self.last = header
+        self._add_maker(item)
         self.light.add(header)
         self._add_channel(header.channel)
         if self.times_planes:
             self._add_times(header, self.first, z_um)
         self.frames += 1
 
+    def _add_maker(self, item: Frame | Restored) -> None:
+        if isinstance(item, Restored):
+            made = item.provenance
+            maker = (made.engine, made.version, made.sha256, made.runtime)
+            if maker not in self._makers:
+                self._makers.append(maker)
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        """Engine, version, sha256 and runtime of a restored file; empty for a raw one.
+
+        Where the frames were not all made alike (channels in turn, another engine in mid-run),
+        each stands there: "mean5, denoise-live", with "-" for the sha256 of a filter.
+        """
+        if not self._makers:
+            return {}
+        alike = len(self._makers) == 1
+        told = zip(*self._makers, strict=True)
+        names = ("engine", "version", "sha256", "runtime")
+        each = {
+            name: values[0] if alike else ", ".join(value or "-" for value in values)
+            for name, values in zip(names, told, strict=True)
+        }
+        return {**each, **self.about}
+
+    @property
+    def channel_name(self) -> str | None:
+        """Of a file without an axis for channels: all that its frames have, or None."""
+        return ", ".join(self._names) or None
+
     def _add_channel(self, channel: str | None) -> None:
+        if channel is not None and channel not in self._names:
+            self._names.append(channel)
         layout = self.layout
         if self.frames < max(layout.group, layout.channels * layout.channel_stride):
             self._first_channels.append(channel)

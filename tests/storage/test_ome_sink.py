@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import ome_types
 import pytest
@@ -13,6 +14,7 @@ import yaozarrs
 import zarr
 
 from liverestore.errors import Failure, UserError
+from liverestore.frame import Frame, Restored
 from liverestore.frame_record import RECORD_TAG, crc32
 from liverestore.movie import open_movie
 from liverestore.writer.layout import Layout
@@ -98,6 +100,28 @@ def test_restored_frames_say_what_made_them(path, open_sink, frames):
                 "order": 3,
                 "kind": "x",
             }
+
+
+def test_a_series_of_several_channels_and_engines_names_them_all(path, open_sink, frames):
+    """What Fiji and others show of the file as a whole must not be that of its first frame."""
+    sink = open_sink(path)
+    for n in range(4):
+        item = frames.restored(n)
+        if n % 2:
+            header = msgspec.structs.replace(item.source.header, channel="DAPI")
+            made = msgspec.structs.replace(item.provenance, engine="mean5", version="1", sha256="")
+            item = Restored(item.pixels, Frame(item.source.pixels, header), made)
+        sink.append(item)
+    sink.close()
+    if path.suffix == ".zarr":
+        told = zarr.open(path, mode="r").attrs["liverestore"]["restored_by"]
+        assert told["engine"] == "denoise-live, mean5"
+        assert told["sha256"] == "ab" * 32 + ", -"
+    else:
+        with tifffile.TiffFile(path) as tiff:
+            image = ome_types.from_xml(tiff.ome_metadata, validate=False).images[0]
+        assert image.pixels.channels[0].name == "GFP, DAPI"
+        assert "engine=denoise-live, mean5 version=1.2, 1 " in image.description
 
 
 def test_ome_xml_is_valid_and_complete(tmp_path, frames):
