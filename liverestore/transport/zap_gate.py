@@ -7,6 +7,7 @@ first wait, and nobody is let in ever after.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -50,7 +51,8 @@ class ZapGate:
 
     def close(self) -> None:
         """Answer no more."""
-        self._end.send(b"")
+        with contextlib.suppress(zmq.Again):  # its thread has ended by itself
+            self._end.send(b"", zmq.NOBLOCK)
         self._thread.join()
         self._end.close(linger=0)
 

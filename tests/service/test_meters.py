@@ -55,3 +55,15 @@ def test_pauses_count_neither_in_the_rate_nor_in_the_mean():
         meter.tick(now)
     assert meter.rate(60.1) == pytest.approx(20)
     assert meter.mean() == pytest.approx(4 / 0.3)
+
+
+def test_frames_of_one_tick_of_the_clock_have_no_rate():
+    """The clock of Windows steps by 16 ms: two frames at 100 fps are of one moment."""
+    meter = RateMeter()
+    meter.tick(5.0)
+    meter.tick(5.0)
+    assert meter.rate(5.0) is None
+    assert meter.mean() is None
+    meter.tick(5.016)
+    assert meter.rate(5.016) == pytest.approx(2 / 0.016)
+    assert meter.mean() == pytest.approx(2 / 0.016)
