@@ -76,11 +76,17 @@ def serve(
     def tell(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def who(key: str) -> str:
+        known = folder.authorised().items()
+        return next(
+            (name for name, public in known if public.z85.decode() == key), "a forgotten machine"
+        )
+
     # Asked at each handshake, so that a key that is forgotten opens nothing from then on.
     desk = EngineDesk(bind, own, lambda key: key in {k.z85 for k in folder.authorised().values()})
     try:
         tell(f"serving engines at {bind} to {', '.join(folder.authorised())}; Ctrl-C ends it")
         tell(f"key of this machine: {own.public}")
-        EngineServer(desk, threads=threads, runs=runs, tell=tell, stop=stop).run()
+        EngineServer(desk, threads=threads, runs=runs, tell=tell, who=who, stop=stop).run()
     finally:
         desk.close()

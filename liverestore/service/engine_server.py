@@ -32,15 +32,18 @@ class EngineServer:
         threads: int | None = None,
         runs: int = 4,
         tell: Callable[[str], None] = lambda _line: None,
+        who: Callable[[str], str] = lambda key: f"key {key}",
         stop: threading.Event | None = None,
     ) -> None:
         """`threads`: of the processor at most; `runs`: at the same time at most, as each takes
-        memory; `tell` gets a line, from any thread, when a run comes or goes.
+        memory; `tell` gets a line, from any thread, when a run comes or goes, which begins with
+        the name that `who` gives of its machine's key (Z85).
         """
         self._desk = desk
         self._threads = threads
         self._most = runs
         self._tell = tell
+        self._who = who
         self._stop = stop or threading.Event()
         self._turn = FairTurn()
         self._runs: dict[Peer, ServedRun] = {}
@@ -99,6 +102,7 @@ class EngineServer:
             who = "another run uses" if self._most == 1 else f"{self._most} other runs use"
             self._refuse(peer, f"{who} the engine (rig {names})")
             return
+        machine = self._who(peer.key)
         self._runs[peer] = ServedRun(
             self._desk,
             peer,
@@ -106,7 +110,7 @@ class EngineServer:
             parts[2] if len(parts) == 3 else b"",
             self._turn,
             self._stop,
-            self._tell,
+            lambda line: self._tell(f"{machine}: {line}"),
             self._threads,
         )
 

@@ -197,11 +197,13 @@ def test_the_next_run_follows_and_a_second_one_waits(keys, scope):
     server.close()
 
 
-def test_several_microscopes_are_served_together_each_with_its_own(server, scope):
+def test_several_microscopes_are_served_together_each_with_its_own(server, scope, keys):
     """Engines, surfaces and frames of one are not those of another."""
     scopes = [scope(server.port, engine=name) for name in ("null", "mean5", "median5")]
     firsts = [one.shoot(is_result)[0] for one in scopes]
     assert [made.provenance.engine for made in firsts] == ["null", "mean5", "median5"]
+    (name,) = keys[1].authorised()
+    assert server.lines == [f"{name}: run of the rig 'far' begins"] * 3
     scopes[1].order(SetEngine(name="denoise-live"))
     scopes[1].shoot(lambda made: made.provenance.engine == "denoise-live", first=100)
     assert scopes[0].shoot(is_result, first=100)[0].provenance.engine == "null"

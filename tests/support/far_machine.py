@@ -58,8 +58,9 @@ class Server:
             keys.own(),
             lambda key: key in {known.z85 for known in keys.authorised().values()},
         )
+        names = {known.z85.decode(): name for name, known in keys.authorised().items()}
         server = EngineServer(
-            self.desk, threads=1, runs=runs, tell=self.lines.append, stop=self._stop
+            self.desk, threads=1, runs=runs, tell=self.lines.append, who=names.get, stop=self._stop
         )
         self._thread = threading.Thread(target=server.run)
         self._thread.start()
