@@ -201,6 +201,8 @@ class CaptureReport(_Word, frozen=True, kw_only=True):
     absences: tuple[Absence, ...] = ()
     """Times of the run in which the camera was away, oldest first."""
     exposure: ExposureReport | None = None
+    references: tuple[RecordingReport, ...] = ()
+    """Files of reference shots, oldest first; they belong to no recording."""
 
 
 class RecordingReport(_Word, frozen=True, kw_only=True):

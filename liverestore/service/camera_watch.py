@@ -52,6 +52,7 @@ class CameraWatch:
         self._lost = 0
         """Of the run, as told last, and when."""
         self._lost_told_s: float | None = None
+        self._away = False
 
     def expect(self, *times_ms: float | None) -> None:
         """A frame takes so long: its exposure, or the interval; None where unknown."""
@@ -75,6 +76,11 @@ class CameraWatch:
     def pause(self) -> None:
         """No frame is to come now."""
         self._since_s, self._stalled = None, False
+
+    def away(self) -> None:
+        """The camera is gone: frames that are lost until the next one are lost by that."""
+        self.pause()
+        self._away = True
 
     def _waited(self, now_s: float) -> None:
         if self._since_s is None:
@@ -102,15 +108,20 @@ class CameraWatch:
             )
 
     def _count_lost(self, frame: Frame, now_s: float) -> None:
+        away, self._away = self._away, False
         new, told_s = frame.header.lost_before - self._lost, self._lost_told_s
-        if new <= 0 or (told_s is not None and now_s - told_s < _LOSS_TOLD_EVERY_S):
+        told_lately = told_s is not None and now_s - told_s < _LOSS_TOLD_EVERY_S
+        if new <= 0 or (told_lately and not away):
             return
         self._lost, self._lost_told_s = frame.header.lost_before, now_s
-        frames = "1 frame was" if new == 1 else f"{new} frames were"
-        self._tell(
-            f"{frames} lost at the camera before frame {frame.header.number}, as its buffer was "
-            "full; close other programs, or write a larger source.buffer_size_mb into the rig file"
+        frames, they = ("1 frame was", "it") if new == 1 else (f"{new} frames were", "they")
+        why = (
+            f"as the camera stopped while {they} waited in its buffer"
+            if away
+            else "as its buffer was full; close other programs, or write a larger "
+            "source.buffer_size_mb into the rig file"
         )
+        self._tell(f"{frames} lost at the camera before frame {frame.header.number}, {why}")
 
 
 def why_ended(pull: Callable[[], None]) -> LiverestoreError | None:

@@ -14,6 +14,7 @@ from liverestore.service.camera_absence import CameraAbsence
 from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.recorder import Recorder
+from liverestore.service.reference_shots import ReferenceShots
 from liverestore.status import CaptureReport, LightReport
 from liverestore.transport.outlet import Outlet
 
@@ -35,10 +36,11 @@ class CaptureCounts:
         light: LightKeeper | None,
         hold: LightHold | None,
         absence: CameraAbsence,
+        references: ReferenceShots | None = None,
     ) -> None:
         self._outlet, self._recorder = outlet, recorder
         self._light, self._hold = light, hold
-        self._absence = absence
+        self._absence, self._references = absence, references
         self.rate = RateMeter()
         """Of live frames."""
         self.info: SourceInfo | None = None
@@ -77,6 +79,7 @@ class CaptureCounts:
             dtype=like.dtype if like is not None else None,
             light=light_told(self._light, self._hold, live=live),
             absences=self._absence.report(),
+            references=() if self._references is None else self._references.reports(),
         )
 
 

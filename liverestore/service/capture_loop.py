@@ -87,7 +87,7 @@ class CaptureLoop:
         self._watch = CameraWatch(self.notices.append, source, camera_patience_s)
         self.absence = CameraAbsence(source, self.notices.append, patience_s=camera_patience_s)
         """Of the camera in mid-run."""
-        self._counts = CaptureCounts(outlet, recorder, light, hold, self.absence)
+        self._counts = CaptureCounts(outlet, recorder, light, hold, self.absence, references)
         self.events: deque[str] = recorder.events
         """Lines on what went as it should, taken away likewise."""
         self.error: LiverestoreError | None = None
@@ -207,7 +207,7 @@ class CaptureLoop:
             error, self._counts.last, self.recorder, self.light, live=self._live
         )
         if begun:
-            self._watch.pause()
+            self._watch.away()
             self._counts.rate.pause()
         return begun
 

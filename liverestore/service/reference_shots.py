@@ -22,6 +22,7 @@ from liverestore.frame import Frame
 from liverestore.reference_schedule import ReferencePlan, ReferenceSchedule
 from liverestore.service.light_keeper import LightKeeper
 from liverestore.service.recorder import Recorder
+from liverestore.status import RecordingReport
 from liverestore.writer.layout import recording_of
 from liverestore.writer.names import SaveFormat, free_reference
 from liverestore.writer.ome import OmeSink
@@ -153,6 +154,10 @@ class ReferenceShots:
         if error is not None and error != self._unkept:
             self._unkept = error
             notices.append(f"a reference shot was not kept: {error}")
+
+    def reports(self) -> tuple[RecordingReport, ...]:
+        """The account of every file of shots, oldest first; from any thread."""
+        return self._recorder.reports()
 
     def close(self) -> None:
         """Write out and close the file."""

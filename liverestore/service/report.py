@@ -28,7 +28,8 @@ def run_report(
     left them;
     `restored_afterwards` are the frames that were then restored from the raw file (`afterwards`, by
     raw file), None where that was not asked for. `without_camera` are the times in which the camera
-    was away (`status_camera.Absence`). `saved` is what `--save` named; `light` is
+    was away (`status_camera.Absence`). `reference_files` are the files of reference shots, whose
+    numbers are missing in the recordings. `saved` is what `--save` named; `light` is
     `status_light.LightReport` at the end, None for a movie; `reference` is the score of the last
     reference shot, None without one.
     """
@@ -68,6 +69,17 @@ def run_report(
             "raw": str(plan.raw_path) if plan.raw_path else None,
             "restored": str(plan.restored_path) if plan.restored_path else None,
         },
+        "reference_files": [
+            {
+                "raw": file.raw,
+                "first": file.first,
+                "last": file.last,
+                "frames": file.frames,
+                "lost": file.lost,
+                "error": file.error,
+            }
+            for file in capture.references
+        ],
         "recordings": [
             {
                 "raw": recording.raw,

@@ -87,6 +87,10 @@ def test_shots_are_charged_marked_and_kept_apart_from_the_movie(opened, consumer
     for header in headers:
         before = [shot.number for shot in bright if shot.number < header.number]
         assert header.reference == (before[-1] if before else None)
+    (told,) = run.loop.report("ended").references
+    assert Path(told.raw) == tmp_path / "reference.ome.tif"
+    assert (told.frames, told.lost, told.error, told.state) == (taken, 0, None, "closed")
+    assert (told.first, told.last) == (bright[0].number, bright[-1].number)
     # The last one may not have been fetched before the end.
     fetched = [shot.header.number for shot in got[REFERENCES]]
     assert fetched == [one.number for one in bright][: len(fetched)]

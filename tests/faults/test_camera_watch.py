@@ -65,6 +65,22 @@ def test_a_pause_is_no_silence(watch):
     assert watch.lines == []
 
 
+def test_frames_lost_with_the_camera_are_told_at_once_and_with_that_reason(watch):
+    watch.heard(frame(3, 2), 0.0)
+    watch.away()
+    watch.heard(frame(60, 3), 1.0)
+    watch.away()
+    watch.heard(frame(61, 3), 2.0)
+    watch.away()
+    watch.heard(frame(80, 5), 3.0)
+    watch.heard(frame(90, 6), 20.0)
+    reasons = [line.partition(", ")[::2] for line in watch.lines]
+    assert [told.split(" ")[-1] for told, _ in reasons] == ["3", "60", "80", "90"]
+    assert ["buffer was full" in why for _, why in reasons] == [True, False, False, True]
+    assert reasons[1][1] == "as the camera stopped while it waited in its buffer"
+    assert reasons[2][1] == "as the camera stopped while they waited in its buffer"
+
+
 def test_lost_frames_are_told_with_their_place_and_not_all_the_time(watch):
     for number, lost_before, now_s in (
         (3, 0, 0.0), (92, 32, 1.0), (93, 32, 20.0), (95, 33, 21.0), (97, 34, 22.0), (99, 35, 31.0),

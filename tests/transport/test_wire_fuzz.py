@@ -7,95 +7,35 @@ import tracemalloc
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 import zmq
-from far_machine import RIG, Microscope, Server, frame, machines
+from far_machine import Microscope, Server, frame, machines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from wire_seeds import CONTROL, DEEP, LINK, RESULT, RESULTS, SEEDS, WORDS, places, put
+from wire_seeds import INSANE as INSANE_VALUES
 
 from liverestore import wire
-from liverestore.frame import Frame, FrameHeader, FrameLight, Provenance, Restored
-from liverestore.remote_wire import (
-    Bye,
-    Open,
-    Ping,
-    decode_result,
-    decode_word,
-    encode_result,
-    encode_word,
-)
-from liverestore.status import Notice, RunStatus, SetEngine, SetRoi, Word
+from liverestore.frame import Restored
+from liverestore.remote_wire import Bye, decode_result, decode_word, encode_word
+from liverestore.status import Notice, Word
 from liverestore.transport.control import ControlHub, ControlLink
 from liverestore.transport.endpoint import PrivateEndpoints
 from liverestore.transport.engine_desk import EngineLine
 from liverestore.transport.inlet import Inlet
 from liverestore.transport.outlet import Outlet
-from liverestore.wire import End, Message, Next, WireError, decode, encode
+from liverestore.wire import End, Message, WireError, decode, encode
 
 LIMIT_BYTES = 8 << 20
 """That decoding one of these small messages may allocate: some times the largest header."""
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
 
-def seeds():
-    light = FrameLight(
-        on_ms=1.0, irradiance_mw_cm2=None, dose_j_cm2=None, field=1, field_dose_j_cm2=None,
-        session_dose_j_cm2=None, session_began_utc="",
-    )  # fmt: skip
-    header = FrameHeader(
-        run_id="r", number=3, shape=(4, 6), dtype="uint16", captured_ns=5, captured_utc="",
-        camera="c", roi=(0, 0, 6, 4), light=light, metadata={"a": "b"},
-    )  # fmt: skip
-    source = Frame(np.arange(24, dtype=np.uint16).reshape(4, 6), header)
-    told = Provenance(
-        engine="e", version="1", sha256="", runtime="r", parameters={"a": 1, "b": 0.5, "c": "x"},
-        started_ns=1, finished_ns=2, warnings=("w",),
-    )  # fmt: skip
-    plain = Restored(source.pixels, source, told)
-    rival = Restored(source.pixels, source, told)
-    both = Restored(source.pixels, source, told, rival)
-    stack = Restored(source.pixels, source, told, None, (plain, plain))
-    bodies = [source, plain, both, stack, End(reason="over")]
-    made = [encode(Next(role="view", serial=1, acknowledges=0))]
-    made += [encode(Message(1, body)) for body in bodies]
-    return [[bytes(part) for part in parts] for parts in made], plain
-
-
-SEEDS, RESULT = seeds()
-WORDS = [
-    Open(session="s" * 32, rig=RIG, engine="mean5", engines={"a": "b"}, dpm="2"),
-    Ping(), Notice(text="t"), SetEngine(name="mean5"),
-]  # fmt: skip
-LINK_SEEDS = [[bytes(part) for part in encode_word(word)] for word in WORDS]
-
-deep = b"[" * 20_000 + b"]" * 20_000
-INSANE = st.sampled_from(
-    [None, True, -1, 0, 2**31, 2**63, -(2**63) - 1, 10**40, 1e308, -0.0, "", "x" * 5000, "\0",
-     "../../etc/passwd", [], [[]], [1] * 300, {}, {"a": {}}, [2**31, 2**31], [-1, -1], [0, 6],
-     "float64", "object", "<U1"]
-)  # fmt: skip
+INSANE = st.sampled_from(INSANE_VALUES)
 JUNK = st.sampled_from(
-    [b"", b"\x00", b"\xff" * 7, b"{}", b"null", b"NaN", deep, b'"\\ud800"', b"\x80\x04K\x01.",
-     b"9" * 4000, b'{"a":' + deep + b',"type":"Stop"}']
+    [b"", b"\x00", b"\xff" * 7, b"{}", b"null", b"NaN", DEEP, b'"\\ud800"', b"\x80\x04K\x01.",
+     b"9" * 4000, b'{"a":' + DEEP + b',"type":"Stop"}']
 )  # fmt: skip
-
-
-def places(tree, path=()):
-    """Every place in a tree of JSON."""
-    yield path
-    children = tree.items() if isinstance(tree, dict) else ()
-    children = enumerate(tree) if isinstance(tree, list) else children
-    for key, child in children:
-        yield from places(child, (*path, key))
-
-
-def put(tree, path, value):
-    if not path:
-        return value
-    here = dict(tree) if isinstance(tree, dict) else list(tree)
-    here[path[0]] = put(here[path[0]], path[1:], value)
-    return here
 
 
 @st.composite
@@ -155,7 +95,7 @@ def test_a_mutated_message_is_refused_or_whole(parts):
 
 
 @settings(max_examples=150, suppress_health_check=SLOW, deadline=None)
-@given(mutated(LINK_SEEDS))
+@given(mutated(LINK))
 def test_a_mutated_word_is_refused_or_whole(parts):
     word = refused(lambda: decode_word(parts))
     if word is not None:
@@ -163,7 +103,7 @@ def test_a_mutated_word_is_refused_or_whole(parts):
 
 
 @settings(max_examples=150, suppress_health_check=SLOW, deadline=None)
-@given(mutated([[bytes(part) for part in encode_result(RESULT)]]))
+@given(mutated(RESULTS))
 def test_a_mutated_result_is_refused_or_of_its_frame(parts):
     made = refused(lambda: decode_result(parts, lambda _number: RESULT.source, 10))
     assert made is None or made.source is RESULT.source
@@ -264,13 +204,9 @@ def test_the_control_channel_hears_the_next_good_word(endpoint, hostile):
     hub = ControlHub(endpoint)
     sock = hostile(zmq.DEALER, b"\xff\xfe")
     endpoint.for_client().connect(sock)
-    seeds_of_words = [
-        [b"", msgspec.json.encode(word)]
-        for word in (SetRoi(roi=(1, 2, 3, 4)), RunStatus(state="running", rig="r"))
-    ]
-    for parts in examples(mutated(seeds_of_words), 200, "control"):
-        sock.send_multipart(parts[1:2] or [deep])
-    sock.send(b'{"a":' + deep + b',"type":"Stop"}')
+    for parts in examples(mutated(CONTROL), 200, "control"):
+        sock.send_multipart(parts[1:2] or [DEEP])
+    sock.send(b'{"a":' + DEEP + b',"type":"Stop"}')
     link = ControlLink(endpoint.for_client(), "view")
     link.send(Notice(text="here"))
     heard = []
@@ -318,8 +254,8 @@ def test_an_engine_server_serves_the_next_run_whatever_it_is_sent(tmp_path):
         line = EngineLine(f"tcp://127.0.0.1:{server.port}", scope.own(), gpu.own().public)
         while "up" not in line.events():
             line.wait(0.05)
-        bad = examples(mutated(LINK_SEEDS), 60, "server") + examples(
-            mutated([*SEEDS, [bytes(part) for part in encode_result(RESULT)]]), 60, "server"
+        bad = examples(mutated(LINK), 60, "server") + examples(
+            mutated([*SEEDS, *RESULTS]), 60, "server"
         )
         opened = [
             bytes(part) for part in encode_word(msgspec.structs.replace(WORDS[0], engines={}))
