@@ -68,6 +68,8 @@ FAULT_AT = 60
 """Frames that are captured before anything goes wrong."""
 _RAISES_AT = 6
 """Of the inferences of an engine, those of its warming up included."""
+_LONGEST_START_S = 120
+"""A run that has not begun then never will: the script ends."""
 _FRAMES_TO_COME_BACK = 400
 """Recorded where an engine or a window has to come back within the run."""
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
@@ -505,7 +507,7 @@ def run(name: str, folder: Path) -> Outcome:
     frames = _FRAMES_TO_COME_BACK if waits else fault.frames
     suffix = ".ome.zarr" if fault.save_format == "ome-zarr" else ".ome.tif"
     raw = folder / f"raw{suffix}"
-    state: dict[str, Any] = {"at_ns": None, "statuses": 0}
+    state: dict[str, Any] = {"at_ns": None, "begun_s": time.monotonic()}
     with PrivateEndpoints() as endpoint:
         ends = RunEndpoints(endpoint("control"), endpoint("raw"), endpoint("restored"))
         plan = RunPlan(
@@ -520,6 +522,9 @@ def run(name: str, folder: Path) -> Outcome:
             on_status=lambda status: _watch(status, fault, supervisor, plan, state),
         )  # fmt: skip
         result = supervisor.run()
+    if result.interrupted and fault.act is not _sigterm:
+        # Ctrl-C, or `_watch`: what was measured would be another fault than that of the row.
+        raise SystemExit(f"interrupted while measuring: {fault.words}; no table was written")
     told = "" if fault.after is None else fault.after(folder)
     outcome = _read(fault, folder, result)
     outcome.seen = outcome.seen or told
@@ -530,6 +535,8 @@ def run(name: str, folder: Path) -> Outcome:
 def _watch(
     status: RunStatus, fault: Fault, supervisor: Supervisor, plan: RunPlan, state: dict[str, Any]
 ) -> None:
+    if status.state == "starting" and time.monotonic() - state["begun_s"] > _LONGEST_START_S:
+        _sigterm(supervisor, plan)
     ready = fault.recovers != "view" or _has_qt(supervisor.pids().get("view"))
     begun = status.captured >= FAULT_AT // 2 and status.restored >= 3
     if state["at_ns"] is None and fault.act and ready and begun:
