@@ -160,11 +160,13 @@ def told(errors: str, minutes: float) -> str:
     """The table, from the statistics that libFuzzer prints at its end."""
     found = dict(re.findall(r"stat::(\w+):\s+(\d+)", errors))
     covered = re.findall(r"cov: (\d+) ft: (\d+)", errors)[-1]
+    slowest_s = int(found["slowest_unit_time_sec"])  # whole seconds, cut off
+    slowest = f"{slowest_s} s" if slowest_s else "below 1 s"
     rows = [
         "| minutes | messages | branches reached | new ways found | slowest | memory, most |",
         "|---|---|---|---|---|---|",
         f"| {minutes:g} | {int(found['number_of_executed_units']):,} | {covered[0]} "
-        f"| {int(found['new_units_added']):,} | {found['slowest_unit_time_sec']} s "
+        f"| {int(found['new_units_added']):,} | {slowest} "
         f"| {found['peak_rss_mb']} MB |",
         "",
         f"Measured on {os.cpu_count()} cores ({platform.machine()}), load average "

@@ -1,5 +1,8 @@
 """The account of a run: what is recorded, how long the disk lasts, how it is told at the end."""
 
+import dataclasses
+
+import msgspec
 import pytest
 
 from liverestore.rig import RigConfig, SourceConfig, SpecimenConfig
@@ -130,6 +133,11 @@ def test_the_report_names_every_recording(plan):
     book.hear("capture", ended)
     result = book.result(interrupted=False)
     assert (result.exit_code, result.failure) == (1, "recording stopped: x")
+    shots = RecordingReport(index=0, raw="/data/reference.ome.zarr", restored=None,
+                            state="closed", first=10, last=19, frames=2)  # fmt: skip
+    told = msgspec.structs.replace(result.capture, references=(shots,))
+    (kept,) = run_report(plan, dataclasses.replace(result, capture=told))["reference_files"]
+    assert (kept["raw"], kept["first"], kept["frames"]) == ("/data/reference.ome.zarr", 10, 2)
     first, second = run_report(plan, result)["recordings"]
     assert (first["raw"], first["frames"]) == ("/data/raw.ome.zarr", 10)
     assert [file["path"] for file in first["restored"]] == [

@@ -109,6 +109,15 @@ def test_a_mutated_result_is_refused_or_of_its_frame(parts):
     assert made is None or made.source is RESULT.source
 
 
+@pytest.mark.parametrize("header", [DEEP, b'{"a":' + DEEP + b',"type":"Ping","frame":{}}'])
+def test_brackets_without_end_are_refused_by_every_decoder(header):
+    for mark, *_pixels in SEEDS:
+        assert refused(lambda mark=mark: decode([mark, header, b""])) is None
+    assert refused(lambda: decode_word([LINK[0][0], header])) is None
+    result = [RESULTS[0][0], header, b"", b""]
+    assert refused(lambda: decode_result(result, lambda _number: RESULT.source, 10)) is None
+
+
 def test_a_picture_that_lies_about_its_size_costs_no_memory():
     header = SEEDS[1][1].replace(b"[4,6]", b"[30000,17000]")
     assert refused(lambda: decode([SEEDS[1][0], header, SEEDS[1][2]])) is None
