@@ -91,10 +91,9 @@ INSANE: list[Any] = [
 def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place in a tree of JSON."""
     yield path
-    children = tree.items() if isinstance(tree, dict) else ()
-    children = enumerate(tree) if isinstance(tree, list) else children
-    for key, child in children:
-        yield from places(child, (*path, key))
+    if isinstance(tree, dict | list):
+        for key, child in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from places(child, (*path, key))
 
 
 def put(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
