@@ -294,8 +294,7 @@ class LightKeeper:
             return
         self._warned = at
         self.notices.append(
-            f"{100 * share:.0f} % of the light budget is used up; at 100 % Live stops and the "
-            "shutter closes"
+            f"{100 * share:.0f} % of the light budget is used up; at 100 % no more light is given"
         )
 
     def _look(self, *, force: bool = False) -> bool:

@@ -20,11 +20,13 @@ __all__ = ["PaneHeader"]
 
 _NUMBER_SHARE = 0.4
 """Of the width, at most, that the frame numbers of many channels keep for themselves."""
+_LIGHT_SHARE = 0.55
+"""Of the width, at most, that the words beside the trust light take; else the light alone."""
 
 
 class PaneHeader(QWidget):
-    """One line. Caption and title give way to the time of capture and to the frame number; the
-    date is written where there is room for it.
+    """One line. Caption, title, then the time of capture give way to the light of what can be
+    believed and to the frame number; the date is written where there is room for it.
     """
 
     def __init__(self, parent: QWidget) -> None:
@@ -61,7 +63,6 @@ class PaneHeader(QWidget):
         """Say what the data say of the image, with the whole text on hover; None: nothing."""
         self.light.setVisible(cell is not None)
         if cell is not None and cell != self._light:
-            self.light.setText(cell.value)
             self.light.setToolTip(cell.detail)
             set_tone(self.light, cell.tone.value)
         self._light = cell
@@ -88,19 +89,18 @@ class PaneHeader(QWidget):
 
     def _fit(self) -> None:
         moment = self._shown[3] if self._shown is not None else None
+        light = self._fit_light()
         number = self.frame_label.sizeHint().width()
         self.frame_label.setMinimumWidth(min(number, round(_NUMBER_SHARE * self.width())))
         metrics = self.time.fontMetrics()
-        room = self.width() - self.frame_label.minimumWidth() - 3 * self._row.spacing()
+        room = self.width() - self.frame_label.minimumWidth() - 3 * self._row.spacing() - light
         # Rather no time than one that lies on the frame's number. Decided before it is shown:
         # to show and to hide it each time would have the window laid out without end.
         fits = moment is not None and metrics.horizontalAdvance(moment.forms[-1]) <= room
         self.time.setVisible(fits)
         if moment is None or not fits:
             return
-        others = self.title.sizeHint().width() + number + 3 * self._row.spacing()
-        if self._light is not None:
-            others += self.light.sizeHint().width() + self._row.spacing()
+        others = self.title.sizeHint().width() + number + 3 * self._row.spacing() + light
         caption = self.caption.sizeHint().width()
         text = next(
             (
@@ -113,6 +113,17 @@ class PaneHeader(QWidget):
         self.time.setText(text)
         self.time.setToolTip(moment.detail)
         self.time.setMinimumWidth(self.time.sizeHint().width())
+
+    def _fit_light(self) -> int:
+        """Write what of the light there is room for; the width that it takes, with its gap."""
+        if self._light is None:
+            return 0
+        lamp, _, _ = self._light.value.partition(" ")
+        whole = self.light.fontMetrics().horizontalAdvance(self._light.value)
+        self.light.setText(self._light.value if whole <= _LIGHT_SHARE * self.width() else lamp)
+        width = self.light.sizeHint().width()
+        self.light.setMinimumWidth(width)
+        return width + self._row.spacing()
 
     def _label(self, name: str) -> ElidedLabel:
         label = ElidedLabel(self)

@@ -100,23 +100,44 @@ def test_snaps_of_a_comparison_are_counted_on_after_a_restart(camera):
 def test_an_acquisition_that_the_budget_cannot_hold_is_refused_before_its_first_exposure(tmp_path):
     rig = in_turn()
     visit = 1e-6 * (80.0 * 3.0 + 250.0 * 6.0)
-    places = tuple(Position(name, None) for name in "ab")
-    plan = AcquisitionPlan(even_times(5, 0.0), places, rig.channels)
+    apart = {"a": (0.0, 0.0), "b": (500.0, 0.0)}
 
-    def look(budget=None, session=None, done=(0, 0)):
+    def look(budget=None, session=None, done=(0, 0), places=apart, used=0):
         lit = msgspec.structs.replace(rig.illumination, session_budget_j_cm2=session)
         light = open_light_of(msgspec.structs.replace(rig, illumination=lit), tmp_path,
                               budget_j_cm2=budget)  # fmt: skip
+        light.meter.size_um = (100.0, 100.0)
+        light.meter.look_at((505.0, 0.0))
+        if used:
+            light.meter.charge(light._lamp("DAPI"), used * visit / 80e-6)
+        plan = AcquisitionPlan(
+            even_times(5, 0.0),
+            tuple(Position(name, xy_um) for name, xy_um in places.items()),
+            rig.channels,
+        )
         refuse_acquisition(light, plan, done, rig, None)
 
     look()
     look(budget=5 * visit)
-    with pytest.raises(UserError, match=r"takes 0.0087 J/cm2 on a position.*--dose-budget"):
+    with pytest.raises(UserError, match=r"takes 0.0087 J/cm2 on the field of 'a'.*--dose-budget"):
         look(budget=4.9 * visit)
     look(budget=4.9 * visit, done=(1, 1))
     look(session=10 * visit)
     with pytest.raises(UserError, match=r"takes 0.0174 J/cm2 in all"):
         look(session=9.9 * visit)
+    # What a place has got before is used up there, and nowhere else.
+    look(budget=6 * visit, used=1)
+    with pytest.raises(UserError, match=r"on the field of 'b', .*has 0.00696 of 0.0104 J/cm2 left"):
+        look(budget=6 * visit, used=2)
+    look(budget=6 * visit, used=2, done=(0, 1))
+    # Two places within half a field of view share its budget.
+    near = {"a": (0.0, 0.0), "b": (20.0, 0.0)}
+    look(budget=10 * visit, places=near)
+    with pytest.raises(UserError, match=r"takes 0.0174 J/cm2 on the field of 'a' and 'b'"):
+        look(budget=9.9 * visit, places=near)
+    here = {"": None, "b": (510.0, 0.0)}
+    with pytest.raises(UserError, match=r"takes 0.0174 J/cm2 on the field of 'b'"):
+        look(budget=9.9 * visit, places=here)
 
 
 def image(hook, number, exposure_ms=40.0, x_um=0.0):

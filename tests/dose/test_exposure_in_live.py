@@ -8,11 +8,12 @@ import pytest
 
 from liverestore.camera.open import open_source
 from liverestore.dose_meter import DoseBudget, DoseMeter
-from liverestore.errors import UserError
+from liverestore.errors import Failure, UserError
 from liverestore.model_spec import find_engine
 from liverestore.movie import open_movie
 from liverestore.rig import load_rig
 from liverestore.runtime.table import open_runtime
+from liverestore.service import light_hold
 from liverestore.service.capture_loop import CaptureLoop
 from liverestore.service.exposure_measure import ExposureMeasure
 from liverestore.service.light_keeper import LightKeeper
@@ -54,7 +55,7 @@ def two_channels():
 class Session:
     """Camera thread, account and search, as the capture process has them."""
 
-    def __init__(self, rig, folder, endpoint, *, budget=None, open_engine=None):
+    def __init__(self, rig, folder, endpoint, *, budget=None, open_engine=None, hold=None):
         self.meter = DoseMeter(budget)
         light = LightKeeper(self.meter, rig)
         self.outlet = Outlet(endpoint, roles=("engine",))
@@ -68,7 +69,7 @@ class Session:
         self.outlet.offer = offering
         self.source = open_source(rig)
         recorder = Recorder(lambda: free_pair(folder, "ome-tiff"))
-        self.loop = CaptureLoop(self.source, self.outlet, recorder=recorder, light=light)
+        self.loop = CaptureLoop(self.source, self.outlet, recorder=recorder, light=light, hold=hold)
         self.measure = ExposureMeasure(rig, light, threads=1, open_engine=open_engine)
         self.loop.prepare()
         self.thread = threading.Thread(target=self.loop.run, name="camera")
@@ -278,3 +279,49 @@ def test_a_camera_that_cannot_be_paused_ends_the_measure_too(opened):
     assert "does not stop its sequence" in search.failed
     assert search.state == "idle"
     assert session.spent() == []
+
+
+def test_an_engine_that_fails_within_a_series_ends_it_and_live_goes_on(opened):
+    def open_engine(name):
+        runtime = open_runtime(find_engine(name), threads=1)
+        infer, calls = runtime.infer, []
+
+        def failing(*args, **more):
+            calls.append(None)
+            if len(calls) > 2:
+                raise Failure("engine 'mean5': out of memory")
+            return infer(*args, **more)
+
+        runtime.infer = failing
+        return runtime
+
+    session = opened(cells(), open_engine=open_engine)
+    session.ask()
+    counts, search = session.until(ended)
+    assert search.failed == "engine 'mean5': out of memory"
+    assert search.result is None
+    (_, shots, _), *_ = session.spent()
+    assert shots == session.meter.session.count("reference") > 0
+    assert search.spent_ms > 0
+    session.until(lambda after, _: after.live and after.captured > counts.captured + 2)
+    assert session.loop._last.header.exposure_ms == NOW_MS
+
+
+def test_light_that_is_held_takes_no_notice_of_a_series(opened, monkeypatch):
+    # Every frame is looked at, so that the run is short.
+    monkeypatch.setattr(light_hold, "_EVERY_NS", 0)
+    rig = cells()
+    hold = light_hold.open_hold(rig, 4 * NOW_MS, None)
+    session = opened(rig, hold=hold)
+    session.until(lambda *_: hold.control is not None)
+    target_e = hold.control.target_e
+    session.ask()
+    counts, search = session.until(ended)
+    assert search.failed is None
+    session.until(lambda after, _: after.captured > counts.captured + 10)
+    assert hold.control is not None
+    assert hold.control.target_e == target_e
+    # The specimen does not bleach: what is held needs no other exposure.
+    assert session.loop._last.header.exposure_ms == pytest.approx(NOW_MS, rel=0.15)
+    assert set(session.offered) >= {NOW_MS}
+    assert min(session.offered) > 0.8 * NOW_MS
