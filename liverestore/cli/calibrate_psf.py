@@ -82,8 +82,10 @@ def calibrate_psf(
         in_use = dataclasses.replace(in_use, depth_um=rig.optics.depth_um or 0.0)
     _show_sign(console, in_use, None if camera is None else camera.read_noise_e)
     if picture is not None:
-        save_picture(fit.beads[0], picture)
+        unlabelled = save_picture(fit.beads[0], picture)
         console.print(Text(f"picture: {picture} (columns: measured, fitted, their difference)"))
+        if unlabelled is not None:
+            console.print(Text(f"its words are missing: {unlabelled}"))
     if target is None:
         console.print(
             Text(

@@ -31,25 +31,61 @@ def picture(fit: BeadFit) -> RGB:
     the first plane, in focus, and two thirds of the way to the last. Each row has its own
     brightness. In the last column red is too much light in the stack, blue too little.
     """
-    measured, fitted = fit.bead.counts, fit.fitted
-    focus = int(np.abs(fit.bead.focus_um - fit.values["z_um"]).argmin())
-    last = len(measured) - 1
-    planes = (focus - round(2 * focus / 3), focus, focus + round(2 * (last - focus) / 3))
-    middle = measured.shape[1] // 2
-    step = abs(float(fit.bead.focus_um[1] - fit.bead.focus_um[0]))
-    tall = max(1, round(_SCALE * step / fit.pixel_size_um))
-    rows = [_row(measured[:, middle], fitted[:, middle], tall)]
-    rows += [_row(measured[n], fitted[n], _SCALE) for n in planes]
+    rows = _rows(fit)
     gap = np.full((_GAP, rows[0].shape[1], 3), 40, np.uint8)
     return np.concatenate([part for row in rows for part in (row, gap)][:-1])
 
 
-def save_picture(fit: BeadFit, path: Path) -> None:
-    """Write `picture` to a PNG. Raises `Failure` when the disk refuses."""
-    try:
-        path.expanduser().write_bytes(imagecodecs.png_encode(picture(fit)))
-    except OSError as error:
-        raise Failure(f"{path}: cannot be written: {error.strerror}") from None
+def save_picture(fit: BeadFit, path: Path) -> str | None:
+    """Write `picture` with its labels to a PNG; why it has none, where Qt cannot write them.
+
+    Raises `Failure` when the disk refuses.
+    """
+    # Qt is for words alone here, and slow to load.
+    from liverestore.view.available import why_no_offscreen
+
+    reason = why_no_offscreen()
+    if reason is not None:
+        try:
+            path.expanduser().write_bytes(imagecodecs.png_encode(picture(fit)))
+        except OSError as error:
+            raise Failure(f"{path}: cannot be written: {error.strerror}") from None
+        return reason
+    from liverestore.view.labelled_picture import save_labelled
+
+    rows = _rows(fit)
+    tops = np.cumsum([0, *(len(row) + _GAP for row in rows)])
+    focus_um = [fit.bead.focus_um[n] - fit.values["z_um"] for n in _planes(fit)]
+    names = ["x, z", *(f"focus {z:+.1f} um" for z in focus_um)]
+    wide = _SCALE * fit.bead.counts.shape[2]
+    save_labelled(
+        picture(fit),
+        path,
+        columns=[
+            (name, (n * (wide + _GAP), wide))
+            for n, name in enumerate(("measured", "fitted", "difference"))
+        ],
+        rows=[
+            (name, (int(top), len(row))) for name, top, row in zip(names, tops, rows, strict=False)
+        ],
+        bar=("1 um", round(_SCALE / fit.pixel_size_um)),
+    )
+    return None
+
+
+def _planes(fit: BeadFit) -> tuple[int, int, int]:
+    focus = int(np.abs(fit.bead.focus_um - fit.values["z_um"]).argmin())
+    last = len(fit.bead.counts) - 1
+    return focus - round(2 * focus / 3), focus, focus + round(2 * (last - focus) / 3)
+
+
+def _rows(fit: BeadFit) -> list[RGB]:
+    measured, fitted = fit.bead.counts, fit.fitted
+    middle = measured.shape[1] // 2
+    step = abs(float(fit.bead.focus_um[1] - fit.bead.focus_um[0]))
+    tall = max(1, round(_SCALE * step / fit.pixel_size_um))
+    sections = [_row(measured[:, middle], fitted[:, middle], tall)]
+    return sections + [_row(measured[n], fitted[n], _SCALE) for n in _planes(fit)]
 
 
 def _row(measured: NDArray[np.float64], fitted: NDArray[np.float64], tall: int) -> RGB:

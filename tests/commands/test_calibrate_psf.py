@@ -91,6 +91,9 @@ def test_a_copy_of_the_rig_has_the_measured_objective(rig, beads, tmp_path):
     picture = imagecodecs.png_decode((out.parent / "new_psf.png").read_bytes())
     assert picture.ndim == 3
     assert picture.std() > 10
+    # Words stand above the columns and beside the rows.
+    assert picture[:30].max() > 150
+    assert picture[40:, :90].max() > 150
     with pytest.raises(UserError, match="exists"):
         raise invoke(*given).exception
 
