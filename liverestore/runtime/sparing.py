@@ -70,6 +70,9 @@ class SparingRuntime:
             try:
                 return self._infer(batch)
             except _NO_MEMORY as error:
+                # A batch that is none has no such axes.
+                if not out_of_memory(error):
+                    raise
                 self._smaller(error, (batch.shape[2], batch.shape[3]))
 
     def _infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

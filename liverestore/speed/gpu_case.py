@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from liverestore.errors import Failure
 from liverestore.model_spec import ModelSpec
 from liverestore.runtime.device_slots import DeviceRuntime
-from liverestore.runtime.table import BACKENDS
+from liverestore.runtime.table import BACKENDS, Backend
 from liverestore.speed.lanes import Lane, Matmul
 from liverestore.speed.machine import resident_bytes
 from liverestore.speed.peers import Peer
@@ -43,11 +43,16 @@ _EDGE = 8192
 _EDGE_ON_PROCESSOR = 256
 
 
+def _on_a_card(backend: Backend) -> bool:
+    """Whether it runs on a card of this machine; a server has its own."""
+    return backend.gpu and "f16" in backend.precisions
+
+
 def accepting(spec: ModelSpec) -> dict[str, str | None]:
     """Runtime for GPUs -> None where it takes `spec` on this one, else why not."""
     found: dict[str, str | None] = {}
     for backend in BACKENDS:
-        if backend.gpu:
+        if _on_a_card(backend):
             reason = importlib.import_module(backend.module).is_incompatible(spec)
             found[backend.name] = reason or None
     return found
@@ -65,7 +70,7 @@ def device_runtimes(spec: ModelSpec, device: str) -> list[Callable[[], DeviceRun
     refused = accepting(spec)
     openers: list[Callable[[], DeviceRuntime]] = []
     for backend in BACKENDS:
-        if backend.gpu and refused[backend.name] is None:
+        if _on_a_card(backend) and refused[backend.name] is None:
             made = getattr(importlib.import_module(backend.module), backend.runtime)
             openers.append(lambda made=made: made(spec, precision="f16"))  # type: ignore[misc]
     return openers
