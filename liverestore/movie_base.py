@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -97,6 +98,29 @@ class Movie(ABC):
             return range(1)
         step = math.prod(self.leading_shape[self.time_axis + 1 :])
         return range(0, step * self.leading_shape[self.time_axis], step)
+
+    def _ends_within(self, cut: Callable[[], FrameRecord | None]) -> str:
+        """What a person should know of a recording that ends in the middle of a frame.
+
+        `cut` gives the record of that frame, None where there is none any more.
+        """
+        which, numbers = "a frame", ""
+        with contextlib.suppress(UserError):  # a damaged record is named when it is asked for
+            first, last, record = self.header(0), self.header(len(self) - 1), cut()
+            if first is not None and last is not None:
+                numbers = f", {first.number} to {last.number},"
+                which = f"the frame after {last.number}"
+            if record is not None:
+                which = f"frame {record.header.number}"
+        before = (
+            f"the frame before it{numbers} is"
+            if len(self) == 1
+            else f"the {len(self)} frames before it{numbers} are"
+        )
+        return (
+            f"{self.path.name} ends in the middle of {which}, which is left out; {before} whole; "
+            "if the file was copied, copy it again"
+        )
 
     def _checked(self, index: int) -> int:
         count = self.shape[0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import math
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from liverestore.errors import UserError
 from liverestore.frame_record import RECORD_TAG, FrameRecord, decode_record
 from liverestore.movie_base import Movie
+from liverestore.movie_tiff_cut import Cut, CutFile, find_cut
 
 __all__ = ["TiffMovie"]
 
@@ -36,15 +38,22 @@ class TiffMovie(Movie):
 
     def __init__(self, path: Path) -> None:
         self._size_bytes = path.stat().st_size
+        self._cut: Cut | None = None
+        """Where it ends in the middle of a page of our own."""
+        self._cut_file: io.BufferedReader | None = None
         with _one_line(path):
             self._tiff = tifffile.TiffFile(path)
         try:
             with _one_line(path):
+                self._leave_out_cut_page(path)
                 self._series = self._only_series(path)
-                super().__init__(path, self._series.axes, self._whole_shape(), self._series.dtype)
+                super().__init__(path, self._series.axes, self._series.shape, self._series.dtype)
                 self._pixels = self._mapped()
                 self._check_length()
                 self._read_calibration()
+            if self._cut is not None:
+                words = self._ends_within(self._cut_record)
+                self.note = "; ".join(filter(None, (self.note, words)))
         except BaseException:
             self.close()
             raise
@@ -77,23 +86,29 @@ class TiffMovie(Movie):
             )
         return series
 
-    def _whole_shape(self) -> tuple[int, ...]:
-        """Of the series, without a last frame of our own that was cut off in writing."""
-        series = self._series
-        ours = RECORD_TAG in self._tiff.pages.first.tags and not self._tiff.is_ome
-        if ours and len(series.shape) == 3 and series.shape[0] > 1:
-            last = series.pages[-1]
-            if last is not None and last.dataoffsets[-1] + last.databytecounts[-1] > (
-                self._size_bytes
-            ):
-                return (series.shape[0] - 1, *series.shape[1:])
-        return series.shape
+    def _leave_out_cut_page(self, path: Path) -> None:
+        """Read a recording that was cut off in writing, or copied in part, up to its last page."""
+        pages = self._tiff.pages
+        if not pages or RECORD_TAG not in pages.first.tags or self._tiff.is_ome:
+            return
+        cut = find_cut(path)
+        if cut is None or cut.pages == 0:
+            return
+        self._tiff.close()
+        self._cut, self._size_bytes = cut, cut.size
+        self._cut_file = io.BufferedReader(CutFile(path, cut))
+        self._tiff = tifffile.TiffFile(self._cut_file)
+
+    def _cut_record(self) -> FrameRecord | None:
+        """Of the page that is cut; None where its record is not whole either."""
+        stored = None if self._cut is None else self._cut.record
+        return None if stored is None else decode_record(stored, f"{self.path}, the page cut off")
 
     def _mapped(self) -> NDArray[Any] | None:
         """All frames as one (T, Y, X) view of the file where they lie in one piece."""
         series = self._series
         if series.dataoffset is None or series.is_multifile:
-            if len(series.pages) in (self.shape[0], self.shape[0] + 1):
+            if len(series.pages) == self.shape[0]:
                 return None
             # Volumes inside one page: rare, and no lazy way to cut them.
             return np.asarray(series.asarray()).reshape(self.shape)
@@ -146,6 +161,8 @@ class TiffMovie(Movie):
         """See `Movie.close`."""
         self._pixels = None
         self._tiff.close()
+        if self._cut_file is not None:
+            self._cut_file.close()
 
     def _read_calibration(self) -> None:
         if self._tiff.is_ome:
@@ -213,7 +230,7 @@ def _square(x_um: float | None, y_um: float | None) -> float | None:
     return x_um if x_um <= _LARGEST_PIXEL_UM else None
 
 
-@contextmanager
+@contextlib.contextmanager
 def _one_line(path: Path, where: str = "") -> Iterator[None]:
     """Turn what tifffile raises into one line, and keep its log messages to itself."""
     logger = logging.getLogger("tifffile")

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,19 @@ class ZarrMovie(Movie):
         self._records_file = folder / RECORDS_NAME
         self._lines: list[bytes] | None = None
         self._ours = "liverestore" in attributes
-        shape = self._recorded_shape(attributes, node.shape)
+        self._torn: int | None = None
+        """Index of the first frame at the end of a recording whose chunk is not whole."""
+        shape = self._recorded_shape(attributes, node.shape, np.dtype(node.dtype))
         self._turn: tuple[int, ...] = node.shape[1:-2] if len(shape) == 3 else ()
         """Sizes of the axes after T of a recording that opens as a plain series, else empty."""
         super().__init__(path, "TYX" if self._turn else axes, shape, node.dtype)
         self._read_calibration(image)
+        if (torn := self._torn) is not None:
+            words = self._ends_within(partial(self._record_of_line, torn))
+            self.note = "; ".join(filter(None, (self.note, words)))
 
     def _recorded_shape(
-        self, attributes: dict[str, Any], shape: tuple[int, ...]
+        self, attributes: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> tuple[int, ...]:
         """Of an image; where its recording was cut off, as many frames as have a record.
 
@@ -87,6 +93,8 @@ class ZarrMovie(Movie):
         if len(shape) == 3 and not cut_off:
             return shape
         count, group = len(self._record_lines()), math.prod(shape[1:-2])
+        if cut_off:
+            count = self._whole_chunks(count, shape, dtype)
         in_turn = "channels_in_turn" in own
         if count == math.prod(shape[:-2]) and not (cut_off and in_turn):
             return shape
@@ -94,6 +102,26 @@ class ZarrMovie(Movie):
         if stacks and count >= group:
             return (count // group, *shape[1:])
         return (count, *shape[-2:])
+
+    def _whole_chunks(self, count: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+        """How many of the first `count` frames there are before the ones at the end that lack some
+        of their pixels, as a power cut leaves them; all, where no frame is whole.
+        """
+        nbytes = math.prod(shape[-2:]) * dtype.itemsize
+        whole = count
+        while whole and self._chunk_bytes(whole - 1, shape[1:-2]) != nbytes:
+            whole -= 1
+        if whole in (0, count):
+            return count
+        self._torn = whole
+        return whole
+
+    def _chunk_bytes(self, index: int, turn: tuple[int, ...]) -> int:
+        """Of the chunk of frame `index` of a recording; 0 where there is none."""
+        first, within = divmod(index, math.prod(turn))
+        place = (first, *map(int, np.unravel_index(within, turn))) if turn else (first,)
+        chunk = self._records_file.parent.joinpath("c", *map(str, place), "0", "0")
+        return chunk.stat().st_size if chunk.is_file() else 0
 
     def _read(self, index: int) -> NDArray[Any]:
         if self._array is None:
@@ -119,9 +147,11 @@ class ZarrMovie(Movie):
 
     def record(self, index: int) -> FrameRecord | None:
         """See `Movie.record`; it is in `frames.jsonl` in the folder of the array."""
+        return self._record_of_line(index) if index < len(self._record_lines()) else None
+
+    def _record_of_line(self, index: int) -> FrameRecord:
+        """That stands in line `index`, from 0. Raises `UserError` where it is damaged."""
         lines = self._record_lines()
-        if index >= len(lines):
-            return None
         return decode_record(lines[index], f"{self._records_file}, line {index + 1}")
 
     def _record_lines(self) -> list[bytes]:

@@ -131,6 +131,8 @@ def _complete(
     siblings_of: Path | None = None,
 ) -> Completed:
     with open_movie(source) as raw:
+        if raw.note is not None:
+            _say(console, f"note: {raw.note}")
         results = Results(header_at(raw, 0).run_id)
         try:
             for path in files:

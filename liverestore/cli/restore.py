@@ -170,6 +170,8 @@ def _resume_spread(
     measured = _measured(rig, force=force)
     check_apart(source, out)
     with open_movie(source) as movie:
+        if movie.note is not None:
+            console.print(Text(f"note: {movie.note}", style="yellow"))
         how = resumed(movie, out, measured)
         if how is None:
             console.print("nothing to do: every frame has its result")

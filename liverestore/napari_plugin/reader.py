@@ -46,6 +46,8 @@ def read(path: str) -> list[LayerData]:
         _Frames(movie), chunks=(1,) * len(movie.leading_shape) + movie.shape[1:], lock=True
     )
     told: dict[str, Any] = {"file": str(movie.path)}
+    if movie.note is not None:
+        told["note"] = movie.note
     start_um = 0.0
     if record is not None:
         told["record"] = msgspec.to_builtins(record)
