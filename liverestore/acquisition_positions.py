@@ -90,7 +90,7 @@ def _of_micro_manager(
     try:
         entries = json.loads(content)["map"]["StagePositions"]["array"]
         made = [_entry(entry, before + number) for number, entry in enumerate(entries)]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise UserError(
             f"{path}: got JSON that is no position list of Micro-Manager 2 ({error!r}); save it "
             "with the Stage Position List window, or write lines X,Y"

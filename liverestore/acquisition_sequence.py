@@ -62,7 +62,7 @@ def _parse(path: Path) -> dict[str, Any]:
         data = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise UserError(
             f"{path}: is no valid {path.suffix[1:].upper()} ({_one_line(error)}); save it again"
         ) from None

@@ -160,7 +160,8 @@ def load_maps(path: str | Path) -> CameraMaps:
                 about = _about(page.aspage().description)
                 pages[about["map"]] = np.asarray(page.asarray(), np.float32)
                 binning = about["binning"]
-    except (tifffile.TiffFileError, ValueError, KeyError, struct.error, MemoryError):
+    except (tifffile.TiffFileError, ValueError, KeyError, struct.error, MemoryError,
+            RecursionError):  # fmt: skip
         pages = {}
     if "offset_counts" not in pages or not isinstance(binning, int) or binning < 1:
         raise UserError(f"camera maps {path}: is not a file of camera maps; {_REMEDY}")

@@ -119,7 +119,7 @@ def open_account(
         account = msgspec.json.decode(path.read_bytes(), type=_Account)
     except FileNotFoundError:
         return fresh
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         raise UserError(
             f"the account of light {path} cannot be read ({error}); what the sample got is in it: "
             "mend it, or move it away to begin at zero"

@@ -225,7 +225,7 @@ def _from_pos(text: str, path: str | Path) -> list[tuple[float, float, float]]:
     )
     try:
         return [_position(entry) for entry in _entries(json.loads(text))]
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         raise wrong from None
 
 

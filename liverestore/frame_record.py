@@ -22,6 +22,7 @@ __all__ = [
     "crc32",
     "decode_record",
     "record_of",
+    "storable",
 ]
 
 RECORD_TAG = 65000
@@ -59,7 +60,7 @@ def crc32(pixels: NDArray[Any]) -> int:
 def record_of(item: Frame | Restored, index: int) -> FrameRecord:
     """The record of `item`, stored at `index` of its file."""
     if isinstance(item, Restored):
-        header, provenance = item.source.header, _storable(item.provenance)
+        header, provenance = item.source.header, storable(item.provenance)
     else:
         header, provenance = item.header, None
     return FrameRecord(
@@ -79,10 +80,12 @@ def decode_record(data: bytes | str, place: str) -> FrameRecord:
     """The record stored as `data`. Raises `UserError` naming `place` where it is damaged
     or was written by a newer version of this program.
     """
+    # The last for brackets within brackets without end.
+    unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
     try:
         return msgspec.json.decode(data, type=FrameRecord)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    except unreadable as error:
+        with contextlib.suppress(*unreadable):
             version = msgspec.json.decode(data, type=_Version).version
             if version > RECORD_VERSION:
                 raise UserError(
@@ -95,8 +98,10 @@ def decode_record(data: bytes | str, place: str) -> FrameRecord:
         ) from error
 
 
-def _storable(provenance: Provenance) -> Provenance:
-    """JSON has no NaN and no infinity; as text ("nan", "inf") they survive."""
+def storable(provenance: Provenance) -> Provenance:
+    """`provenance` as JSON can hold it, which has no NaN and no infinity: text instead ("nan")."""
+    if all(not isinstance(v, float) or math.isfinite(v) for v in provenance.parameters.values()):
+        return provenance
     parameters = {
         key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in provenance.parameters.items()

@@ -77,7 +77,7 @@ class RigSurfaces:
             own = {}
         except OSError as error:
             raise UserError(f"surfaces {file}: cannot be read: {error.strerror}") from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # undecodable, no TOML, or without end
             reason = str(error).replace("\n", " ")
             raise UserError(
                 f"surfaces {file}: is no TOML: {reason}; mend it, one name = 'SPEC' in each line"

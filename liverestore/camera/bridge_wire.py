@@ -20,6 +20,7 @@ import zmq
 from numpy.typing import NDArray
 
 from liverestore.errors import Failure
+from liverestore.wire import UNREADABLE
 
 __all__ = ["BridgeGone", "BridgeWire", "JavaObject", "JavaRefusal"]
 
@@ -178,7 +179,7 @@ class BridgeWire:
         try:
             # Labels may hold any text, "60x@1.4" too: nothing in it is taken for a mark.
             answer = msgspec.json.decode(text.decode("iso-8859-1"), type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise BridgeGone(
                 f"port {self.port}: is not Micro-Manager's, its answer is no JSON ({error})"
             ) from None
@@ -199,14 +200,22 @@ class BridgeWire:
         if kind in ("primitive", "string"):
             return answer.get("value")
         if kind == "list":
-            return [self._value(item, []) for item in answer.get("value", [])]
+            return self._list(answer.get("value", []))
         if kind == "object" and answer.get("class") == "JSONObject":
             return _tags(answer.get("value"))
         if kind == "unserialized-object":
             return _shadow(answer)
-        if kind in _ARRAYS:
+        if isinstance(kind, str) and kind in _ARRAYS:
             return _array(kind, answer.get("value"), binary)
         raise JavaRefusal(f"Micro-Manager answered with a value of the unknown kind {kind!r}")
+
+    def _list(self, items: Any) -> list[Any]:
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise JavaRefusal("Micro-Manager sent a damaged list")
+        try:
+            return [self._value(item, []) for item in items]
+        except RecursionError:
+            raise JavaRefusal("Micro-Manager sent lists within lists without end") from None
 
 
 def _signature(target: JavaObject, method: str, arguments: tuple[Any, ...]) -> Signature:
@@ -248,7 +257,7 @@ def _shadow(answer: dict[str, Any]) -> JavaObject:
 def _tags(text: Any) -> dict[str, Any]:
     try:
         return msgspec.json.decode(str(text), type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise JavaRefusal(f"Micro-Manager's tags of an image are no JSON ({error})") from None
 
 

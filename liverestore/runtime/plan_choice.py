@@ -49,7 +49,7 @@ def _near(wanted: PlanIdentity, outer: tuple[int, int]) -> list[PlanIdentity]:
             continue
         try:
             identity = msgspec.json.decode(text, type=PlanRecord).identity
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             # Whoever asks for that very plan is told of it and builds it anew.
             continue
         same = msgspec.structs.replace(identity, sizes=wanted.sizes) == wanted

@@ -95,7 +95,7 @@ def last_record(folder: Path) -> tuple[Path, AcquisitionRecord]:
         )
     try:
         return found[-1], msgspec.json.decode(found[-1].read_bytes(), type=AcquisitionRecord)
-    except (msgspec.MsgspecError, OSError) as error:
+    except (msgspec.MsgspecError, RecursionError, OSError) as error:
         raise UserError(f"{found[-1]}: cannot be read ({error}); begin a new acquisition") from None
 
 

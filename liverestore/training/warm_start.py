@@ -57,7 +57,7 @@ class Origin:
             return None
         try:
             return cls(**json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise Failure(
                 f"{file} cannot be read: {error}; train again without --resume"
             ) from error

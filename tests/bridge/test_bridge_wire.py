@@ -150,6 +150,15 @@ def test_objects_of_a_micro_manager_that_was_started_again_are_known_for_what_th
         ([b"{}"], JavaRefusal, "unknown kind None"),
         ([b'{"type": "unserialized-object", "class": "X"}'], JavaRefusal, "unknown way"),
         ([b'{"type": "object", "class": "JSONObject", "value": "{"}'], JavaRefusal, "no JSON"),
+        ([b'{"type": "list", "value": null}'], JavaRefusal, "damaged list"),
+        ([b'{"type": "list", "value": [1]}'], JavaRefusal, "damaged list"),
+        ([b'{"type": [], "value": [1]}'], JavaRefusal, "unknown kind"),
+        ([b'{"value": ' + b"[" * 100_000], BridgeGone, "no JSON"),
+        (
+            [b'{"type": "object", "class": "JSONObject", "value": "' + b"[" * 100_000 + b'"}'],
+            JavaRefusal,
+            "no JSON",
+        ),
     ],
 )
 def test_an_answer_that_is_no_answer_is_refused(server, wire, answer, error, match):
