@@ -12,6 +12,7 @@ from mmpycorex.launcher import _PYMMCORES
 from pycromanager import Core
 
 from liverestore.camera.absence import CameraGone
+from liverestore.camera.mm_memory import RingMemory
 from liverestore.errors import Failure, UserError
 from liverestore.rig import RigConfig
 
@@ -34,6 +35,8 @@ __all__ = [
     "set_properties",
 ]
 
+_RING = RingMemory()
+"""Of the one core in a process."""
 _MOST_EXPOSURES = 2**31 - 1
 """That a sequence can be told: it would run for weeks."""
 
@@ -223,6 +226,7 @@ def begin_sequence(core: Any, camera: str, exposures: int | None) -> None:
             f"camera {camera}: did not start ({reason_of(error)}); check that no other "
             "program uses it"
         ) from None
+    _RING.made_anew()
 
 
 def sequence_over(core: Any, camera: str) -> bool:

@@ -59,9 +59,10 @@ class ObjectiveTags:
             # A turret that was never read and never set is in no cache: not known.
             with contextlib.suppress(RuntimeError, ValueError):
                 tags[OBJECTIVE_TAG] = str(self._core.get_property_from_cache(self._turret, _LABEL))
-        # 0 where none is configured for the present objective.
-        size_um = float(self._core.get_pixel_size_um(True))
-        if size_um > 0:
-            tags[PIXEL_SIZE_TAG] = f"{size_um:g}"
+        with contextlib.suppress(RuntimeError):  # a tag is not worth a frame
+            # 0 where none is configured for the present objective.
+            size_um = float(self._core.get_pixel_size_um(True))
+            if size_um > 0:
+                tags[PIXEL_SIZE_TAG] = f"{size_um:g}"
         self._tags = tags
         return tags

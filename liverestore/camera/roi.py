@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from liverestore.camera.absence import CameraGone
 from liverestore.errors import UserError
 
 __all__ = ["Roi", "check_roi", "set_core_roi"]
@@ -36,9 +37,16 @@ def set_core_roi(core: Any, camera: str, roi: Roi | None) -> None:
     The whole chip is set first: some cameras take a ROI relative to the one before, and
     some take one that is larger than they are. A camera may round the edges to the steps
     of its readout (at most 32 pixels). Raises `UserError`, with the ROI of before set
-    again, where `roi` is not on the chip or the camera does something else.
+    again, where `roi` is not on the chip or the camera does something else, and `CameraGone`
+    where it cannot be asked for that.
     """
-    before = _roi_of(core)
+    try:
+        before = _roi_of(core)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        raise CameraGone(
+            f"camera {camera}: does not answer ({reason}); check its cable and power"
+        ) from None
     try:
         core.clear_roi()
         if roi is None:

@@ -204,3 +204,35 @@ def test_a_core_whose_camera_is_gone_can_be_let_go_of(opened):
         source.stop()
     again = opened(small_rig())
     assert take(again, 1)[0].header.number == 0
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda source: source.set_roi((8, 4, 32, 16)),
+        lambda source: source.set_roi(None),
+        lambda source: source.configure(exposure_ms=9.0),
+        lambda source: source.snap(),
+    ],
+    ids=["ROI", "whole chip", "exposure", "snap"],
+)
+def test_a_paused_camera_that_is_unplugged_is_gone_whatever_it_is_asked(opened, ask):
+    """Anything else would end the run."""
+    source = opened(small_rig())
+    take(source, 1)
+    source.pause()
+    PulledPlug(source._core)
+    with pytest.raises(CameraGone, match="device not connected"):
+        ask(source)
+    with pytest.raises(RuntimeError, match="device not connected"):
+        source.stop()
+
+
+def test_a_tag_that_cannot_be_read_costs_no_frame(opened):
+    source = opened(small_rig())
+
+    def refuse(_cached):
+        raise RuntimeError("no such property in the cache")
+
+    source._core.get_pixel_size_um = refuse
+    assert [frame.header.number for frame in take(source, 3)] == [0, 1, 2]
