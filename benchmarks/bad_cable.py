@@ -8,7 +8,6 @@ Needs root and the program `ip`.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import heapq
 import itertools
 import os
@@ -17,6 +16,7 @@ import select
 import shutil
 import struct
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -34,6 +34,8 @@ _PACKET = 65_536
 
 def why_no_cable() -> str | None:
     """What is missing on this machine; None where there can be such a cable."""
+    if sys.platform != "linux":
+        return "needs the network namespaces of Linux"
     if os.geteuid() != 0 or shutil.which("ip") is None:
         return "needs root and the program ip, for two network namespaces"
     if not Path("/dev/net/tun").exists():
@@ -122,6 +124,9 @@ class BadCable:
 
 def _tun_in(space: str) -> int:
     """File descriptor of a new TUN device "cable" in the network namespace `space`."""
+    assert sys.platform == "linux", "asked of why_no_cable before"
+    import fcntl
+
     made: list[int] = []
     wrong: list[OSError] = []
 

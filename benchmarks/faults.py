@@ -72,6 +72,7 @@ _LONGEST_START_S = 120
 """A run that has not begun then never will: the script ends."""
 _FRAMES_TO_COME_BACK = 400
 """Recorded where an engine or a window has to come back within the run."""
+_ELSEWHERE = "refused by `main` on Windows"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 
@@ -221,7 +222,8 @@ def capture_too_slow(plan: RunPlan) -> None:
 
 def capture_on_a_full_disk(plan: RunPlan) -> None:
     """The system lets no file of this process grow beyond 30 MB."""
-    import resource  # not on Windows
+    assert sys.platform != "win32", _ELSEWHERE
+    import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000_000, 30_000_000))
     capture_process(plan)
@@ -364,6 +366,7 @@ Act = Callable[[Supervisor, RunPlan], None]
 
 def _kill(name: str) -> Act:
     def act(supervisor: Supervisor, _plan: RunPlan) -> None:
+        assert sys.platform != "win32", _ELSEWHERE
         os.kill(supervisor.pids()[name], signal.SIGKILL)
 
     return act
@@ -400,7 +403,7 @@ class Fault:
     save_format: SaveFormat = "ome-zarr"
     buffer_mb: int | None = None
     after: Callable[[Path], str] | None = None
-    """Done to the files of a run that went well; what is said when the last frame is read."""
+    """Done to the files of a run that went well; what is said when they are opened and read."""
 
 
 def _truncate(folder: Path) -> str:
@@ -418,7 +421,7 @@ def _truncate(folder: Path) -> str:
             movie[len(movie) - 1]
         except UserError as error:
             return str(error).replace(f"{folder}/", "")
-    return ""
+        return movie.note or ""
 
 
 FAULTS: dict[str, Fault] = {
@@ -673,6 +676,7 @@ def table(outcomes: list[Outcome], kept: dict[str, str] | None = None) -> str:
         )
     rows += [made[fault.words] for fault in FAULTS.values() if fault.words in made]
     later = "; the other rows are of an earlier call" if len(made) > len(outcomes) else ""
+    assert sys.platform != "win32", _ELSEWHERE
     load = os.getloadavg()[0]
     rows += [
         "",

@@ -253,6 +253,7 @@ class Load:
         if clients is not None:
             pids |= clients.pids()
         found = {name: held(pid) for name, pid in pids.items()}
+        assert sys.platform == "linux", "`held` reads /proc"
         self._samples.append(
             Sample(
                 t_s=time.monotonic() - self._began_s,

@@ -36,7 +36,6 @@ __all__ = [
 MAX_PLAN_BYTES = 4 << 30
 """Of the networks that restore live, a plan has some tens of megabytes."""
 _POLL_S = 0.2
-_POSIX = sys.platform != "win32"
 
 
 class PlanIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,18 +104,19 @@ def plan_folder() -> Path:
         ) from error
     if not stat.S_ISDIR(found.st_mode):
         raise Failure(f"{folder} is no folder; remove it")
-    if _POSIX:
-        wrong = _not_private(found)
-        if wrong:
-            raise Failure(
-                f"{folder} {wrong}, so that plans in it cannot be trusted; remove it, or set "
-                "LIVERESTORE_HOME to a folder of your own"
-            )
+    wrong = _not_private(found)
+    if wrong:
+        raise Failure(
+            f"{folder} {wrong}, so that plans in it cannot be trusted; remove it, or set "
+            "LIVERESTORE_HOME to a folder of your own"
+        )
     return folder
 
 
 def _not_private(found: os.stat_result) -> str:
-    """What lets others write a file or folder; empty where nothing does."""
+    """What lets others write a file or folder; empty where nothing does, and on Windows."""
+    if sys.platform == "win32":
+        return ""
     if found.st_uid != os.geteuid():
         return "belongs to another user"
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -139,7 +139,7 @@ def read_private(path: Path) -> bytes | str | None:
             return f"{path.name} is no file"
         if found.st_size > MAX_PLAN_BYTES:
             return f"{path.name} has more than {MAX_PLAN_BYTES >> 30} GiB"
-        wrong = _not_private(found) if _POSIX else ""
+        wrong = _not_private(found)
         return f"{path.name} {wrong}" if wrong else file.read()
 
 
@@ -155,7 +155,7 @@ def find_plan(identity: PlanIdentity, folder: Path) -> tuple[bytes, PlanRecord] 
         return text or "the record of what it was built from is missing"
     try:
         record = msgspec.json.decode(text, type=PlanRecord)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         return f"the record of what it was built from is damaged ({error})"
     if record.identity != identity:
         return f"it was built for something else: {_difference(record.identity, identity)}"

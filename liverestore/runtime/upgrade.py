@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 _SIZES_KEPT = 3
 """Frame sizes that a runtime on a GPU holds ready (see `device_slots`)."""
 
+_NOT_READY = (LiverestoreError, RuntimeError, MemoryError, OSError, ImportError)
+"""What the libraries of GPUs raise while they are loaded and made ready."""
+
 _Frames = tuple[tuple[int, int], str]
 """Shape (Y, X) and dtype of the frames that come."""
 
@@ -108,8 +111,7 @@ class UpgradingRuntime:
                 with self._lock:
                     self._better = better
                     self._warm = [*self._warm, frames][-_SIZES_KEPT:]
-        except (LiverestoreError, RuntimeError) as error:
-            # RuntimeError is what the libraries of GPUs raise.
+        except _NOT_READY as error:
             with self._lock:
                 self._failed = _one_line(error)
                 self._works = False
@@ -226,4 +228,4 @@ def _close(runtime: InferenceRuntime) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__

@@ -156,6 +156,26 @@ def test_the_short_way_that_fails_in_mid_run_hands_back_too():
     runtime.close()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [OSError("[WinError 126] cudnn64_9.dll"), ImportError("no module named 'x'"), MemoryError()],
+)
+def test_what_cannot_even_be_loaded_is_told_and_not_waited_for(error):
+    told = []
+
+    def open_better():
+        raise error
+
+    runtime = UpgradingRuntime(Stub(1), open_better, told.append)
+    runtime.warm_up((16, 16))
+    settled(runtime)
+    assert runtime.infer(PICTURE).max() == 1
+    (line,) = told
+    assert line.startswith("engine 'null' stays on stub 1: ")
+    assert runtime.why_not_better != "it is being made ready"
+    runtime.close()
+
+
 def test_a_new_size_is_served_by_the_first_until_the_better_one_is_warm_for_it():
     told, gate, slow, fast = [], threading.Event(), Stub(1), Stub(2)
     runtime = UpgradingRuntime(slow, lambda: fast, told.append)
