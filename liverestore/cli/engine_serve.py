@@ -51,7 +51,7 @@ def serve(
     Only machines that were authorised with `liverestore keys --allow` are answered; the others
     get nothing. Frames are restored and sent back, and not kept.
     """
-    from liverestore.service.ending_signals import ending_signals
+    from liverestore.service.ending_signals import ending_signals, let_go_of_terminal
     from liverestore.service.engine_server import EngineServer
     from liverestore.transport.engine_desk import EngineDesk, check_address
     from liverestore.transport.machine_keys import KeyFolder
@@ -67,7 +67,8 @@ def serve(
     console = Console(stderr=True)
     stop = threading.Event()
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        let_go_of_terminal(number)
         stop.set()
 
     for number in ending_signals():

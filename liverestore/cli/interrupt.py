@@ -6,8 +6,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
-from liverestore.service.ending_signals import ending_signals
+from liverestore.service.ending_signals import ending_signals, let_go_of_terminal
 
 __all__ = ["INTERRUPTED", "Interrupt", "ended_by_sigterm"]
 
@@ -18,31 +20,33 @@ INTERRUPTED = 130
 class Interrupt:
     """Ctrl-C ends the work after the frame at hand, so that no frame is half written.
 
-    A second Ctrl-C ends it at once.
+    So do SIGTERM, a closed terminal, and Ctrl-Break of Windows. A second one ends it at once.
     """
 
     def __init__(self) -> None:
         self.asked = False
         """Whether Ctrl-C was pressed."""
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        self._in_main = threading.current_thread() is threading.main_thread()
-        if self._in_main:
-            self._before = signal.signal(signal.SIGINT, self._ask)
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in ending_signals()}
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._in_main:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-    def _ask(self, *_: object) -> None:
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
+        let_go_of_terminal(number)
         self.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for one in self._before:
+            signal.signal(one, signal.default_int_handler)
 
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM, and Ctrl-Break of Windows, end the block as Ctrl-C does.
+    """SIGTERM, a closed terminal, and Ctrl-Break of Windows end the block as Ctrl-C does.
 
     So the shutter is closed.
     """
@@ -50,7 +54,12 @@ def ended_by_sigterm() -> Iterator[None]:
         yield
         return
     others = [number for number in ending_signals() if number is not signal.SIGINT]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in others}
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        let_go_of_terminal(number)
+        signal.default_int_handler(number, frame)
+
+    before = {number: signal.signal(number, on_signal) for number in others}
     try:
         yield
     finally:

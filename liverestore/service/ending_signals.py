@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 
-__all__ = ["deaf_to_ctrl_c", "ending_signals", "hear_ctrl_c_no_more"]
+__all__ = ["deaf_to_ctrl_c", "ending_signals", "hear_ctrl_c_no_more", "let_go_of_terminal"]
+
+_HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
-    """Ctrl-C and SIGTERM; on Windows, where nobody sends that, also Ctrl-Break."""
-    told = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGBREAK", None))
+    """Ctrl-C and SIGTERM; where the system has them also SIGHUP, which tells that the terminal was
+    closed and that `nohup` switches off, and Ctrl-Break of Windows, where nobody sends SIGTERM.
+    """
+    told = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGBREAK", None)]
+    if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
+        told.append(_HANGUP)
     return tuple(number for number in told if number is not None)
+
+
+def let_go_of_terminal(number: int) -> None:
+    """Where signal `number` tells that the terminal was closed, write nothing to it any more.
+
+    Each line would raise `OSError`, in the middle of what is to be ended in order. An output that
+    goes into a file goes there on.
+    """
+    if number != _HANGUP:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        with contextlib.suppress(OSError):  # closed from the beginning
+            if stat.S_ISCHR(os.fstat(output).st_mode):
+                os.dup2(nowhere, output)
+    os.close(nowhere)
 
 
 @contextlib.contextmanager
@@ -45,7 +69,7 @@ def deaf_to_ctrl_c() -> Iterator[None]:
 
 
 def hear_ctrl_c_no_more() -> None:
-    """Ctrl-C, and Ctrl-Break of Windows, do nothing to this process any more.
+    """Ctrl-C, a closed terminal, and Ctrl-Break of Windows do nothing to this process any more.
 
     What was blocked since its start, and came meanwhile, is ignored too.
     """

@@ -45,6 +45,12 @@ def kernel(monkeypatch):
     return kernel
 
 
+@pytest.fixture(autouse=True)
+def hangup(monkeypatch):
+    """Windows has none."""
+    monkeypatch.setattr(ending_signals, "_HANGUP", None)
+
+
 @pytest.fixture
 def ctrl_break(monkeypatch):
     """A signal that stands for Ctrl-Break, which other systems do not have."""
@@ -122,6 +128,6 @@ def test_ctrl_break_ends_a_measurement_as_ctrl_c_does(ctrl_break):
     assert signal.getsignal(ctrl_break) is before
 
 
-def test_where_there_is_no_ctrl_break_two_signals_end_a_program(monkeypatch):
+def test_where_there_is_no_ctrl_break_and_no_hangup_two_signals_end_a_program(monkeypatch):
     monkeypatch.delattr(signal, "SIGBREAK", raising=False)
     assert ending_signals.ending_signals() == (signal.SIGINT, signal.SIGTERM)
