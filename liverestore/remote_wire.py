@@ -34,6 +34,7 @@ from liverestore.wire import (
     Message,
     WireError,
     briefly,
+    check_mark,
     decode,
     encode,
 )
@@ -145,6 +146,7 @@ def is_word(parts: Sequence[Buffer]) -> bool:
 
 def decode_word(parts: Sequence[Buffer]) -> LinkWord:
     """The word in `parts`, without what follows it. Raises `WireError`."""
+    check_mark(parts)
     if not is_word(parts) or not 2 <= len(parts) <= 3:
         raise WireError(f"got {len(parts)} parts that are no word of this version")
     if len(parts[1]) > MAX_HEADER_BYTES:
@@ -152,7 +154,10 @@ def decode_word(parts: Sequence[Buffer]) -> LinkWord:
     try:
         word = _DECODER.decode(parts[1])
     except UNREADABLE as error:
-        raise WireError(f"got a word that is not understood: {briefly(error)}") from None
+        raise WireError(
+            f"got a word that is not understood ({briefly(error)}): "
+            "install the same version of liverestore on both sides"
+        ) from None
     if len(parts) == 3 and not isinstance(word, Open):
         raise WireError("got a word with a part too many")
     if len(parts) == 3 and len(parts[2]) > MAX_MAPS_BYTES:
@@ -182,6 +187,7 @@ def decode_result(
     back counts as time that the frame waited. None where `find` no longer has the frame. Raises
     `WireError`.
     """
+    check_mark(parts)
     no_pixels = len(parts) >= 4 and (not len(parts[2]) or stack_follows(parts))
     if not no_pixels or len(parts[1]) > MAX_HEADER_BYTES:
         raise WireError(f"got {len(parts)} parts that are no result of an engine")

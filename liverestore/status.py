@@ -150,6 +150,8 @@ class Hello(_Word, frozen=True, kw_only=True):
     """A process of the run is there."""
 
     pid: int
+    version: str = ""
+    """Of liverestore; "" of one that did not say it yet."""
 
 
 class Go(_Word, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from liverestore.errors import Failure
 from liverestore.frame import Frame, FrameHeader, PixelDtype, Provenance, Restored
+from liverestore.frame_record import storable
 
 __all__ = [
     "MAX_HEADER_BYTES",
@@ -30,6 +31,7 @@ __all__ = [
     "Next",
     "WireError",
     "briefly",
+    "check_mark",
     "decode",
     "encode",
 ]
@@ -157,7 +159,7 @@ def encode(message: Next | Message) -> list[Buffer]:
         "frame": body.source.header,
         "shape": body.pixels.shape,
         "dtype": body.pixels.dtype.name,
-        "provenance": body.provenance,
+        "provenance": storable(body.provenance),
     }
     kind = _RESTORED
     if rival is not None:
@@ -165,14 +167,30 @@ def encode(message: Next | Message) -> list[Buffer]:
         part_of["rival"] = {
             "shape": rival.pixels.shape,
             "dtype": rival.pixels.dtype.name,
-            "provenance": rival.provenance,
+            "provenance": storable(rival.provenance),
         }
         images.append(_bytes_of(rival.pixels))
     if body.planes:
         kind = _STACK
-        part_of["planes"] = [plane.provenance for plane in body.planes]
+        part_of["planes"] = [storable(plane.provenance) for plane in body.planes]
         images += [_bytes_of(plane.pixels) for plane in body.planes]
     return [_prefix(kind), msgspec.json.encode(part_of), *images]
+
+
+def check_mark(parts: Sequence[Buffer]) -> bytes:
+    """The kind of the message in `parts`, whose first part may be missing.
+
+    Raises `WireError` where another program, or another version of this one, speaks.
+    """
+    prefix = bytes(parts[0][:5]) if parts else b""
+    if len(prefix) != 4 or prefix[:2] != _MAGIC:
+        raise WireError("got a message without the mark of liverestore: another program speaks")
+    if prefix[2] != VERSION:
+        raise WireError(
+            f"got wire format {prefix[2]}, this program speaks {VERSION}: "
+            "install the same version of liverestore on both sides"
+        )
+    return prefix[3:4]
 
 
 def decode(parts: Sequence[Buffer]) -> Next | Message:
@@ -183,15 +201,7 @@ def decode(parts: Sequence[Buffer]) -> Next | Message:
     """
     if len(parts) < 2:
         raise WireError(f"got a message of {len(parts)} parts, a prefix and a header are the least")
-    prefix = bytes(parts[0][:5])
-    if len(prefix) != 4 or prefix[:2] != _MAGIC:
-        raise WireError("got a message without the mark of liverestore: another program speaks")
-    if prefix[2] != VERSION:
-        raise WireError(
-            f"got wire format {prefix[2]}, this program speaks {VERSION}: "
-            "install the same version of liverestore on both sides"
-        )
-    kind = prefix[3:4]
+    kind = check_mark(parts)
     if kind not in _PIXEL_PARTS:
         raise WireError(f"got a message of unknown kind {kind!r}")
     images = parts[2:]

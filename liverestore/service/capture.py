@@ -44,6 +44,7 @@ from liverestore.writer.ome import OmeSink
 __all__ = ["capture_process"]
 
 _REPORT_EVERY_S = 0.2
+_READY_EVERY_S = 2.0
 _DRAIN_S = 5.0
 _SAVE_LIGHT_EVERY_S = 1.0
 """What a process that is killed forgets of the light at most."""
@@ -98,7 +99,7 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     try:
         loop.prepare()
         link.send(loop.report("ready"))
-        if _wait_for_go(link, stop):
+        if _wait_for_go(loop, link, stop):
             _attend(loop, link, stop, news, plan.seconds, measure)
             news.tell(all_counts=True)
         else:
@@ -115,8 +116,12 @@ def _capture(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         raise loop.error
 
 
-def _wait_for_go(link: ControlLink, stop: threading.Event) -> bool:
+def _wait_for_go(loop: CaptureLoop, link: ControlLink, stop: threading.Event) -> bool:
+    next_report = time.monotonic() + _READY_EVERY_S
     while not stop.is_set() and not orphaned():
+        if time.monotonic() >= next_report:
+            next_report = time.monotonic() + _READY_EVERY_S
+            link.send(loop.report("ready"))
         for word in link.receive(0.1):
             if isinstance(word, Go):
                 return True
@@ -143,6 +148,8 @@ class _News:
             self._link.send(report)
             if report.error is not None and (before is None or before.error is None):
                 self._link.send(Notice(text=f"recording stopped: {report.error}"))
+        if (refusal := self._loop.outlet.refusal()) is not None:
+            self._link.send(Notice(text=refusal))
         while self._loop.notices:
             self._link.send(Notice(text=self._loop.notices.popleft()))
         while self._loop.events:

@@ -18,6 +18,7 @@ from liverestore.service.ending_signals import hear_ctrl_c_no_more
 from liverestore.status import Failed, Hello
 from liverestore.transport.control import ControlLink
 from liverestore.transport.endpoint import Endpoint
+from liverestore.version import __version__
 
 __all__ = ["orphaned", "run_child"]
 
@@ -46,7 +47,7 @@ def run_child(
     stop = threading.Event()
     _listen_to_signals(stop)
     link = ControlLink(control, name)
-    link.send(Hello(pid=os.getpid()))
+    link.send(Hello(pid=os.getpid(), version=__version__))
     code = 0
     try:
         body(link, stop)

@@ -21,6 +21,7 @@ from liverestore.service.reference_keeper import ReferenceKeeper
 from liverestore.service.restored_files import RestoredFiles
 from liverestore.service.show_back import show_back
 from liverestore.service.trust_keeper import TrustKeeper
+from liverestore.service.understood import check_understood
 from liverestore.status import (
     EngineReport,
     Notice,
@@ -166,6 +167,9 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         begin(loop, plan)
         told.attend(time.monotonic(), at_once=True)
         while not stop.is_set() and not orphaned() and loop.step(_WAIT_S):
+            check_understood(inlet)
+            if (refusal := outlet.refusal()) is not None:
+                tell(refusal)
             words.extend(link.receive(0))
             # Told before the next frame, which can take long and be the last one of this process:
             # what was asked for is then asked of the one that takes its place.

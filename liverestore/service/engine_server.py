@@ -11,7 +11,7 @@ from liverestore.service.fair_turn import FairTurn
 from liverestore.service.served_run import ServedRun
 from liverestore.status import Failed
 from liverestore.transport.engine_desk import EngineDesk, Peer
-from liverestore.wire import Buffer, WireError
+from liverestore.wire import Buffer, WireError, check_mark
 
 __all__ = ["EngineServer"]
 
@@ -47,6 +47,8 @@ class EngineServer:
         self._stop = stop or threading.Event()
         self._turn = FairTurn()
         self._runs: dict[Peer, ServedRun] = {}
+        self._misheard: set[str] = set()
+        """Keys of machines that said what is not understood."""
 
     def run(self) -> None:
         """Block until `stop` is set."""
@@ -76,13 +78,18 @@ class EngineServer:
             if not run.inbox.put(peer, parts):
                 self._refuse(peer, "more came than was asked for")
             return
-        if not is_word(parts):
-            self._refuse(peer, "no run is open here")
-            return
         try:
+            check_mark(parts)
+            if not is_word(parts):
+                self._refuse(peer, "no run is open here")
+                return
             word = decode_word(parts)
         except WireError as error:
             self._desk.send(peer, encode_word(Failed(text=str(error), exit_code=2)))
+            if peer.key not in self._misheard:
+                # Once for each machine: whoever looks at the server sees why it gets nothing.
+                self._misheard.add(peer.key)
+                self._tell(f"{self._who(peer.key)}: not understood: {error}")
             return
         if isinstance(word, Open):
             self._open(peer, word, parts)

@@ -39,6 +39,8 @@ __all__ = ["FarEngine"]
 _PING_EVERY_S = 1.0
 _PATIENCE_S = 60.0
 """For a word of a server that is connected; loading an engine takes less."""
+_ANSWER_S = 120.0
+"""For the answer to a frame, where the server says other things meanwhile."""
 
 
 class FarEngine:
@@ -76,7 +78,7 @@ class FarEngine:
         self._kept: dict[str | None, Frame] = {}
         """The last frame of each channel that has a result; it may be restored again."""
         self._heard_s = self._down_s = time.monotonic()
-        self._next_ping_s = self._open_at_s = 0.0
+        self._next_ping_s = self._open_at_s = self._sent_s = 0.0
         self._report = EngineReport(engine=plan.engine, runtime="")
         self._restored = self._failed = 0
         self._rate = RateMeter()
@@ -154,6 +156,13 @@ class FarEngine:
             # Told again only where the server says that it has no run open.
             self._open_at_s = float("inf")
             self._line.send(encode_word(self._wanted, *([self._maps] if self._maps else [])))
+        if self._flying is not None and self._first is None and now - self._sent_s > _ANSWER_S:
+            number = self._flying.header.number
+            self._say_once(
+                f"engine at {self._where}: no answer to frame {number}; the next is sent"
+            )
+            self._failed += 1
+            self._drop()
         if self._opened and now >= self._next_ping_s:
             self._next_ping_s = now + _PING_EVERY_S
             self._line.send(encode_word(Ping()))
@@ -196,7 +205,7 @@ class FarEngine:
     # -- frames and results -----------------------------------------------------------
 
     def _send(self, frame: Frame) -> None:
-        self._flying = frame
+        self._flying, self._sent_s = frame, time.monotonic()
         if not self._line.send(encode(Message(0, frame))):
             self._drop()
 

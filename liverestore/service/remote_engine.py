@@ -19,6 +19,7 @@ from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
 from liverestore.service.restored_files import RestoredFiles
 from liverestore.service.show_back import show_back
+from liverestore.service.understood import check_understood
 from liverestore.status import Notice, SaveRestored, Stop
 from liverestore.transport.control import ControlLink
 from liverestore.transport.engine_desk import EngineLine
@@ -62,6 +63,9 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
     shown = show_back(plan, lines.append)
     try:
         while not stop.is_set() and not orphaned() and far.step(_WAIT_S):
+            check_understood(inlet)
+            if (refusal := outlet.refusal()) is not None:
+                lines.append(refusal)
             for word in link.receive(0):
                 if isinstance(word, Stop):
                     stop.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -97,6 +98,8 @@ class ServedRun:
         """That came and was not taken yet; there is never more than one."""
         self._owed: int | None = None
         """Number of the frame that the run waits for."""
+        self._unsent: queue.SimpleQueue[int] = queue.SimpleQueue()
+        """Numbers of frames whose answer the connection did not take."""
         self._count = 0
         """Results that were sent."""
         self._thread = threading.Thread(target=self._run, name="served run")
@@ -207,9 +210,13 @@ class ServedRun:
     def offer(self, item: Frame | Restored) -> None:
         """Send a result."""
         assert isinstance(item, Restored), "an engine offers results"
-        if item.source.header.number == self._owed:
+        number, unsent = item.source.header.number, self._unsent
+        if number == self._owed:
             self._owed = None
-        self._desk.post(self._peer, encode_result(item))
+            # The run waits for it: a slow cable whose queue is full must not keep it for ever.
+            self._desk.post(self._peer, encode_result(item), lambda: unsent.put(number))
+        else:
+            self._desk.post(self._peer, encode_result(item))
         self._count += 1
         self._share.give()
 
@@ -220,8 +227,14 @@ class ServedRun:
     def _settle(self) -> None:
         self._share.give()
         if self._owed is not None:
-            self.say(NotRestored(number=self._owed))
+            self._not_restored(self._owed)
             self._owed = None
+
+    def _not_restored(self, number: int) -> None:
+        """Say that there will be no result of this frame, again and again until it is sent."""
+        unsent = self._unsent
+        parts = encode_word(NotRestored(number=number))
+        self._desk.post(self._peer, parts, lambda: unsent.put(number))
 
     # -- between two batches of a stack -----------------------------------------------
 
@@ -253,6 +266,8 @@ class ServedRun:
 
     def _pump(self, timeout_s: float) -> None:
         """Read one message at most."""
+        for _ in range(self._unsent.qsize()):
+            self._not_restored(self._unsent.get())
         if self._stop.is_set():
             self._over = True
         got = self.inbox.get(timeout_s)
@@ -282,7 +297,7 @@ class ServedRun:
             # The clock of another machine means nothing here; what is told of ages counts from now.
             header = msgspec.structs.replace(header, captured_ns=time.perf_counter_ns())
             if self._next is not None:
-                self.say(NotRestored(number=self._next.header.number))
+                self._not_restored(self._next.header.number)
             self._next = Frame(message.body.pixels, header)
         elif isinstance(message, Order):
             self._heard_s = now
@@ -299,6 +314,7 @@ class ServedRun:
         # It lost its connection, and has forgotten the frame that it waited for.
         self._peer, self._heard_s = peer, now
         self._next = self._owed = None
+        self._unsent = queue.SimpleQueue()
         if self._ready:
             self.say(Opened())
 

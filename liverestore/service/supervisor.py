@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import signal
@@ -11,37 +12,17 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 
-from liverestore.service.ending_signals import ending_signals
+from liverestore.service.ending_signals import ending_signals, let_go_of_terminal
+from liverestore.service.other_version import other_version
 from liverestore.service.plan import RunPlan
+from liverestore.service.restarts import MOST_RESTARTS, Restarts
 from liverestore.service.result import RunResult
+from liverestore.service.routing import FOR_CAPTURE, FOR_ENGINE
 from liverestore.service.run_book import RunBook
+from liverestore.service.silence import Silences
 from liverestore.service.spawn import Target, spawn
-from liverestore.status import (
-    Go,
-    Hello,
-    MeasureExposure,
-    NewSample,
-    RunState,
-    RunStatus,
-    SetBudget,
-    SetDpm,
-    SetEngine,
-    SetExposure,
-    SetHold,
-    SetLive,
-    SetRecording,
-    SetRival,
-    SetRoi,
-    SetTrustMap,
-    SetZ,
-    SetZStack,
-    Snap,
-    Stop,
-    StopMeasuring,
-    TrustSeen,
-    Word,
-)
-from liverestore.transport.control import ControlHub
+from liverestore.status import Failed, Go, Hello, RunState, RunStatus, Stop, TrustSeen, Word
+from liverestore.transport.control import ControlHub, Unread
 
 __all__ = ["Supervisor"]
 
@@ -52,22 +33,6 @@ wait for a slow disk."""
 _SAME_INTERRUPT_S = 0.5
 _SILENCE_S = 2.0
 """A capture process that is still writing says so more often than this."""
-_MAX_RESTARTS = 5
-_FOR_CAPTURE = (
-    SetExposure
-    | SetZ
-    | SetLive
-    | Snap
-    | SetRecording
-    | SetRoi
-    | SetBudget
-    | NewSample
-    | MeasureExposure
-    | StopMeasuring
-    | SetHold
-    | Stop
-)
-_FOR_ENGINE = SetEngine | SetRival | SetDpm | SetZStack | SetTrustMap | SetLive
 
 
 class Supervisor:
@@ -93,11 +58,16 @@ class Supervisor:
         self._patience_s = engine_patience_s
         self._view_outlives_run = view_outlives_run
         self._processes: dict[str, BaseProcess] = {}
-        self._restarts: dict[str, int] = {}
+        self._restarts = Restarts()
         self._greeted: set[str] = set()
+        self._understood: set[str] = set()
+        """Processes that have said more than that they are there."""
         self._restart_at: dict[str, float] = {}
+        self._shut_out: set[str] = set()
+        """Processes of another version of liverestore; they are heard no more."""
         self._hub = ControlHub(plan.endpoints.control)
         self._book = RunBook(plan)
+        self._silences = Silences(plan, self._book.note)
         self._saving = self._book.saving
         self._trust = self._book.trust_level
         self._watched = "view" in targets
@@ -109,10 +79,11 @@ class Supervisor:
         self._stopping_since: float | None = None
 
     def run(self) -> RunResult:
-        """Block until the run has ended; Ctrl-C, SIGTERM and Ctrl-Break end it in order."""
+        """Block until the run has ended; `ending_signals` end it in order."""
         old = {number: signal.getsignal(number) for number in ending_signals()}
 
-        def on_signal(_number: int, _frame: FrameType | None) -> None:
+        def on_signal(number: int, _frame: FrameType | None) -> None:
+            let_go_of_terminal(number)
             # One Ctrl-C may arrive twice, from the terminal and from a parent.
             if time.monotonic() - self._interrupted_at > _SAME_INTERRUPT_S:
                 self._interrupts += 1
@@ -147,6 +118,7 @@ class Supervisor:
             if self._interrupts:
                 self._stop_all(now)
             self._say_go(now - started)
+            self._end_silent(now)
             self._look_after("engine", now)
             self._look_after("view", now)
             self._end_unwatched(now)
@@ -206,18 +178,32 @@ class Supervisor:
             self._went = True
             self._state = "running"
 
-    def _hear(self, name: str, word: Word) -> None:
+    def _hear(self, name: str, word: Word | Unread) -> None:
+        if name in self._shut_out:
+            return
+        self._silences.heard(name)
+        # The window hands on what a person gives in: a number out of its bounds is an order. Who
+        # was understood before is of this version: one report is not worth the run.
+        orders = name not in self._targets or (name == "view" and name in self._greeted)
+        if isinstance(word, Unread) and (orders or name in self._understood):
+            what = "an order was not obeyed" if orders else f"a report of {name} is not understood"
+            self._book.note(f"{what}: {word.why}; see docs/wire-format.md")
+            return
+        other = other_version(name, word) if name in self._targets else None
+        if other is not None:
+            self._shut_out_for(name, other)
+            return
+        assert not isinstance(word, Unread), "a process whose words are not known is shut out"
         self._book.hear(name, word)
-        if isinstance(word, Hello):
-            self._greeted.add(name)
-            if name == "engine":
-                self._hub.send("engine", self._saving)
+        (self._greeted if isinstance(word, Hello) else self._understood).add(name)
+        if isinstance(word, Hello) and name == "engine":
+            self._hub.send("engine", self._saving)
         if self._book.trust_level != self._trust:
             self._trust = self._book.trust_level
             self._hub.send("capture", TrustSeen(level=self._trust))
-        if isinstance(word, _FOR_CAPTURE):
+        if isinstance(word, FOR_CAPTURE):
             self._hub.send("capture", word)
-        if isinstance(word, _FOR_ENGINE):
+        if isinstance(word, FOR_ENGINE):
             self._hub.send("engine", word)
         if self._book.saving != self._saving:
             self._saving = self._book.saving
@@ -227,6 +213,7 @@ class Supervisor:
 
     def _start(self, name: str) -> None:
         self._greeted.discard(name)
+        self._understood.discard(name)
         plan = dataclasses.replace(
             self._book.plan,
             restored_path=Path(self._saving.path) if self._saving.path else None,
@@ -236,6 +223,8 @@ class Supervisor:
     def _look_after(self, name: str, now: float) -> None:
         process = self._processes.get(name)
         if process is None or process.is_alive() or self._stopping_since is not None:
+            return
+        if name in self._shut_out:
             return
         if name in self._restart_at:
             if now >= self._restart_at[name]:
@@ -278,16 +267,41 @@ class Supervisor:
             self._stop_all(now)
             return
         why = last.text if last is not None else f"{name} died (exit code {code})"
-        count = self._restarts.get(name, 0)
-        if count >= _MAX_RESTARTS:
-            del self._processes[name]
-            self._book.note(f"{why}; given up after {count} restarts, raw frames go on")
-            return
-        self._restarts[name] = count + 1
-        self._restart_at[name] = now + min(count, 4) * 0.5
         if name == "engine":
             self._book.engine = None
+        again_at = self._restarts.after_death(name, now)
+        if again_at is None:
+            del self._processes[name]
+            # Without a window nobody sees a sample that is lit and not recorded.
+            self._watched = self._watched and name != "view"
+            goes_on = name != "view" or self._book.capture.recording is not None
+            end = "raw frames go on" if goes_on else "nothing is recorded, and the run ends"
+            self._book.note(f"{why}; given up after {MOST_RESTARTS} restarts; {end}")
+            return
+        self._restart_at[name] = again_at
         self._book.note(f"{why}; started again, capture goes on")
+
+    def _shut_out_for(self, name: str, line: str) -> None:
+        """Hear process `name` no more, for the reason that `line` tells."""
+        self._shut_out.add(name)
+        if name == "capture" or not self._went:
+            self._book.failure = (f"{line}; start the run again", 1)
+            self._stop_all(time.monotonic())
+            return
+        self._book.note(f"{line}; raw frames go on without it; start the run again to have it")
+        if name in self._processes:
+            self._processes[name].terminate()
+        self._watched = self._watched and name != "view"
+
+    def _end_silent(self, now: float) -> None:
+        if self._stopping_since is not None or self._state in ("stopped", "failed"):
+            return
+        living = set(self.pids()) - self._shut_out
+        if self._book.engine is None:
+            living.discard("engine")  # it loads
+        for name, last in self._silences.look(now, living).items():
+            self._book.last_words[name] = Failed(text=last, exit_code=1)
+            self._processes[name].kill()
 
     def _stop(self, name: str) -> None:
         process = self._processes.get(name)
@@ -327,7 +341,8 @@ class Supervisor:
         view = self._processes.get("view")
         if view is not None and view.is_alive():
             self._hub.send("view", status)
-        self._on_status(status)
+        with contextlib.suppress(OSError):  # a terminal that was closed a moment ago
+            self._on_status(status)
 
     def status(self) -> RunStatus:
         """The run at this moment, merged from its processes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 import zmq
 
@@ -9,7 +11,7 @@ from liverestore.status import Notice, Word
 from liverestore.transport.endpoint import Endpoint
 from liverestore.wire import UNREADABLE
 
-__all__ = ["ControlHub", "ControlLink"]
+__all__ = ["ControlHub", "ControlLink", "Unread"]
 
 _DECODER: msgspec.json.Decoder[Word] = msgspec.json.Decoder(Word)
 _MAX_BYTES = 1 << 20
@@ -19,7 +21,15 @@ _AT_ONCE = 1000
 """Messages that one `receive` reads, so that a flood of them holds nothing else up."""
 
 
-def _short(error: msgspec.ValidationError) -> str:
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """JSON that is no word: a number out of its bounds, or what another version says."""
+
+    why: str
+    """In one line of at most 200 characters."""
+
+
+def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:_MOST_SAID]
 
 
@@ -35,9 +45,9 @@ class ControlHub:
         self._socket.router_handover = True
         endpoint.bind(self._socket)
 
-    def receive(self, timeout_s: float) -> list[tuple[str, Word]]:
+    def receive(self, timeout_s: float) -> list[tuple[str, Word | Unread]]:
         """The words that came, 1000 at most, each with its sender's name; waits for the first."""
-        words: list[tuple[str, Word]] = []
+        words: list[tuple[str, Word | Unread]] = []
         wait_ms = max(0, round(timeout_s * 1000))
         for turn in range(_AT_ONCE):
             if not self._socket.poll(0 if turn else wait_ms):
@@ -48,9 +58,7 @@ class ControlHub:
             try:
                 words.append((parts[0].decode(), _DECODER.decode(parts[1])))
             except msgspec.ValidationError as error:
-                # A number that is out of its bounds: whoever asked is told.
-                text = f"an order was not obeyed: {_short(error)}; see docs/wire-format.md"
-                words.append((parts[0].decode(errors="replace"), Notice(text=text)))
+                words.append((parts[0].decode(errors="replace"), Unread(_short(error))))
             except UNREADABLE:
                 continue  # not one of ours; the channel itself is private
         return words
@@ -75,6 +83,9 @@ class ControlLink:
         self._socket.identity = name.encode()
         self._socket.maxmsgsize = _MAX_BYTES
         endpoint.connect(self._socket)
+        self._name = name
+        self.refused = 0
+        """Words that were not understood, and were left out."""
 
     @property
     def socket(self) -> zmq.Socket[bytes]:
@@ -90,9 +101,16 @@ class ControlLink:
                 break
             try:
                 words.append(_DECODER.decode(self._socket.recv()))
-            except UNREADABLE:
-                continue
+            except UNREADABLE as error:
+                self._refuse(error)
         return words
+
+    def _refuse(self, error: Exception) -> None:
+        """Say once that the supervisor speaks another version; what is understood is obeyed."""
+        self.refused += 1
+        if self.refused == 1:
+            line = f"{self._name}: a word of the run is not understood ({_short(error)})"
+            self.send(Notice(text=f"{line}; end the run and start it again"))
 
     def send(self, word: Word) -> None:
         """Tell the supervisor; never blocks. Without a supervisor nobody hears it."""

@@ -43,6 +43,9 @@ class Peer:
     """Its public key (Z85)."""
 
 
+_Post = tuple[Peer, Sequence[Buffer], Callable[[], object]]
+
+
 def check_address(address: str) -> str:
     """`address` if it is tcp://HOST:PORT. Raises `UserError` otherwise."""
     scheme, _, rest = address.partition("://")
@@ -82,7 +85,7 @@ class EngineDesk:
         self._socket.curve_server = True
         self._socket.curve_secretkey = own.secret
         self._bell = Bell()
-        self._posts: queue.SimpleQueue[tuple[Peer, Sequence[Buffer]]] = queue.SimpleQueue()
+        self._posts: queue.SimpleQueue[_Post] = queue.SimpleQueue()
         self._poller = zmq.Poller()
         for socket in (self._socket, self._bell.socket):
             self._poller.register(socket, zmq.POLLIN)
@@ -121,14 +124,21 @@ class EngineDesk:
             raise
         return True
 
-    def post(self, peer: Peer, parts: Sequence[Buffer]) -> None:
-        """Have it sent by the thread that receives; from any thread."""
-        self._posts.put((peer, parts))
+    def post(
+        self, peer: Peer, parts: Sequence[Buffer], lost: Callable[[], object] = lambda: None
+    ) -> None:
+        """Have it sent by the thread that receives; from any thread.
+
+        That thread calls `lost` where `peer` is gone or takes nothing more.
+        """
+        self._posts.put((peer, parts, lost))
         self._bell.ring()
 
     def _flush(self) -> None:
         while not self._posts.empty():
-            self.send(*self._posts.get())
+            peer, parts, lost = self._posts.get()
+            if not self.send(peer, parts):
+                lost()
 
     def close(self) -> None:
         """Close, giving last words a moment to leave."""

@@ -50,6 +50,10 @@ class Inlet:
         self._outcome: Literal["done", "failed"] = "done"
         self.refused = 0
         """Messages that were not understood, and were left out."""
+        self.refusal: str | None = None
+        """Why the first of them was not."""
+        self._deaf: tuple[float, float] | None = None
+        """Times of the first and of the last message since one was understood."""
 
     @property
     def socket(self) -> zmq.Socket[bytes]:
@@ -75,12 +79,13 @@ class Inlet:
             parts = self._socket.recv_multipart(copy=False)
             try:
                 message = decode([part.buffer for part in parts])
-            except WireError:
+            except WireError as error:
+                self._refuse(error)
                 # The sender takes it for answered; asking anew counts it as dropped there.
-                self.refused += 1
                 self._asked_at = None
                 self._ask()
                 continue
+            self._deaf = None
             if isinstance(message, Next) or message.serial != self._serial:
                 continue
             self._asked_at = None
@@ -90,6 +95,17 @@ class Inlet:
             elif isinstance(body, Restored):
                 self._received = body.source.header.number
             return body
+
+    @property
+    def deaf_s(self) -> float:
+        """For how long all that has come was not understood; 0: the last message was."""
+        return 0.0 if self._deaf is None else self._deaf[1] - self._deaf[0]
+
+    def _refuse(self, error: WireError) -> None:
+        self.refused += 1
+        self.refusal = self.refusal or str(error)
+        now = time.monotonic()
+        self._deaf = (now if self._deaf is None else self._deaf[0], now)
 
     def fail(self) -> None:
         """The frame received last could not be used; it counts as dropped."""

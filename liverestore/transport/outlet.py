@@ -14,6 +14,7 @@ from liverestore.frame import Frame, FrameHeader, Restored
 from liverestore.transport.bell import Bell
 from liverestore.transport.endpoint import Endpoint
 from liverestore.transport.slot import Slot, SlotCounts
+from liverestore.version import __version__
 from liverestore.wire import End, Message, Next, WireError, decode, encode
 
 __all__ = ["Outlet"]
@@ -64,6 +65,8 @@ class Outlet:
         self._ended: str | None = None
         self._closing = False
         self._refused = 0
+        self._refusal: tuple[str, bool] | None = None
+        """Why the first was not, and whether that was told."""
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         self._socket.linger = 0
@@ -83,6 +86,16 @@ class Outlet:
     def refused(self) -> int:
         """Requests that were not understood."""
         return self._refused
+
+    def refusal(self) -> str | None:
+        """One line on the first request that was not understood, told once; None: there is none."""
+        if self._refusal is None or self._refusal[1]:
+            return None
+        self._refusal = (self._refusal[0], True)
+        return (
+            f"a program asks for pictures in words that are not understood ({self._refusal[0]}) "
+            f"and gets none; give it the version of liverestore that runs here, {__version__}"
+        )
 
     def offer(self, item: Frame | Restored, *, aside: bool = False) -> None:
         """Put `item` in every slot, or in that of the `aside` consumer alone; the newest of its
@@ -152,7 +165,8 @@ class Outlet:
             identity, *parts = self._socket.recv_multipart()
             try:
                 request = decode(parts)
-            except WireError:
+            except WireError as error:
+                self._refusal = self._refusal or (str(error), False)
                 self._refused += 1
                 continue
             if isinstance(request, Next):

@@ -113,8 +113,8 @@ class TrustWatch:
         numbers = dict(self._odd)
         if not self.foreign and not self._why_not:
             numbers |= {"frames": round(self._fixed.effective_frames, 1), **self._numbers}
-        # They travel, and no message takes numpy's own numbers.
-        numbers = {name: float(value) for name, value in numbers.items()}
+        # They travel, and no message takes numpy's own numbers, nor any that is none.
+        numbers = {name: float(value) for name, value in numbers.items() if math.isfinite(value)}
         if findings:
             reason = red[0] if red else words[0]
             others = tuple(word for word in words if word != reason)

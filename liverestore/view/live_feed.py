@@ -7,7 +7,7 @@ import threading
 import time
 
 from liverestore.frame import Frame, Restored
-from liverestore.status import Command, RunStatus, Stop, ViewReport
+from liverestore.status import Command, Notice, RunStatus, Stop, ViewReport
 from liverestore.transport.bell import Bell
 from liverestore.transport.control import ControlLink
 from liverestore.transport.endpoint import Endpoint
@@ -35,6 +35,7 @@ class LiveFeed:
         """Rung for each command, so that it leaves at once."""
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._fps: float | None = None
+        self._told_refusal = False
         self._closing = threading.Event()
         self.ended = threading.Event()
         """Set when the run asks the view to close."""
@@ -87,6 +88,7 @@ class LiveFeed:
                         self._memory.offer(ShownPair(newest))
                 if body is not None and not isinstance(body, Restored):
                     self._closing.wait(_WAIT_S)  # the run has ended; do not spin
+                self._tell_refusal(restored, raw)
                 self._talk()
                 if time.monotonic() - reported > _REPORT_EVERY_S:
                     reported = time.monotonic()
@@ -96,6 +98,14 @@ class LiveFeed:
             raw.close()
             restored.close()
             self._bell.close()
+
+    def _tell_refusal(self, *inlets: Inlet) -> None:
+        """Once, that pictures come which are not understood: nothing is painted of them."""
+        why = next((one.refusal for one in inlets if one.refusal is not None), None)
+        if why is not None and not self._told_refusal:
+            self._told_refusal = True
+            line = f"view: a picture is not understood, and is not shown ({why})"
+            self._link.send(Notice(text=line))
 
     def _talk(self) -> None:
         self._bell.clear()

@@ -10,8 +10,8 @@ from liverestore.rig_channels import ChannelConfig
 from liverestore.service.engine import begin, obey, open_live
 from liverestore.service.live_dpm import LiveDpm
 from liverestore.service.plan import RunPlan
+from liverestore.service.routing import FOR_CAPTURE, FOR_ENGINE
 from liverestore.service.run_book import RunBook
-from liverestore.service.supervisor import _FOR_CAPTURE, _FOR_ENGINE
 from liverestore.status import EngineReport, SetDpm, Word
 
 
@@ -221,8 +221,8 @@ def test_a_restarted_engine_begins_where_the_last_one_was(start):
 def test_a_run_hands_the_dpm_on_and_remembers_what_was_asked():
     word = msgspec.json.decode(msgspec.json.encode(SetDpm(spec="2+map.npy")), type=Word)
     assert word == SetDpm(spec="2+map.npy")
-    assert isinstance(word, _FOR_ENGINE)
-    assert not isinstance(word, _FOR_CAPTURE)
+    assert isinstance(word, FOR_ENGINE)
+    assert not isinstance(word, FOR_CAPTURE)
     book = RunBook(RunPlan(rig=RIG, engine="refocus", endpoints=None))
     assert book.status("running").dpm is None
     book.hear(

@@ -11,8 +11,8 @@ from liverestore.rig_channels import ChannelConfig
 from liverestore.service import frame_work
 from liverestore.service.engine import _hear, begin, obey
 from liverestore.service.plan import RunPlan
+from liverestore.service.routing import FOR_CAPTURE, FOR_ENGINE
 from liverestore.service.run_book import RunBook
-from liverestore.service.supervisor import _FOR_CAPTURE, _FOR_ENGINE
 from liverestore.service.trust_keeper import TrustKeeper
 from liverestore.status import EngineReport, SetDpm, SetEngine, SetLive, SetZStack, Stop, Word
 
@@ -324,5 +324,5 @@ def test_a_restarted_engine_makes_the_stack_that_was_asked_for(start):
 def test_the_order_goes_to_the_engine_alone():
     word = msgspec.json.decode(msgspec.json.encode(SetZStack(text="0:2:1")), type=Word)
     assert word == SetZStack(text="0:2:1")
-    assert isinstance(word, _FOR_ENGINE)
-    assert not isinstance(word, _FOR_CAPTURE)
+    assert isinstance(word, FOR_ENGINE)
+    assert not isinstance(word, FOR_CAPTURE)

@@ -95,6 +95,23 @@ def test_a_restored_frame_brings_its_raw_frame_and_its_provenance():
     np.testing.assert_array_equal(back.source.pixels, restored.source.pixels)
 
 
+def test_a_number_that_is_none_is_no_reason_to_refuse_a_picture():
+    """JSON has none; it used to arrive as null, and the picture was never shown."""
+    stack = make_stack()
+    odd = msgspec.structs.replace(
+        stack.provenance, parameters={"trust_a": float("nan"), "b": float("-inf"), "c": 1.5, "d": 2}
+    )
+    told = dataclasses.replace(
+        stack,
+        provenance=odd,
+        rival=dataclasses.replace(stack, planes=(), rival=None, provenance=odd),
+    )
+    back = decode(encode(Message(1, told))).body
+    for one in (back, back.rival):
+        assert one.provenance.parameters == {"trust_a": "nan", "b": "-inf", "c": 1.5, "d": 2}
+    assert len(back.planes) == len(stack.planes)
+
+
 def test_two_results_of_one_frame_come_back_as_that():
     both = make_both()
     back = decode(encode(Message(1, both))).body
