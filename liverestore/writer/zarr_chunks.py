@@ -182,8 +182,9 @@ class ZarrChunks:
         if self._layout.leading_shape[:1] == (None,) and (late or index == 0):
             self._shape_told_at = now
             # For programs that look on alone: one that reads the old shape at this moment keeps
-            # Windows from replacing it, which must not end a recording whose frame is written.
-            with suppress(PermissionError):
+            # Windows from replacing it, and a disk may have had room for this frame and no more.
+            # Neither must say that a frame is not kept which is; the next one, or `close`, tells.
+            with suppress(OSError):
                 self._tell_shape(index + 1)
 
     def close(self) -> None:

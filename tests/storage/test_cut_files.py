@@ -1,5 +1,6 @@
 """Recordings whose last frame was cut off, as a power cut or half a copy leaves it."""
 
+import errno
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from liverestore.movie import open_movie
 from liverestore.movie_tiff_cut import CutFile, find_cut
 from liverestore.writer.layout import recording_of
 from liverestore.writer.ome import OmeSink
+from liverestore.writer.zarr_chunks import ZarrChunks
 
 WHOLE = 3
 """Frames before the one that is cut."""
@@ -197,6 +199,24 @@ def test_a_recording_in_zarr_that_was_cut_off_says_so(store, given, left):
         check_whole(movie, given)
         assert "killed.ome.zarr ends in the middle of frame 13, which is left out" in movie.note
         assert "the 3 frames before it, 10 to 12, are whole" in movie.note
+
+
+def test_a_frame_that_is_kept_is_not_called_lost_where_the_shape_finds_no_room(
+    tmp_path, given, monkeypatch
+):
+    """A disk that had room for the frame and not for what other programs read."""
+
+    def no_room(_store, _frames):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    sink = OmeSink(tmp_path / "raw.ome.zarr")
+    with monkeypatch.context() as patched:
+        patched.setattr(ZarrChunks, "_tell_shape", no_room)
+        sink.append(given[0])
+        assert sink.written == 1
+    assert sink.close().frames == 1
+    with open_movie(tmp_path / "raw.ome.zarr") as movie:
+        assert (len(movie), movie.note) == (1, None)
 
 
 def test_channels_in_turn_that_were_cut_off_in_zarr(tmp_path, frames):
