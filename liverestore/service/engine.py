@@ -145,7 +145,8 @@ def _serve(plan: RunPlan, link: ControlLink, stop: threading.Event) -> None:
         plan.restored_path, tell=link.send, find_optics=dpm.optics, stacked=stacked
     )
     trust = TrustKeeper(dpm.optics, objective=plan.rig.optics.objective)
-    references = ReferenceKeeper(tell)
+    # It tells from a thread of its own, and the link is this thread's.
+    references = ReferenceKeeper(lambda line: loop.notices.append(line))
     if plan.references is not None:
         references.attend(plan.endpoints.raw.for_client())
     loop = EngineLoop(
