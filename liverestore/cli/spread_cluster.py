@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from liverestore.errors import UserError
+from liverestore.service.ending_signals import hear_ctrl_c_no_more
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -39,10 +39,10 @@ def check_cluster(workers: int | None, address: str | None) -> None:
 def dask_setup(_worker: Any) -> None:
     """Called by dask in each process of `open_cluster`, of this name by its rules.
 
-    Ctrl-C reaches every process of a terminal. Only the first one is to take it as a wish to end:
-    it lets the others finish their frames.
+    Ctrl-C, and a terminal that is closed, reach every process of it. Only the first one is to take
+    that as a wish to end: it lets the others finish their frames.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    hear_ctrl_c_no_more()
 
 
 @contextmanager
