@@ -72,7 +72,7 @@ _LONGEST_START_S = 120
 """A run that has not begun then never will: the script ends."""
 _FRAMES_TO_COME_BACK = 400
 """Recorded where an engine or a window has to come back within the run."""
-_ELSEWHERE = "refused by `main` on Windows"
+_ELSEWHERE = "needs the signals and limits of Linux"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 
@@ -222,7 +222,8 @@ def capture_too_slow(plan: RunPlan) -> None:
 
 def capture_on_a_full_disk(plan: RunPlan) -> None:
     """The system lets no file of this process grow beyond 30 MB."""
-    assert sys.platform != "win32", _ELSEWHERE
+    if sys.platform == "win32":
+        raise OSError(_ELSEWHERE)
     import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000_000, 30_000_000))
@@ -366,7 +367,8 @@ Act = Callable[[Supervisor, RunPlan], None]
 
 def _kill(name: str) -> Act:
     def act(supervisor: Supervisor, _plan: RunPlan) -> None:
-        assert sys.platform != "win32", _ELSEWHERE
+        if sys.platform == "win32":
+            raise OSError(_ELSEWHERE)
         os.kill(supervisor.pids()[name], signal.SIGKILL)
 
     return act
@@ -676,7 +678,8 @@ def table(outcomes: list[Outcome], kept: dict[str, str] | None = None) -> str:
         )
     rows += [made[fault.words] for fault in FAULTS.values() if fault.words in made]
     later = "; the other rows are of an earlier call" if len(made) > len(outcomes) else ""
-    assert sys.platform != "win32", _ELSEWHERE
+    if sys.platform == "win32":
+        raise OSError(_ELSEWHERE)
     load = os.getloadavg()[0]
     rows += [
         "",

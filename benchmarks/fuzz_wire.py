@@ -158,7 +158,8 @@ def fuzz(folder: Path, seconds: float) -> None:
 
 def told(errors: str, minutes: float) -> str:
     """The table, from the statistics that libFuzzer prints at its end."""
-    assert sys.platform != "win32", "atheris is not for Windows"
+    if sys.platform == "win32":
+        raise OSError("atheris is not for Windows")
     found = dict(re.findall(r"stat::(\w+):\s+(\d+)", errors))
     covered = re.findall(r"cov: (\d+) ft: (\d+)", errors)[-1]
     slowest_s = int(found["slowest_unit_time_sec"])  # whole seconds, cut off

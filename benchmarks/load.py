@@ -253,7 +253,8 @@ class Load:
         if clients is not None:
             pids |= clients.pids()
         found = {name: held(pid) for name, pid in pids.items()}
-        assert sys.platform == "linux", "`held` reads /proc"
+        if sys.platform == "win32":
+            raise OSError("needs the /proc of Linux")
         self._samples.append(
             Sample(
                 t_s=time.monotonic() - self._began_s,
