@@ -142,9 +142,18 @@ _CURVE_EVERY = 4
 
 
 def advice_result(
-    advice: Advice, spent: Spent, *, engine: str, channel: str | None = None, number: int = 1
+    advice: Advice,
+    spent: Spent,
+    scores: tuple[Fidelity, ...],
+    *,
+    engine: str,
+    channel: str | None = None,
+    number: int = 1,
 ) -> ExposureResult:
-    """What the window and a plot show of it. `number`: of the series in its run."""
+    """What the window and a plot show of it; one of `scores` for each level.
+
+    `number`: of the series in its run.
+    """
     return ExposureResult(
         number=number,
         channel=channel,
@@ -167,9 +176,23 @@ def advice_result(
         ),
         curve_ms=tuple(_thinned(advice.curve_ms)),
         curve_db=tuple(_thinned(advice.curve_db)),
-        lines=tuple(advice_lines(advice, spent)),
+        lines=(*advice_lines(advice, spent), *_fidelity_lines(advice, scores)),
         refusal=advice.refusal,
     )
+
+
+def _fidelity_lines(advice: Advice, scores: tuple[Fidelity, ...]) -> list[str]:
+    """SSIM and detail where the advice lies, beside those of now; none without an advice."""
+    if advice.exposure_ms is None:
+        return []
+    advised = math.log(advice.exposure_ms)
+    levels = [level.exposure_ms for level in advice.levels]
+    near = min(range(len(levels)), key=lambda n: abs(math.log(levels[n]) - advised))
+    there, now = scores[near], scores[0]
+    return [
+        f"restored pictures of {levels[near]:.3g} ms: SSIM {there.ssim:.3f}, detail down to "
+        f"{there.frc_px:.1f} px (FRC); of {levels[0]:.3g} ms: {now.ssim:.3f}, {now.frc_px:.1f} px"
+    ]
 
 
 def _thinned(values: NDArray[np.float64]) -> list[float]:

@@ -31,6 +31,7 @@ __all__ = [
     "aim",
     "check_overlap",
     "check_reach",
+    "clipped_words",
     "parse_zstack",
     "tells_sign",
 ]
@@ -104,6 +105,18 @@ def check_overlap(
             f"beyond what the engine {spec.name!r} reaches, -{reach:g} to {reach:g} um, everywhere "
             "in the frame; stay within"
         )
+
+
+def clipped_words(beyond: float, reach_um: float) -> str:
+    """What becomes of a surface of which the share `beyond` (0 to 1) is out of reach.
+
+    >>> clipped_words(0.003, 10.0)
+    "1 % of the frame lies beyond the engine's reach and is clipped to -10 to 10 um"
+    """
+    return (
+        f"{max(1, round(100 * beyond))} % of the frame lies beyond the engine's reach and is "
+        f"clipped to -{reach_um:g} to {reach_um:g} um"
+    )
 
 
 def tells_sign(optics: Optics) -> bool:

@@ -217,7 +217,7 @@ class MicroManagerSource:
                 "Focus device"
             )
         if exposure_ms is not None:
-            with self._lock:
+            with self._lock, self._way_back.owing(exposure_ms):
                 self._require_core()
                 self._restart_with(exposure_ms)
         if z_um is not None:

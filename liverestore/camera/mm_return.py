@@ -6,6 +6,8 @@ of them look for their end switches then, with an objective close to the sample.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,11 +137,32 @@ class WayBack:
     def __init__(self, device: LoadedCamera | None) -> None:
         self._device = device
         self._stopped_after: int | None = None
+        self._owed_ms: float | None = None
+        """An exposure that the camera was to take when it went away."""
         self.roi: Roi | None = None
         """That was asked for last; None: the whole chip."""
 
+    @contextmanager
+    def owing(self, exposure_ms: float) -> Iterator[None]:
+        """Within, the camera is set to `exposure_ms`; if it goes away, it comes back with that.
+
+        Else a long exposure that was to be set back would go on as that of every frame.
+        """
+        try:
+            yield
+        except CameraGone:
+            self._owed_ms = exposure_ms
+            raise
+        self._owed_ms = None
+
     def make_ready(self, core: Any, images: RunOfImages) -> None:
         """See `ReturningSource.come_back`; `images` says what the camera had taken."""
+        self._make_ready(core, images)
+        if self._owed_ms is not None:
+            images.exposure_ms = set_exposure(core, images.camera, self._owed_ms)
+            self._owed_ms = None
+
+    def _make_ready(self, core: Any, images: RunOfImages) -> None:
         in_vain = self._stopped_after == images.last_number
         self._stopped_after = images.last_number
         device = self._device

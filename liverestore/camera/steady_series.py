@@ -60,6 +60,8 @@ class SteadySeries:
         self._source = source
         self._keep = keep
         self._light = light
+        self._lost = 0
+        """At the camera, in the run so far."""
         self.lit_ms = 0.0
         """Exposure of all frames that were taken with light, those that were left out too."""
         self.lit_frames = 0
@@ -95,9 +97,9 @@ class SteadySeries:
                 taken.append(frame if light is None else light.took(frame))
         finally:
             surplus = self._source.pause() if light is None else self._paused(light)
+            every = [*taken, *surplus]
+            lost = self._newly_lost(every)
             if lit:
-                every = [*taken, *surplus]
-                lost = sum(frame.header.lost_before for frame in every)
                 self._charge(len(every) + lost, exposure_ms)
         return taken[1:]
 
@@ -105,6 +107,12 @@ class SteadySeries:
         surplus = [light.took(frame) for frame in light.pause()]
         light.paused()
         return surplus
+
+    def _newly_lost(self, frames: list[Frame]) -> int:
+        """Frames that the camera lost before these and after those of the runs before."""
+        before = self._lost
+        self._lost = max((frame.header.lost_before for frame in frames), default=before)
+        return self._lost - before
 
     def _charge(self, frames: int, exposure_ms: float) -> None:
         self.lit_frames += frames

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from liverestore.quality.methods import Engine
     from liverestore.quality.refocusing_by_stage import ByStage, Truth
     from liverestore.rig import RigConfig
+    from liverestore.service.light_keeper import LightKeeper
     from liverestore.service.metered_camera import MeteredCamera
 
 __all__ = ["StageAsked", "bench_refocus"]
@@ -72,7 +73,7 @@ def bench_refocus(names: list[str], asked: StageAsked, json_file: Path | None) -
     console = Console(highlight=False, soft_wrap=True)
     with ExitStack() as stack:
         engines, _ = open_engines([str(spec.folder) for spec in chosen], stack, beside=())
-        source, truth, focus_um = _opened(rig, stack)
+        source, truth, focus_um = _opened(rig, stack, console)
         _look_at_budget(source, rig, asked.frames * len(stage_um))
         run = _run(source, truth, focus_um, rig, asked.frames)
         stack.callback(_finish, run, console)
@@ -163,7 +164,9 @@ def _stage_um(
     return tuple(dict.fromkeys(asked))
 
 
-def _opened(rig: RigConfig, stack: ExitStack) -> tuple[MeteredCamera, Truth | None, float]:
+def _opened(
+    rig: RigConfig, stack: ExitStack, console: Console
+) -> tuple[MeteredCamera, Truth | None, float]:
     """The camera, its light without noise where it has one, and where its focus is, in um."""
     if rig.source.kind == "simulated":
         from liverestore.camera.simulated_core import SimulatedCoreSource
@@ -173,10 +176,10 @@ def _opened(rig: RigConfig, stack: ExitStack) -> tuple[MeteredCamera, Truth | No
         def truth(frame: Frame) -> NDArray[np.float32]:
             return simulated.microscope.truth(int(frame.header.metadata["SimulatedFrame"]))
 
-        return _metered(simulated, rig, stack), truth, 0.0
+        return _metered(simulated, rig, stack, console), truth, 0.0
     from liverestore.camera.open import open_core_source
 
-    camera = _metered(open_core_source(rig), rig, stack)
+    camera = _metered(open_core_source(rig), rig, stack, console)
     z_um = camera.snap().header.z_um
     if z_um is None:
         raise UserError(
@@ -186,7 +189,9 @@ def _opened(rig: RigConfig, stack: ExitStack) -> tuple[MeteredCamera, Truth | No
     return camera, None, z_um
 
 
-def _metered(source: MicroManagerSource, rig: RigConfig, stack: ExitStack) -> MeteredCamera:
+def _metered(
+    source: MicroManagerSource, rig: RigConfig, stack: ExitStack, console: Console
+) -> MeteredCamera:
     """`source`, started; every exposure goes to the account of the rig."""
     from liverestore.service.light_open import open_light_of
     from liverestore.service.metered_camera import MeteredCamera
@@ -194,8 +199,14 @@ def _metered(source: MicroManagerSource, rig: RigConfig, stack: ExitStack) -> Me
     light = open_light_of(rig)
     stack.callback(source.stop)
     camera = MeteredCamera(source, source.start(), light)
-    stack.callback(light.save)
+    stack.callback(_end_light, light, console)
     return camera
+
+
+def _end_light(light: LightKeeper, console: Console) -> None:
+    light.save()
+    for notice in light.notices:
+        console.print(Text(notice, style="yellow"))
 
 
 def _look_at_budget(camera: MeteredCamera, rig: RigConfig, frames: int) -> None:

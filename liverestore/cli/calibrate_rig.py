@@ -109,7 +109,6 @@ class Guided:
             # A lamp of several levels is not as strong as the rig says.
             self._account = open_light_of(self._rig, measured=self._wanted.lamp is None)
             self._account.begin(source, info)
-            ending.callback(self._account.save)
             self._series = SteadySeries(source, keep, self._account)
             # However it ends: refused and interrupted series have cost light as well.
             ending.callback(self._tell_light)
@@ -128,7 +127,10 @@ class Guided:
         return kept_of(found, how, with_maps=self._request.with_maps), found
 
     def _tell_light(self) -> None:
-        series = self._series
+        series, account = self._series, self._account
+        account.save()
+        for notice in account.notices:
+            self._say(notice, "yellow")
         if series.lit_frames:
             self._say(
                 f"light taken: {series.lit_frames} frames, {series.lit_ms / 1e3:.3g} s of exposure"

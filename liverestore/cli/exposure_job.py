@@ -268,7 +268,7 @@ class ExposureJob:
             write_report(path, {"rig": self._rig.name, "engine": self._spec.name, **numbers})
             self._say(f"report: {path}")
         for path in self._plots:
-            self._draw(advice_result(advice, spent, engine=self._spec.name), path)
+            self._draw(advice_result(advice, spent, scores, engine=self._spec.name), path)
         if advice.refusal is not None:
             raise UserError(f"exposure: no advice: {advice.refusal}")
         if self._target is not None and advice.exposure_ms is not None:

@@ -84,6 +84,8 @@ class CaptureLoop:
         self.notices: deque[str] = recorder.notices
         """Lines for the person, taken away by whoever reads them."""
         self._last: Frame | None = None
+        self._series: Series | None = None
+        """The one that was ordered last."""
         self._watch = CameraWatch(self.notices.append, source, camera_patience_s)
         self.absence = CameraAbsence(source, self.notices.append, patience_s=camera_patience_s)
         """Of the camera in mid-run."""
@@ -106,12 +108,15 @@ class CaptureLoop:
         """Have `word` obeyed after the frame that the camera thread is at.
 
         The focus moves at once, in the caller's thread; while paused it waits for its turn,
-        since a snap may be exposing for seconds. So does the exposure where light is accounted,
-        to be charged with what it breaks off; else it interrupts the sequence at once. Raises
-        what `FrameSource.configure` does.
+        since a snap may be exposing for seconds, and while a series is taken, which it would spoil.
+        So does the exposure where light is accounted, to be charged with what it breaks off; else it
+        interrupts the sequence at once. Raises what `FrameSource.configure` does.
         """
+        if isinstance(word, Series):
+            self._series = word
+        measuring = self._series is not None and not self._series.over
         at_once = SetZ if self.light is not None else SetExposure | SetZ
-        if self._live and isinstance(word, at_once) and not self.absence.lasts:
+        if self._live and isinstance(word, at_once) and not (self.absence.lasts or measuring):
             self._configure(word)
         else:
             self._orders.put(word)
@@ -191,7 +196,7 @@ class CaptureLoop:
         number = self._counts.captured
         if not (
             shots.due(number, lambda: self.outlet.counts("engine").done)
-            and shots.allowed(last, number, light, self.notices)
+            and shots.allowed(self.source, last, number, light, self.notices)
         ):
             return
         self._pause()

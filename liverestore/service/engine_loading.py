@@ -12,7 +12,7 @@ from liverestore.runtime.base import InferenceRuntime
 from liverestore.runtime.table import serving_words
 from liverestore.service.low_priority import lower_priority
 
-__all__ = ["Frames", "Loader", "Loading", "OpenRuntime"]
+__all__ = ["Frames", "Loader", "Loading", "OpenRuntime", "let_go"]
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Loader:
             )
         if job.error is not None and job.runtime is not None:
             runtime, job.runtime = job.runtime, None
-            _close(runtime)
+            let_go(runtime)
 
     def _load(self, job: Loading, lower: bool) -> None:
         # At full priority: this is Python, and who waits for its lock waits for all of us.
@@ -178,10 +178,11 @@ class Loader:
 
 def _close_all(runtimes: Sequence[InferenceRuntime]) -> None:
     for runtime in runtimes:
-        _close(runtime)
+        let_go(runtime)
 
 
-def _close(runtime: InferenceRuntime) -> None:
+def let_go(runtime: InferenceRuntime) -> None:
+    """Close `runtime`, which serves no longer; one that cannot be closed goes into the log."""
     try:
         runtime.close()
     except (LiverestoreError, RuntimeError) as error:

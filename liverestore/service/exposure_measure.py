@@ -7,6 +7,7 @@ neither to the screen nor into a file; their light goes to the account.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from liverestore.rig import RigConfig
 from liverestore.rig_camera import camera_of
 from liverestore.runtime.base import InferenceRuntime, whole_of
 from liverestore.runtime.table import open_runtime
-from liverestore.service.engine_loading import Loader, OpenRuntime
+from liverestore.service.engine_loading import Loader, OpenRuntime, let_go
 from liverestore.service.exposure_offer import lamp_at, offers, plan_of
 from liverestore.service.exposure_run import ExposureRun, SnapSource
 from liverestore.service.light_keeper import LightKeeper
@@ -36,6 +37,8 @@ from liverestore.status_exposure import ExposureReport, MeasureExposure
 from liverestore.status_light import LightReport
 
 __all__ = ["ExposureMeasure", "Series"]
+
+log = logging.getLogger(__name__)
 
 
 class _Stopped(Failure):
@@ -109,13 +112,20 @@ class ExposureMeasure:
         self._waiting = Series(self, word, runtime)
         order(self._waiting)
 
-    def begin(self, pause: Callable[[], None]) -> None:
-        """`pause` Live for a series; what keeps it from pausing is told as its end."""
+    def begin(self, pause: Callable[[], None]) -> bool:
+        """`pause` Live for a series; False, with Live as it is, where it has been broken off.
+
+        What keeps it from pausing is told as its end.
+        """
+        if self._stop.is_set():
+            self._fail(_Stopped("broken off before any light was spent"))
+            return False
         try:
             pause()
         except LiverestoreError as error:
             self._fail(error)
             raise
+        return True
 
     def refuse(self, reason: str) -> NoReturn:
         """Measure nothing, for `reason`. Raises the `UserError` that says so."""
@@ -158,12 +168,10 @@ class ExposureMeasure:
         """Take the series from `source`, which is paused; see `Series.take`."""
         run: ExposureRun | None = None
         try:
-            if self._stop.is_set():
-                raise _Stopped("broken off before any light was spent")
             run = self._run(word, runtime, source, ends)
             self._put(state="measuring", total=run.plan.shots(LEAST_ROUNDS))
             quality = parse_quality(word.quality)
-            advice, _ = run.run(quality)
+            advice, scores = run.run(quality)
             self._finished += 1
             stays_on = self._rig.illumination.light_on == "live" and not (
                 self._paced or isinstance(source, ChannelCycle)
@@ -171,13 +179,25 @@ class ExposureMeasure:
             lamp = lamp_at(self._rig, word.channel)
             spent = Spent(lamp, run.light_ms, run.shots, run.rounds, stays_on)
             result = advice_result(
-                advice, spent, engine=word.engine, channel=word.channel, number=self._finished
+                advice,
+                spent,
+                scores,
+                engine=word.engine,
+                channel=word.channel,
+                number=self._finished,
             )
             self._put(state="idle", result=result)
         except LiverestoreError as error:
             self._fail(error)
             if not isinstance(error, _Stopped):
                 raise
+        except Exception as error:
+            # The camera thread's line of defence: a series is an extra, and whatever a library
+            # raises in it, memory that is at its end included, the camera goes on.
+            log.exception("the series for the exposure failed")
+            failure = _unexpected(word.engine, error)
+            self._fail(failure)
+            raise failure from error
         finally:
             if run is not None:
                 self._count(run, word.channel)
@@ -257,16 +277,21 @@ class Series:
         try:
             if recording is not None:
                 self._measure.refuse("a recording is being written, and would have a gap; end it")
-            self._measure.begin(pause)
-            self._measure.take(self._word, runtime, source, ends)
+            if self._measure.begin(pause):
+                self._measure.take(self._word, runtime, source, ends)
         finally:
             self.close()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has been taken, or will never be; before, nothing may move the sample."""
+        return self._runtime is None
 
     def close(self) -> None:
         """Let go of the engine."""
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
-            runtime.close()
+            let_go(runtime)
 
 
 class _OneChannel:
@@ -287,3 +312,12 @@ def _snaps(source: FrameSource, channel: str | None) -> SnapSource:
     if isinstance(source, ChannelCycle) and channel is not None:
         return _OneChannel(source, channel)
     return source
+
+
+def _unexpected(engine: str, error: Exception) -> Failure:
+    """`error` of no kind that anybody raises on purpose, in one line."""
+    if isinstance(error, MemoryError):
+        said = "the memory of this computer is at its end; close other programs, or set a ROI"
+    else:
+        said = f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return Failure(f"exposure: the series with engine '{engine}' failed: {said}")

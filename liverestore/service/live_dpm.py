@@ -12,7 +12,7 @@ from liverestore.errors import UserError
 from liverestore.frame import FrameHeader
 from liverestore.model_spec import ModelSpec
 from liverestore.optics import Optics
-from liverestore.refocus import check_overlap, check_reach, tells_sign
+from liverestore.refocus import check_overlap, check_reach, clipped_words, tells_sign
 from liverestore.rig import RigConfig
 from liverestore.rig_channels import named_channel
 from liverestore.rig_optics import optics_of
@@ -132,11 +132,9 @@ class LiveDpm:
         surface = self._used.surface_um(header.shape, size_um)
         beyond = np.abs(surface) > self._reach_um
         if beyond.any():
-            percent = max(1, round(100 * float(beyond.mean())))
             self._tell(
                 f"the DPM {self._text} goes from {surface.min():.4g} to {surface.max():.4g} um: "
-                f"{percent} % of the frame lies beyond the engine's reach and is clipped to "
-                f"-{self._reach_um:g} to {self._reach_um:g} um"
+                f"{clipped_words(float(beyond.mean()), self._reach_um)}"
             )
 
     def _mean_over(self, dpm: Dpm, header: FrameHeader | None) -> float | None:

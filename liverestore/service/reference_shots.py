@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from liverestore.camera.absence import CameraGone
+from liverestore.camera.light import limited_source
 from liverestore.camera.source import FrameSource
 from liverestore.errors import Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
@@ -66,13 +67,20 @@ class ReferenceShots:
             and (self._newest is not None or restored() > 0)
         )
 
-    def allowed(self, last: Frame, frames: int, light: LightKeeper, notices: deque[str]) -> bool:
+    def allowed(
+        self,
+        source: FrameSource,
+        last: Frame,
+        frames: int,
+        light: LightKeeper,
+        notices: deque[str],
+    ) -> bool:
         """Whether the budget of `light` holds the shot that is due after the frame `last`.
 
         Where it does not, the shot is left out, `notices` says so once, and Live goes on with the
         frames that do fit.
         """
-        frame_ms = last.header.exposure_ms
+        frame_ms = _present_ms(source, last)
         if frame_ms is None:
             self._ended = True
             notices.append("no reference shots: the camera does not tell its exposure")
@@ -102,9 +110,9 @@ class ReferenceShots:
         None, and the reason in `notices`, then and where the camera refuses the exposure. Raises
         `Failure` where it fails, or does not go back to the exposure of the frames.
         """
-        if not self.allowed(last, frames, light, notices):
+        if not self.allowed(source, last, frames, light, notices):
             return None
-        frame_ms = last.header.exposure_ms
+        frame_ms = _present_ms(source, last)
         assert frame_ms is not None, "it was allowed"
         self._schedule.passed(self._now_s(), frames)
         try:
@@ -124,7 +132,7 @@ class ReferenceShots:
         try:
             source.configure(exposure_ms=frame_ms)
         except CameraGone:
-            raise  # its exposure is that of the rig when it comes back
+            raise  # it comes back with the exposure that it was to be set to
         except LiverestoreError as error:
             raise Failure(
                 f"after a reference shot the exposure could not be set back to {frame_ms:g} ms: "
@@ -162,3 +170,10 @@ class ReferenceShots:
     def close(self) -> None:
         """Write out and close the file."""
         self._recorder.close()
+
+
+def _present_ms(source: FrameSource, last: Frame) -> float | None:
+    """Exposure of the next frame, which a person may have changed since the frame `last`."""
+    limited = limited_source(source)
+    own = limited.exposure_ms if limited is not None else None
+    return last.header.exposure_ms if own is None else own

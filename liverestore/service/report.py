@@ -29,7 +29,8 @@ def run_report(
     `restored_afterwards` are the frames that were then restored from the raw file (`afterwards`, by
     raw file), None where that was not asked for. `without_camera` are the times in which the camera
     was away (`status_camera.Absence`). `reference_files` are the files of reference shots, whose
-    numbers are missing in the recordings. `saved` is what `--save` named; `light` is
+    numbers are missing in the recordings. `saved` is what `--save` named, None
+    for a file that was never made: no frame came, or none was restored; `light` is
     `status_light.LightReport` at the end, None for a movie; `reference` is the score of the last
     reference shot, None without one.
     """
@@ -66,8 +67,8 @@ def run_report(
         "light": msgspec.to_builtins(capture.light),
         "without_camera": msgspec.to_builtins(capture.absences),
         "saved": {
-            "raw": str(plan.raw_path) if plan.raw_path else None,
-            "restored": str(plan.restored_path) if plan.restored_path else None,
+            "raw": _raw_file(plan, result),
+            "restored": _restored_file(plan, result),
         },
         "reference_files": [
             {
@@ -105,6 +106,19 @@ def run_report(
         "notices": list(result.notices),
         "error": result.failure,
     }
+
+
+def _raw_file(plan: RunPlan, result: RunResult) -> str | None:
+    """The file that was made as `plan` says; None where none was."""
+    first = result.recordings[:1] if plan.raw_path is not None else ()
+    return next((file.raw for file in first if file.frames), None)
+
+
+def _restored_file(plan: RunPlan, result: RunResult) -> str | None:
+    """The same of restored frames. An engine that died has not told of all that it wrote."""
+    asked = str(plan.restored_path)
+    made = (one for one in result.restored_files if one.frames or one.error is None)
+    return next((one.path for one in made if one.asked == asked), None)
 
 
 def check_report(path: Path) -> None:

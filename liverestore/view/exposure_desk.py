@@ -82,7 +82,9 @@ class ExposureDesk(QObject):
             self._result = report.result
             self.tool.show_result(report.result)
         busy = report.state != "idle" or status.state != "running"
-        self.tool.allow_set("A measure is under way, or the run has ended" if busy else "")
+        self.tool.allow_set(
+            "A measure is under way, or the run has ended" if busy else "", self._outdated(status)
+        )
 
     def put_away(self) -> bool:
         """Answer an open question with "no"; whether there was one."""
@@ -90,6 +92,21 @@ class ExposureDesk(QObject):
             return False
         self.question.put_away()
         return True
+
+    def _outdated(self, status: RunStatus) -> str:
+        """That the advice was found with another engine than restores now; empty: it was not."""
+        found = self._result
+        if found is None or found.exposure_ms is None:
+            return ""
+        now = self._engine
+        if found.channel is not None:
+            now = status.engines.get(found.channel, status.engine)
+        if now is None or now == found.engine:
+            return ""
+        return (
+            f"This advice is for the engine {found.engine}, and {now} is in use: measure again, or "
+            "switch back to set it."
+        )
 
     def _offer(self) -> ExposureOffer | None:
         offers = self._report.offers if self._report is not None else ()

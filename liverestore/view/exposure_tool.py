@@ -55,7 +55,9 @@ class ExposureTool(QWidget):
         self.advice = self._label()
         self.rest = self._label("name")
         self.set_button = self._button("", "exposureSet")
-        self.set_button.setToolTip("Expose like this from the next frame on; Undo goes back")
+        self.outdated = self._label()
+        set_tone(self.outdated, "warn")
+        self.allow_set("")
         self._arrange()
         self.choice.currentTextChanged.connect(self._choose)
         self.amount.valueChanged.connect(self._show_meaning)
@@ -108,8 +110,10 @@ class ExposureTool(QWidget):
         self.set_button.setVisible(bool(texts.button))
         bring_into_view(self.chart)
 
-    def allow_set(self, why_not: str) -> None:
-        """Whether the advice can be set; empty: it can."""
+    def allow_set(self, why_not: str, outdated: str = "") -> None:
+        """Whether the advice can be set; empty: it can. `outdated`: it is of another time."""
+        self._put(self.outdated, outdated)
+        why_not = why_not or outdated
         self.set_button.setEnabled(not why_not)
         self.set_button.setToolTip(
             why_not or "Expose like this from the next frame on; Undo goes back"
@@ -172,5 +176,7 @@ class ExposureTool(QWidget):
         for label in (self.meaning, self.cost, self.refused):
             self._column.addWidget(label)
         self._column.addLayout(self._do)
-        for part in (self.said, self.advice, self.set_button, self.chart, self.key, self.rest):
+        for part in (
+            self.said, self.advice, self.outdated, self.set_button, self.chart, self.key, self.rest,
+        ):  # fmt: skip
             self._column.addWidget(part)

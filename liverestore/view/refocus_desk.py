@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from liverestore.errors import UserError
 from liverestore.frame import Restored
+from liverestore.refocus import clipped_words
 from liverestore.status import SetDpm
 from liverestore.view.contour_layer import ContourLayer
 from liverestore.view.contours import find_contours
@@ -204,11 +205,9 @@ class RefocusDesk(QObject):
             if contours is not None:
                 layer = ContourLayer(contours, self.surfaces.handles) if lines else None
                 if contours.beyond is not None:
-                    percent = max(1, round(100 * contours.beyond_share))
-                    caution = (
-                        f"{percent} % of the frame lies beyond ±{self.reach_um:g} µm "
-                        "and is clipped to it"
-                    )
+                    # As the run says it in its lines.
+                    words = clipped_words(contours.beyond_share, self.reach_um)
+                    caution = words.replace(" um", " µm")
         elif self.reach_um is not None and abs(self.surface.z_um) >= self.reach_um:
             caution = "the engine reaches no farther"
         self.tool.show_caution(caution)

@@ -81,6 +81,44 @@ def test_what_was_set_holds_again_when_the_camera_is_back(opened):
     assert core.get_camera_device() == "Camera"
 
 
+def test_it_comes_back_with_the_exposure_that_it_was_to_be_set_to(opened):
+    source = opened(small_rig())
+    core = source._core
+    take(source, 1)
+    source.pause()
+    source.configure(exposure_ms=70.0)
+    plug = PulledPlug(core)
+    with pytest.raises(CameraGone):
+        source.snap()
+    with pytest.raises(CameraGone):
+        source.configure(exposure_ms=7.0)
+    plug.back = True
+    source.come_back()
+    assert take(source, 1)[0].header.exposure_ms == core.get_exposure() == 7.0
+
+
+def test_it_does_so_where_it_answers_again_by_itself(opened):
+    source = opened(small_rig())
+    core = source._core
+    take(source, 1)
+    source.pause()
+    source.configure(exposure_ms=70.0)
+
+    def silent(*_arguments):
+        raise RuntimeError("no answer")
+
+    core.set_exposure = core.get_exposure = silent
+    with pytest.raises(CameraGone):
+        source.configure(exposure_ms=7.0)
+    del core.set_exposure, core.get_exposure
+    source.come_back()
+    assert take(source, 1)[0].header.exposure_ms == core.get_exposure() == 7.0
+    # That is done with: another one holds from then on.
+    source.configure(exposure_ms=9.0)
+    source.come_back()
+    assert take(source, 2)[-1].header.exposure_ms == core.get_exposure() == 9.0
+
+
 def test_only_the_camera_is_initialised_again(opened):
     source = opened(small_rig())
     core = source._core

@@ -3,17 +3,23 @@
 import tomllib
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import typer
 from pycromanager import Core
 from typer.testing import CliRunner
 
+from liverestore.camera import micromanager
 from liverestore.camera.core_light import CoreLight
 from liverestore.camera.open import open_source
+from liverestore.camera.simulated import Faults, SimulatedSource
 from liverestore.camera.source import SourceInfo
+from liverestore.camera.steady_series import SteadySeries
 from liverestore.cli import calibrate as command
 from liverestore.cli import calibrate_rig
+from liverestore.dose import dose_j_cm2, nanoseconds
+from liverestore.dose_account import account_file, open_account
 from liverestore.errors import Failure, UserError
 from liverestore.frame import Frame, FrameHeader
 from liverestore.movie import open_movie
@@ -98,6 +104,63 @@ def test_the_numbers_set_in_the_demo_camera_come_back(tmp_path, monkeypatch, fac
     if "--lamp" in light:
         full = (65535 - 100) * float(factor)
         assert camera.full_well_e == pytest.approx(full, rel=0.03)
+
+
+def test_its_light_is_in_the_account_of_the_rig_to_the_exposure(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIVERESTORE_HOME", str(tmp_path))
+    lit = 'irradiance_mw_cm2 = 250.0\nlight_on = "exposure"\n\n[calibration]'
+    rig = demo_rig(tmp_path, **{"[calibration]": f"[illumination]\n{lit}"})
+    name, begun = load_rig(rig).name, []
+    begin = micromanager.begin_sequence
+
+    def begins(core, camera, exposures):
+        begun.append((exposures, nanoseconds(core.get_exposure())))
+        begin(core, camera, exposures)
+
+    monkeypatch.setattr(micromanager, "begin_sequence", begins)
+    arguments = ("--rig", rig, "--yes", "--no-maps", "--longest", "20")
+    result = invoke(*arguments, "--out", tmp_path / "new.toml")
+    assert result.exit_code == 0, (result.output, result.exception)
+    # Each sequence ended by itself after the exposures that it was told.
+    exposed = sum(exposures for exposures, _ in begun)
+    exposed_ns = sum(exposures * ns for exposures, ns in begun)
+    session = open_account(account_file(name, None)).session
+    assert session.count() == exposed
+    assert sum(ns for *_, ns in session.lines()) == exposed_ns
+    assert session.dose_j_cm2 == pytest.approx(dose_j_cm2(250.0, exposed_ns), rel=1e-12)
+    assert f"light taken: {exposed} frames" in result.output
+    # Another one goes on from there, and is refused where the budget of the rig ends.
+    budget = 1.1 * session.dose_j_cm2
+    text = rig.read_text(encoding="utf-8")
+    rig.write_text(text.replace("[illumination]", f"[illumination]\nbudget_j_cm2 = {budget!r}"))
+    begun.clear()
+    result = invoke(*arguments, "--out", tmp_path / "other.toml")
+    with pytest.raises(UserError, match=r"calibrate: this takes .* J/cm2, but the light budget"):
+        raise result.exception
+    assert "% of the light budget is used up; at 100 % no more light" in result.output
+    after = open_account(account_file(name, None)).session
+    assert after.count() == exposed + sum(exposures for exposures, _ in begun)
+    assert after.dose_j_cm2 < budget
+
+
+def test_frames_that_the_camera_loses_are_counted_once():
+    lost = frozenset({3, 4, 21})
+    rig = load_rig("demo")
+    rig = msgspec.structs.replace(
+        rig, specimen=msgspec.structs.replace(rig.specimen, shape=(48, 64))
+    )
+    source = SimulatedSource(rig, faults=Faults(lost=lost))
+    source.start()
+    try:
+        series = SteadySeries(source)
+        assert len(list(series.frames(8, 1.0, lit=True))) == 8
+        assert series.lit_frames == source.exposures
+        assert len(list(series.frames(6, 1.0, lit=False))) == 6
+        dark = source.exposures
+        assert len(list(series.frames(30, 1.0, lit=True))) == 30
+        assert series.lit_frames == 9 + 2 + source.exposures - dark
+    finally:
+        source.stop()
 
 
 def test_a_shutter_that_does_not_darken_is_found_out_by_the_level(tmp_path):

@@ -1,135 +1,24 @@
 """The search for the exposure inside a running live session, through a real core."""
 
-import threading
-import time
+import re
 
 import msgspec
 import pytest
+from exposure_session import NOW_MS, cells, ended, sessions, two_channels
 
-from liverestore.camera.open import open_source
-from liverestore.dose_meter import DoseBudget, DoseMeter
+from liverestore.dose_meter import DoseBudget
 from liverestore.errors import Failure, UserError
 from liverestore.model_spec import find_engine
 from liverestore.movie import open_movie
-from liverestore.rig import load_rig
 from liverestore.runtime.table import open_runtime
 from liverestore.service import light_hold
-from liverestore.service.capture_loop import CaptureLoop
-from liverestore.service.exposure_measure import ExposureMeasure
-from liverestore.service.light_keeper import LightKeeper
-from liverestore.service.recorder import Recorder
 from liverestore.status import MeasureExposure, SetLive, SetRecording
-from liverestore.transport.endpoint import PrivateEndpoints
-from liverestore.transport.outlet import Outlet
-from liverestore.writer.names import free_pair
-
-NOW_MS = 8.0
-
-
-def cells(**light):
-    rig = load_rig("demo")
-    specimen = msgspec.structs.replace(
-        rig.specimen, shape=(128, 128), peak_photons_per_ms=12.0, speed_um_s=0.0
-    )
-    return msgspec.structs.replace(
-        rig,
-        camera=msgspec.structs.replace(rig.camera, exposure_ms=NOW_MS),
-        specimen=specimen,
-        source=msgspec.structs.replace(rig.source, buffer_size_mb=16),
-        illumination=msgspec.structs.replace(rig.illumination, **light),
-    )
-
-
-def two_channels():
-    rig = load_rig("demo_two_channels")
-    exposures = {"DAPI": 6.0, "GFP": NOW_MS}
-    channels = tuple(
-        msgspec.structs.replace(one, exposure_ms=exposures[one.name]) for one in rig.channels
-    )
-    specimen = msgspec.structs.replace(
-        rig.specimen, shape=(128, 128), peak_photons_per_ms=12.0, speed_um_s=0.0
-    )
-    return msgspec.structs.replace(rig, channels=channels, specimen=specimen)
-
-
-class Session:
-    """Camera thread, account and search, as the capture process has them."""
-
-    def __init__(self, rig, folder, endpoint, *, budget=None, open_engine=None, hold=None):
-        self.meter = DoseMeter(budget)
-        light = LightKeeper(self.meter, rig)
-        self.outlet = Outlet(endpoint, roles=("engine",))
-        self.offered = []
-        offer = self.outlet.offer
-
-        def offering(frame, **how):
-            self.offered.append(frame.header.exposure_ms)
-            offer(frame, **how)
-
-        self.outlet.offer = offering
-        self.source = open_source(rig)
-        recorder = Recorder(lambda: free_pair(folder, "ome-tiff"))
-        self.loop = CaptureLoop(self.source, self.outlet, recorder=recorder, light=light, hold=hold)
-        self.measure = ExposureMeasure(rig, light, threads=1, open_engine=open_engine)
-        self.loop.prepare()
-        self.thread = threading.Thread(target=self.loop.run, name="camera")
-        self.thread.start()
-        self.until(lambda counts, _: counts.captured >= 3)
-
-    def report(self):
-        counts = self.loop.report("running")
-        return counts, self.measure.report(self.source, counts.light)
-
-    def until(self, wanted):
-        deadline = time.monotonic() + 60
-        while not wanted(*(said := self.report())):
-            assert time.monotonic() < deadline, said
-            assert self.thread.is_alive(), self.loop.error
-            time.sleep(0.002)
-        return said
-
-    def ask(self, quality="raw", channel=None, **changes):
-        offer = next(one for one in self.report()[1].offers if one.channel == channel)
-        word = MeasureExposure(
-            engine="mean5",
-            quality=quality,
-            channel=channel,
-            present_ms=offer.present_ms,
-            rounds=offer.rounds or 10,
-        )
-        self.measure.ask(msgspec.structs.replace(word, **changes), self.loop.order)
-        return offer
-
-    def spent(self):
-        """(lamp, frames, ns) of the reference light in the account."""
-        return [
-            (lamp, n, ns) for lamp, kind, n, ns in self.meter.session.lines() if kind == "reference"
-        ]
-
-    def end(self):
-        self.loop.stop()
-        self.thread.join()
-        self.measure.close()
-        self.outlet.close()
-        assert self.loop.error is None
 
 
 @pytest.fixture
 def opened(tmp_path):
-    sessions = []
-    with PrivateEndpoints() as endpoint:
-
-        def make(rig, **more):
-            sessions.append(Session(rig, tmp_path, endpoint(f"raw{len(sessions)}"), **more))
-            return sessions[-1]
-
+    with sessions(tmp_path) as make:
         yield make
-        for session in sessions:
-            session.end()
-
-
-def ended(_counts, search):
-    return search.state == "idle" and (search.result is not None or search.failed is not None)
 
 
 def test_live_pauses_for_the_series_and_goes_on_at_the_exposure_of_before(opened, tmp_path):
@@ -145,6 +34,7 @@ def test_live_pauses_for_the_series_and_goes_on_at_the_exposure_of_before(opened
     assert offer.least_exposures <= search.done <= offer.most_exposures
     assert offer.least_ms <= search.spent_ms * (1 + 1e-9) <= offer.most_ms * (1 + 1e-6)
     assert search.spent_j_cm2 == pytest.approx(search.spent_ms * 250e-6)
+    assert re.search(r": SSIM 0\.\d+, detail down to [\d.]+ px \(FRC\); of 8 ms: ", result.lines[-1])
     ((_, frames, ns),) = session.spent()
     assert frames == search.done
     assert ns == round(search.spent_ms * 1e6)

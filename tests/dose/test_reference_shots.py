@@ -1,12 +1,12 @@
 """Reference shots on a schedule: taken between frames, charged exactly, kept apart, refused."""
 
-import threading
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from light_run import EXPOSURE_MS, FRAME_J, simulated
+from light_run import EXPOSURE_MS, FRAME_J, demo_camera, paused, simulated
+from pulled_plug import PulledPlug
 
 from liverestore.cli.engine_at import refuse_references
 from liverestore.cli.light_options import light_asked
@@ -16,38 +16,10 @@ from liverestore.movie import open_movie
 from liverestore.reference_schedule import ReferenceSchedule, reference_plan
 from liverestore.rig import load_rig
 from liverestore.service.reference_shots import REFERENCES, ReferenceShots
-from liverestore.status import SetLive
-from liverestore.transport.inlet import Inlet
-from liverestore.wire import End
+from liverestore.status import SetExposure, SetLive
 
 FACTOR = 5
 SHOT_J = FACTOR * FRAME_J
-
-
-@pytest.fixture
-def consumers():
-    """An engine and a scorer that take what they get, in threads of their own."""
-    threads, over = [], threading.Event()
-
-    def attend(run):
-        got = {"engine": [], REFERENCES: []}
-
-        def take(role):
-            inlet = Inlet(run.outlet._endpoint.for_client(), role)
-            while not (over.is_set() or isinstance(body := inlet.receive(0.1), End)):
-                if body is not None:
-                    got[role].append(body)
-            inlet.close()
-
-        for role in got:
-            threads.append(threading.Thread(target=take, args=(role,)))
-            threads[-1].start()
-        return got
-
-    yield attend
-    over.set()
-    for thread in threads:
-        thread.join(20)
 
 
 def shots(every="10frames", exposure=f"{FACTOR}x"):
@@ -174,6 +146,52 @@ def test_an_exposure_that_the_camera_refuses_ends_the_shots_alone(opened, consum
         "no more reference shots: camera: refuses 599999 ms"
     ]
     assert run.meter.session.count("reference") == 0
+
+
+def test_an_exposure_that_was_set_while_live_was_off_outlasts_the_shot(opened, consumers):
+    now_s = [0.0]
+    plan = reference_plan("10min", f"{FACTOR}x")
+    run = opened(
+        simulated(), references=ReferenceShots(plan, save_format="ome-tiff", now_s=lambda: now_s[0])
+    )
+    consumers(run)
+    run.start()
+    spent = run.meter.session
+    run.until(lambda _report: spent.count("reference") == 1)
+    run.order(SetLive(on=False), paused)
+    run.loop.order(SetExposure(exposure_ms=2.0))
+    # A shot is due before the first frame that is exposed so.
+    now_s[0] = 700.0
+    captured = run.loop.report("running").captured
+    run.order(SetLive(on=True), lambda report: report.captured >= captured + 3)
+    assert spent.count("reference") == 2
+    lit_ns = sum(ns for _, kind, _, ns in spent.lines() if kind == "reference")
+    assert lit_ns == FACTOR * (EXPOSURE_MS + 2.0) * 1e6
+    assert run.loop._last.header.exposure_ms == 2.0
+
+
+def test_a_camera_that_goes_away_in_a_shot_comes_back_with_the_exposure_of_the_frames(
+    opened, consumers, tmp_path
+):
+    run = opened(demo_camera(tmp_path, light_on="exposure"), references=shots(), frames=40)
+    snap, plugs = run.source.snap, []
+
+    def pulled():
+        if not plugs:
+            plugs.append(PulledPlug(run.source._core, back_after_s=0.1))
+        return snap()
+
+    run.source.snap = pulled
+    consumers(run)
+    run.start()
+    run.until(lambda report: len(plugs) == 1 and report.absences and report.absences[-1].to_utc)
+    assert run.loop._last.header.exposure_ms == EXPOSURE_MS
+    assert run.source._core.get_exposure() == EXPOSURE_MS
+    run.thread.join(30)
+    run.end()
+    assert run.loop.error is None
+    with open_movie(tmp_path / "raw.ome.tif") as movie:
+        assert len(movie) > 0
 
 
 def test_the_schedule_counts_seconds_or_frames():

@@ -1,6 +1,7 @@
 """The account of a run: what is recorded, how long the disk lasts, how it is told at the end."""
 
 import dataclasses
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -145,6 +146,32 @@ def test_the_report_names_every_recording(plan):
     ]  # fmt: skip
     assert (second["first"], second["last"], second["frames"], second["lost"]) == (20, 29, 7, 3)
     assert second["restored"] == []
+
+
+def test_the_report_names_what_save_named_only_where_it_was_made(plan):
+    asked = Path("/data/raw.ome.zarr"), Path("/data/restored.ome.zarr")
+    plan = dataclasses.replace(plan, raw_path=asked[0], restored_path=asked[1])
+
+    def saved(raw=None, restored=()):
+        book = RunBook(plan)
+        if raw is not None:
+            book.hear("capture", recording(0, "closed", 0, 9, **raw))
+        for facts in restored:
+            asked_name = facts.pop("asked", "/data/restored.ome.zarr")
+            book.hear("engine", RestoredReport(asked=asked_name, closed=True, **facts))
+        return run_report(plan, book.result(interrupted=False))["saved"]
+
+    assert saved() == {"raw": None, "restored": None}
+    assert saved({"frames": 10}) == {"raw": "/data/raw.ome.zarr", "restored": None}
+    assert saved({"frames": 0, "error": "disk full"})["raw"] is None
+    made = {"path": "/data/restored.ome.zarr", "frames": 4}
+    assert saved({"frames": 10}, [made])["restored"] == "/data/restored.ome.zarr"
+    other = {"path": "/data/restored_002.ome.zarr", "asked": "/data/restored_002.ome.zarr"}
+    assert saved({"frames": 10}, [{**other, "frames": 4}])["restored"] is None
+    refused = {"path": "/data/restored.ome.zarr", "frames": 0, "error": "disk full"}
+    assert saved({"frames": 10}, [refused])["restored"] is None
+    # Of an engine that died nobody knows how much it wrote.
+    assert saved({"frames": 10}, [{**made, "frames": 0}])["restored"] == "/data/restored.ome.zarr"
 
 
 def test_frames_that_never_reached_the_disk_are_given_up_out_loud(plan):

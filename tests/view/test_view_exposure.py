@@ -218,6 +218,30 @@ def test_an_advice_is_set_in_its_channel_alone(shown):
     assert feed.commands() == [SetExposure(exposure_ms=9.0, channel="DAPI")]
 
 
+def test_an_advice_for_another_engine_than_the_one_in_use_is_not_set(shown):
+    window, feed, tell = shown(report())
+    tell(report(result=result()))
+    tool = window.exposure.tool
+    assert not tool.outdated.isVisible()
+    tell(report(result=result()), engine="median5")
+    assert tool.outdated.isVisible()
+    assert "for the engine denoise, and median5 is in use" in tool.outdated.text()
+    assert not tool.set_button.isEnabled()
+    QTest.mouseClick(tool.set_button, LEFT)
+    assert feed.commands() == []
+    tell(report(result=result()))
+    assert not tool.outdated.isVisible()
+    click(tool.set_button)
+    assert feed.commands() == [SetExposure(exposure_ms=2.5)]
+    # Of several channels the engine of the one that was measured counts.
+    two = report(offers=(offer(channel="DAPI"), offer(channel="GFP")))
+    two = msgspec.structs.replace(two, result=result(channel="DAPI"))
+    tell(two, header={"channel": "GFP"}, engines={"GFP": "median5"})
+    assert not tool.outdated.isVisible()
+    tell(two, header={"channel": "GFP"}, engines={"DAPI": "median5"})
+    assert tool.outdated.isVisible()
+
+
 @pytest.mark.parametrize(
     ("search", "facts", "words"),
     [

@@ -217,7 +217,8 @@ def test_a_tilt_beyond_the_reach_is_marked(scope):
     scope.tool.across.setValue(20.0)
     scope.answer(*scope.sent())
     scope.tool.slider.setValue(160)
-    assert "% of the frame lies beyond ±10 µm" in scope.tool.caution.text()
+    told = "% of the frame lies beyond the engine's reach and is clipped to -10 to 10 µm"
+    assert told in scope.tool.caution.text()
     # the data is never touched
     shown = scope.window.restored_pane.image.item.image
     assert shown.max() <= scope.frame.pixels.max()

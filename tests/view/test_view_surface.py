@@ -205,7 +205,7 @@ def test_what_lies_beyond_the_reach_is_marked(editor):
     editor.obey()
     # once, in the tool that the editor lies in
     assert (
-        "% of the frame lies beyond ±10 µm and is clipped"
+        "% of the frame lies beyond the engine's reach and is clipped to -10 to 10 µm"
         in editor.window.refocus.tool.caution.text()
     )
     assert editor.tool.caution.text() == ""
