@@ -14,7 +14,7 @@ from liverestore.camera_model import CameraModel
 from liverestore.dose import frames_within
 from liverestore.errors import UserError
 from liverestore.exposure_control import Change, ExposureController, Limits
-from liverestore.frame import Frame
+from liverestore.frame import Frame, FrameHeader
 from liverestore.rig import RigConfig
 from liverestore.rig_camera import camera_of
 from liverestore.rig_channels import takes_turns
@@ -84,12 +84,18 @@ class LightHold:
     """Photoelectrons of the structure in the frame that was looked at last."""
     _learnt: list[float] = field(default_factory=list)
     _looked_ns: int | None = None
+    _place: tuple[object, ...] | None = None
+    """What the frames are of."""
     _said: str = ""
     _ended: bool = False
 
     def restart(self) -> None:
         """Learn anew: a person has set another exposure, and means it."""
-        self.control = self._target_e = self._began_ms = None
+        self._target_e = self._began_ms = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.control = None
         self._learnt = []
 
     def obey(self, word: SetHold | TrustSeen) -> None:
@@ -163,6 +169,12 @@ class LightHold:
         ):
             return None
         self._looked_ns = now_ns
+        place = _place_of(header)
+        if place != self._place:
+            # Another sample, or another part of it, is no bleached one. Limits and a target that
+            # somebody typed stay.
+            self._place = place
+            self._forget()
         light_e = structure_e(frame.pixels, self.camera)
         self._light_e = light_e
         if self._began_ms is None:
@@ -196,6 +208,12 @@ class LightHold:
         self._said = word
         reason = _REASONS.get(word)
         return reason and f"the light of the structure is no longer held: {reason}"
+
+
+def _place_of(header: FrameHeader) -> tuple[object, ...]:
+    """What must be the same for two frames to show the same structure."""
+    field = header.light.field if header.light is not None else None
+    return header.shape, header.roi, header.binning, field
 
 
 def open_hold(

@@ -140,6 +140,7 @@ def test_a_killed_capture_leaves_a_readable_file(start, small_rig, tmp_path):
     _, errors = running.process.communicate(timeout=30)
     assert running.process.returncode == 1
     assert "capture process died" in errors
+    assert "nothing has closed the shutter: see that the light is off" in errors
     running.wait_until_alone()
     check_whole(tmp_path / "out" / "raw.ome.zarr", 20)
 

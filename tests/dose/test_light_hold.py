@@ -13,7 +13,7 @@ from liverestore.camera_model import CameraModel
 from liverestore.cli.light_options import light_asked
 from liverestore.dose_meter import DoseBudget, DoseMeter
 from liverestore.errors import UserError
-from liverestore.frame import Frame, FrameHeader
+from liverestore.frame import Frame, FrameHeader, FrameLight
 from liverestore.movie import open_movie
 from liverestore.rig import load_rig
 from liverestore.service import light_hold
@@ -159,13 +159,20 @@ def test_it_is_off_unless_asked_for_and_refused_where_light_is_not_known(rig):
             light_asked(wrong, None, None, new_sample=False, hold_light_ms=given)
 
 
-def headed(number, exposure_ms, light_e):
+def field(number):
+    return FrameLight(
+        on_ms=10.0, irradiance_mw_cm2=None, dose_j_cm2=None, field=number, field_dose_j_cm2=None,
+        session_dose_j_cm2=None, session_began_utc="",
+    )  # fmt: skip
+
+
+def headed(number, exposure_ms, light_e, **facts):
     rng = np.random.default_rng(number)
     picture = np.full((64, 64), 10.0)
     picture[16:48, 16:48] += light_e
     header = FrameHeader(
         run_id="r", number=number, shape=(64, 64), dtype="uint16", captured_ns=10**9 * number,
-        captured_utc="", camera="c", exposure_ms=exposure_ms,
+        captured_utc="", camera="c", exposure_ms=exposure_ms, **facts,
     )  # fmt: skip
     return Frame(rng.poisson(picture).astype(np.uint16) * 2 + 100, header)
 
@@ -178,13 +185,13 @@ class Watched:
         self.exposure_ms, self.number = 10.0, 0
         self.notices, self.events = deque(), deque()
 
-    def frames(self, count, e_per_ms):
+    def frames(self, count, e_per_ms, **facts):
         def expose(exposure_ms):
             self.exposure_ms = exposure_ms
 
         for _ in range(count):
             self.number += 1
-            frame = headed(self.number, self.exposure_ms, e_per_ms * self.exposure_ms)
+            frame = headed(self.number, self.exposure_ms, e_per_ms * self.exposure_ms, **facts)
             self.hold.adjust(frame, None, expose, self.notices, self.events)
         return self.exposure_ms
 
@@ -201,6 +208,22 @@ def test_a_refuted_picture_gets_no_less_light_and_may_get_more():
     watched.hold.obey(TrustSeen(level="amber"))
     assert watched.frames(120, 20.0) == pytest.approx(5.0, rel=0.1)
     assert watched.hold.report().held_back == ""
+
+
+@pytest.mark.parametrize("facts", [{"roi": (64, 0, 64, 64)}, {"light": field(2)}, {"binning": 2}])
+def test_another_place_is_no_bleached_one(facts):
+    watched = Watched(longest_ms=40.0)
+    watched.frames(10, 10.0, light=field(1))
+    # Half as bright there: that is held, and not made up for with twice the light.
+    assert watched.frames(60, 5.0, **{"light": field(1), **facts}) == 10.0
+    assert watched.hold.report().target_e == pytest.approx(50.0, rel=0.15)
+    assert watched.frames(60, 4.0, **{"light": field(1), **facts}) == pytest.approx(12.5, rel=0.1)
+    assert watched.hold.report().longest_ms == 40.0
+    # A target that somebody typed is one for every place.
+    watched.hold.obey(SetHold(on=True, target_e=100.0))
+    watched.frames(60, 8.0, light=field(1))
+    assert watched.hold.report().target_e == 100.0
+    assert watched.frames(60, 5.0, light=field(3)) == pytest.approx(20.0, rel=0.1)
 
 
 def test_it_is_switched_told_what_to_hold_and_says_what_it_does():
