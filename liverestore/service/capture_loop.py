@@ -109,8 +109,8 @@ class CaptureLoop:
 
         The focus moves at once, in the caller's thread; while paused it waits for its turn,
         since a snap may be exposing for seconds, and while a series is taken, which it would spoil.
-        So does the exposure where light is accounted, to be charged with what it breaks off; else it
-        interrupts the sequence at once. Raises what `FrameSource.configure` does.
+        So does the exposure where light is accounted, to be charged with what it breaks off; else
+        it interrupts the sequence at once. Raises what `FrameSource.configure` does.
         """
         if isinstance(word, Series):
             self._series = word

@@ -166,27 +166,8 @@ class ExposureMeasure:
         ends: Callable[[], bool],
     ) -> None:
         """Take the series from `source`, which is paused; see `Series.take`."""
-        run: ExposureRun | None = None
         try:
-            run = self._run(word, runtime, source, ends)
-            self._put(state="measuring", total=run.plan.shots(LEAST_ROUNDS))
-            quality = parse_quality(word.quality)
-            advice, scores = run.run(quality)
-            self._finished += 1
-            stays_on = self._rig.illumination.light_on == "live" and not (
-                self._paced or isinstance(source, ChannelCycle)
-            )
-            lamp = lamp_at(self._rig, word.channel)
-            spent = Spent(lamp, run.light_ms, run.shots, run.rounds, stays_on)
-            result = advice_result(
-                advice,
-                spent,
-                scores,
-                engine=word.engine,
-                channel=word.channel,
-                number=self._finished,
-            )
-            self._put(state="idle", result=result)
+            self._take(word, runtime, source, ends)
         except LiverestoreError as error:
             self._fail(error)
             if not isinstance(error, _Stopped):
@@ -199,10 +180,37 @@ class ExposureMeasure:
             self._fail(failure)
             raise failure from error
         finally:
-            if run is not None:
-                self._count(run, word.channel)
             # Whatever ended it, another one can be asked for.
             self._put(state="idle")
+
+    def _take(
+        self,
+        word: MeasureExposure,
+        runtime: InferenceRuntime,
+        source: FrameSource,
+        ends: Callable[[], bool],
+    ) -> None:
+        run = self._run(word, runtime, source, ends)
+        try:
+            self._put(state="measuring", total=run.plan.shots(LEAST_ROUNDS))
+            advice, scores = run.run(parse_quality(word.quality))
+        finally:
+            self._count(run, word.channel)
+        self._finished += 1
+        stays_on = self._rig.illumination.light_on == "live" and not (
+            self._paced or isinstance(source, ChannelCycle)
+        )
+        lamp = lamp_at(self._rig, word.channel)
+        spent = Spent(lamp, run.light_ms, run.shots, run.rounds, stays_on)
+        result = advice_result(
+            advice,
+            spent,
+            scores,
+            engine=word.engine,
+            channel=word.channel,
+            number=self._finished,
+        )
+        self._put(state="idle", result=result)
 
     def _run(
         self,

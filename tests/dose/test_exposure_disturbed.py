@@ -1,4 +1,4 @@
-"""A measure of the exposure that is disturbed: by a hand at the microscope, or by its own engine."""
+"""A measure of the exposure that is disturbed: by a hand at the microscope, or its own engine."""
 
 import threading
 
@@ -114,7 +114,10 @@ def test_who_switches_live_or_ends_the_run_does_not_wait_for_the_series(opened, 
     ("error", "words"),
     [
         (MemoryError(), "the memory of this computer is at its end"),
-        (RuntimeError("CUDA error:\n illegal access"), "unexpected RuntimeError: CUDA error: illeg"),
+        (
+            RuntimeError("CUDA error:\n illegal access"),
+            "unexpected RuntimeError: CUDA error: illeg",
+        ),
         (KeyError("input"), "unexpected KeyError: 'input'"),
     ],
 )
@@ -144,6 +147,7 @@ def test_whatever_the_engine_raises_live_goes_on_and_says_so(opened, error, word
     assert words in search.failed
     assert search.failed.startswith("the series with engine 'mean5' failed: ")
     assert search.result is None
+    session.until(lambda *_: any("series" in line for line in session.loop.notices))
     (line,) = [line for line in session.loop.notices if "series" in line]
     assert line == f"exposure: {search.failed}"
     # What it has cost is kept.

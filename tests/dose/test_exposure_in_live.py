@@ -34,7 +34,9 @@ def test_live_pauses_for_the_series_and_goes_on_at_the_exposure_of_before(opened
     assert offer.least_exposures <= search.done <= offer.most_exposures
     assert offer.least_ms <= search.spent_ms * (1 + 1e-9) <= offer.most_ms * (1 + 1e-6)
     assert search.spent_j_cm2 == pytest.approx(search.spent_ms * 250e-6)
-    assert re.search(r": SSIM 0\.\d+, detail down to [\d.]+ px \(FRC\); of 8 ms: ", result.lines[-1])
+    assert re.search(
+        r": SSIM 0\.\d+, detail down to [\d.]+ px \(FRC\); of 8 ms: ", result.lines[-1]
+    )
     ((_, frames, ns),) = session.spent()
     assert frames == search.done
     assert ns == round(search.spent_ms * 1e6)
