@@ -14,7 +14,7 @@ from liverestore.reference_schedule import reference_plan
 from liverestore.runtime.table import open_runtime
 from liverestore.service.exposure_measure import ExposureMeasure
 from liverestore.service.reference_shots import ReferenceShots
-from liverestore.status import MeasureExposure, SetExposure, SetLive, Snap
+from liverestore.status import MeasureExposure, SetExposure, SetLive, SetRecording, Snap
 
 
 def shots(every):
@@ -43,8 +43,15 @@ def measured(run):
     try:
         word = MeasureExposure(engine="mean5", present_ms=6.0, rounds=3)
         measure.ask(word, run.loop.order)
-        run.until(lambda report: measure.report(run.source, report.light).done >= 57)
-        run.until(lambda report: measure.report(run.source, report.light).state == "idle")
+
+        def found(report):
+            search = measure.report(run.source, report.light)
+            return search if search.failed or search.result else None
+
+        run.until(found)
+        search = found(run.loop.report("running"))
+        assert search.failed is None
+        assert search.done >= 57
     finally:
         measure.close()
 
@@ -60,6 +67,7 @@ def test_the_account_is_the_sum_of_all_that_the_core_exposed(opened, consumers, 
     for _ in range(2):
         first.loop.order(Snap())
     first.until(lambda later: later.captured == report.captured + 2)
+    first.loop.order(SetRecording(on=False))
     first.loop.order(SetExposure(exposure_ms=6.0))
     measured(first)
     first.order(SetLive(on=True), lambda later: later.captured >= report.captured + 6)
