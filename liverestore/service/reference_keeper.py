@@ -129,6 +129,22 @@ class ReferenceKeeper:
             self._tell(f"reference shot {number}: {report.not_scored}")
         return True
 
+    def work_off(self) -> None:
+        """Score all shots whose pictures are there; one that cannot be is told and left out."""
+        try:
+            while self.work():
+                pass
+        except LiverestoreError as error:
+            self._tell(f"a reference shot could not be scored: {error}")
+        except Exception as error:
+            # This thread's last line of defence: shots cost light, and must not go on being
+            # taken for nothing without a word.
+            log.exception("a reference shot could not be scored")
+            self._tell(
+                f"a reference shot could not be scored: unexpected {type(error).__name__}: "
+                f"{' '.join(str(error).split())[:300]}"
+            )
+
     def close(self) -> None:
         """End the thread; what waits is not scored."""
         self._closing.set()
@@ -143,12 +159,7 @@ class ReferenceKeeper:
                 body = inlet.receive(_WAIT_S)
                 if isinstance(body, Frame):
                     self.take(body)
-                try:
-                    while self.work():
-                        pass
-                except LiverestoreError as error:
-                    # A shot that cannot be scored is no reason to stop scoring.
-                    log.warning("a reference shot could not be scored: %s", error)
+                self.work_off()
                 if isinstance(body, End):
                     return
         finally:

@@ -38,8 +38,8 @@ class ExposureQuestion(Question):
         self.text.setText(
             f"{cost_text(offer)}\nIt goes to the account. Live pauses meanwhile, nothing is "
             "recorded, and none of these frames is kept. Leave the sample and the focus where they "
-            "are; focus, ROI and exposure that you set meanwhile hold afterwards. The exposure is "
-            "as before then, until you set another."
+            "are: a focus, a ROI or an exposure that you set meanwhile holds afterwards, and else "
+            "the exposure of before."
         )
         self.setVisible(True)
         self.place()

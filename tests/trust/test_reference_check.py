@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from liverestore.camera.instrument import SimulatedMicroscope
+from liverestore.errors import UserError
 from liverestore.frame import Frame, FrameHeader, Provenance, Restored
 from liverestore.measure.fidelity import affine_fit
 from liverestore.model_spec import find_engine
@@ -14,6 +15,7 @@ from liverestore.restore import restore
 from liverestore.rig import load_rig
 from liverestore.rig_camera import camera_of
 from liverestore.runtime.table import open_runtime
+from liverestore.service import reference_keeper
 from liverestore.service.reference_keeper import ReferenceKeeper
 from liverestore.trust.reference_check import check_reference
 from liverestore.trust.reference_report import score_words, with_reference
@@ -203,3 +205,27 @@ def test_a_bad_score_is_in_the_light_of_that_engine_and_in_its_records(still):
     assert "farther from it" in kept["trust_reason"]
     keeper.see(restored(8, 5, engine="other"), CAMERA, denoises=True)
     assert keeper.judged(green) == green
+
+
+def test_a_shot_that_cannot_be_scored_is_told_and_the_next_one_is_scored(still, monkeypatch):
+    _, before, shot, after = still
+    told, faults = [], [MemoryError("no more of it"), UserError("two shapes")]
+    keeper = ReferenceKeeper(told.append)
+    check = reference_keeper.check_reference
+
+    def failing(*arguments, **options):
+        if faults:
+            raise faults.pop(0)
+        return check(*arguments, **options)
+
+    monkeypatch.setattr(reference_keeper, "check_reference", failing)
+    for number in (5, 15, 25):
+        keeper.see(as_numbered(before, number - 1, None), CAMERA, denoises=True)
+        header = msgspec.structs.replace(shot.header, number=number, reference=number)
+        keeper.take(Frame(shot.pixels, header))
+        keeper.see(as_numbered(after, number + 1, number), CAMERA, denoises=True)
+        keeper.work_off()
+    start = "a reference shot could not be scored: "
+    assert told == [f"{start}unexpected MemoryError: no more of it", f"{start}two shapes"]
+    assert keeper.report.number == 25
+    assert keeper.report.gain_db > 8
