@@ -81,6 +81,7 @@ class ExposureRun:
     _structure_e: list[float] = field(default_factory=list)
     _models: list[CameraModel] = field(default_factory=list)
     _set_ms: float | None = None
+    _shape: tuple[int, int] | None = None
 
     def run(self, quality: Quality) -> tuple[Advice, tuple[Fidelity, ...]]:
         """Rounds until the exposure is known well enough, or all that are planned.
@@ -147,11 +148,22 @@ class ExposureRun:
                 f"camera {frame.header.camera}: was told to expose for {shot.exposure_ms:g} ms and "
                 f"exposed for {taken_ms:g} ms; begin at a longer exposure"
             )
+        self._same_size(frame)
         model = self.camera(frame).for_frame(frame.header)
         if shot.level is None:
             self._refer(frame, model)
         else:
             self._judge(frame, shot.level, taken_ms)
+
+    def _same_size(self, frame: Frame) -> None:
+        before, now = self._shape or frame.header.shape, frame.header.shape
+        self._shape = now
+        if now != before:
+            raise Failure(
+                f"camera {frame.header.camera}: the frames were {before[1]} x {before[0]} px and "
+                f"are {now[1]} x {now[0]} px now; somebody else has set its ROI or its binning: "
+                "measure again"
+            )
 
     def _refer(self, frame: Frame, model: CameraModel) -> None:
         pixels = frame.pixels

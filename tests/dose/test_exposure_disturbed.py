@@ -110,6 +110,32 @@ def test_who_switches_live_or_ends_the_run_does_not_wait_for_the_series(opened, 
     assert session.loop._last.header.exposure_ms == NOW_MS
 
 
+def test_a_size_that_is_set_from_elsewhere_ends_the_series_and_live_goes_on(opened):
+    session = opened(cells())
+    snap, taken = session.source.snap, []
+
+    def snapping():
+        taken.append(None)
+        if len(taken) == 9:
+            session.source._core.set_roi(8, 0, 64, 96)
+        return snap()
+
+    session.source.snap = snapping
+    session.ask()
+    counts, search = session.until(ended)
+    assert search.failed.endswith(
+        "the frames were 128 x 128 px and are 64 x 96 px now; somebody else has set its ROI or its "
+        "binning: measure again"
+    )
+    # The exposure that told is charged like the others.
+    ((_, shots, ns),) = session.spent()
+    assert shots == 9
+    assert ns == round(search.spent_ms * 1e6)
+    session.until(lambda after, _: after.live and after.captured > counts.captured + 2)
+    assert session.loop._last.header.exposure_ms == NOW_MS
+    assert session.loop._last.header.shape == (96, 64)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
