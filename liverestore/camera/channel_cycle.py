@@ -243,8 +243,13 @@ def set_exposure(source: FrameSource, exposure_ms: float, channel: str | None) -
         source.configure(exposure_ms=exposure_ms)
 
 
-def snap_all(source: FrameSource, check: Callable[[], None], notices: deque[str]) -> list[Frame]:
-    """One frame of each channel of `source`, which is paused.
+def snap_all(
+    source: FrameSource,
+    snap: Callable[[], Frame],
+    check: Callable[[], None],
+    notices: deque[str],
+) -> list[Frame]:
+    """One frame of each channel of `source`, which is paused, by `snap`.
 
     `check` is called before each but the first; it raises where that one is not allowed. Frames
     taken before a `LiverestoreError` are kept, and it goes to `notices`; the first one is raised.
@@ -254,7 +259,7 @@ def snap_all(source: FrameSource, check: Callable[[], None], notices: deque[str]
         try:
             if frames:
                 check()
-            frames.append(source.snap())
+            frames.append(snap())
         except LiverestoreError as error:
             if not frames:
                 raise

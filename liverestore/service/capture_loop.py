@@ -8,10 +8,10 @@ import time
 from collections import deque
 
 from liverestore.camera.absence import CameraGone
-from liverestore.camera.channel_cycle import set_exposure, snap_all
+from liverestore.camera.channel_cycle import set_exposure
 from liverestore.camera.source import FrameSource, SourceInfo
 from liverestore.dose import Kind
-from liverestore.errors import EndOfStream, Failure, LiverestoreError, UserError
+from liverestore.errors import EndOfStream, Failure, LiverestoreError
 from liverestore.frame import Frame
 from liverestore.service.camera_absence import CameraAbsence
 from liverestore.service.camera_watch import SNAP_NEEDS_PAUSE, CameraWatch, stop_source, why_ended
@@ -19,6 +19,7 @@ from liverestore.service.capture_counts import CaptureCounts, Phase
 from liverestore.service.exposure_measure import Series
 from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
+from liverestore.service.lit_snap import check_light, snap_channels
 from liverestore.service.orders import LightOrder, Order, obey_light
 from liverestore.service.pace import Pace
 from liverestore.service.recorder import Recorder
@@ -310,10 +311,10 @@ class CaptureLoop:
             case Snap() if self._live:
                 self.notices.append(SNAP_NEEDS_PAUSE)
             case Snap():
-                self._check_light()
+                check_light(self.light)
                 return self._snap()
             case SetLive(on=True):
-                self._check_light()
+                check_light(self.light)
                 self._live = True
             case SetLive(on=False) if self._live:
                 self._pause()
@@ -321,14 +322,8 @@ class CaptureLoop:
                 self._counts.rate.pause()
         return []
 
-    def _check_light(self) -> None:
-        """Raises `UserError` where the budget does not hold the next frame."""
-        refusal = self.light.refusal() if self.light is not None else None
-        if refusal is not None:
-            raise UserError(f"no light: {refusal}")
-
     def _snap(self) -> list[Frame]:
-        return snap_all(self.source, self._check_light, self.notices)
+        return snap_channels(self.source, self.light, self.notices)
 
     def _take(self, frame: Frame, kind: Kind = "frame") -> None:
         if self.light is not None:

@@ -22,6 +22,7 @@ from liverestore.model_spec import ModelSpec
 from liverestore.restore import brightest_e
 from liverestore.service.light_hold import structure_e
 from liverestore.service.light_keeper import LightKeeper
+from liverestore.service.lit_snap import lit_snap
 
 __all__ = ["ExposureRun", "Restorer", "SnapSource"]
 
@@ -138,11 +139,14 @@ class ExposureRun:
         if self._set_ms != shot.exposure_ms:
             self.source.configure(exposure_ms=shot.exposure_ms)
             self._set_ms = shot.exposure_ms
-        frame = self.source.snap()
+        # Counted before, for an exposure of which no frame comes.
+        before_ms = self.light_ms
+        self.light_ms = math.fsum([before_ms, shot.exposure_ms])
+        frame = lit_snap(self.source, self.light, upcoming)
         if self.light is not None:
             frame = self.light.took(frame, kind="reference")
         taken_ms = frame.header.exposure_ms or shot.exposure_ms
-        self.light_ms = math.fsum([self.light_ms, taken_ms])
+        self.light_ms = math.fsum([before_ms, taken_ms])
         if not abs(taken_ms / shot.exposure_ms - 1) <= _OFF_SHARE:
             raise Failure(
                 f"camera {frame.header.camera}: was told to expose for {shot.exposure_ms:g} ms and "

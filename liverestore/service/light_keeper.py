@@ -23,13 +23,13 @@ from liverestore.camera.light import LimitedSource, limited_source
 from liverestore.camera.source import FrameSource, SourceInfo
 from liverestore.dose import Kind, Lamp, dose_j_cm2
 from liverestore.dose_account import account_text, open_account, save_account
-from liverestore.dose_meter import WARN_SHARE, DoseBudget, DoseMeter
+from liverestore.dose_meter import DoseBudget, DoseMeter
 from liverestore.errors import Failure, LiverestoreError
 from liverestore.frame import Frame
 from liverestore.rig import RigConfig
 from liverestore.rig_light import lamp_of
 from liverestore.service.light_rate import LightRate
-from liverestore.service.light_sums import budget_spent, light_report
+from liverestore.service.light_sums import BudgetWarning, budget_spent, light_report
 from liverestore.status_light import LightReport, SetBudget
 
 __all__ = ["LightKeeper"]
@@ -76,7 +76,7 @@ class LightKeeper:
         self._rate = LightRate()
         self._frame_j_cm2: float | None = None
         self._frame_on_ms: float | None = None
-        self._warned: tuple[int, DoseBudget] | None = None
+        self._warning = BudgetWarning()
         self._shutter: str | None = None
         self._shutter_open: bool | None = None
         self.stopped = False
@@ -147,12 +147,16 @@ class LightKeeper:
         """The next exposure is of the channel `name`."""
         self._channel = name
 
-    def _frames_left(self) -> int | None:
-        channel, exposure_ms = self._channel, self._exposure_ms
+    def _upcoming(self) -> tuple[float | None, str | None]:
+        """Exposure in ms, where the camera tells one, and channel of the next frame."""
         if isinstance(self._source, ChannelCycle):
             channel, exposure_ms = self._source.upcoming
-        elif self._limited is not None:
-            exposure_ms = self._limited.exposure_ms
+            return exposure_ms, channel
+        own = self._exposure_ms if self._limited is None else self._limited.exposure_ms
+        return own, self._channel
+
+    def _frames_left(self) -> int | None:
+        exposure_ms, channel = self._upcoming()
         if exposure_ms is None:
             return None
         return self.meter.frames_left(self._lamp(channel), exposure_ms)
@@ -212,11 +216,20 @@ class LightKeeper:
             light = self.meter.charge(lamp, on_ms, kind=kind)
             self._frame_j_cm2, self._frame_on_ms = light.dose_j_cm2, light.on_ms
             self._rate.add(header.captured_ns, light.on_ms, light.dose_j_cm2)
-        self._warn()
+        warning = self._warning.line(self.meter)
+        if warning is not None:
+            self.notices.append(warning)
         x_um, y_um = self._xy_um or (None, None)
         return Frame(
             frame.pixels, msgspec.structs.replace(header, x_um=x_um, y_um=y_um, light=light)
         )
+
+    def failed(self, upcoming: tuple[float, str | None] | None = None) -> None:
+        """Charge the next exposure, or `upcoming` (ms, channel), of which no frame came."""
+        exposure_ms, channel = upcoming or self._upcoming()
+        if exposure_ms is not None:
+            with self._lock:
+                self.meter.charge(self._lamp(channel or self._channel), exposure_ms, kind="unseen")
 
     def pause(self) -> list[Frame]:
         """Pause the source; `took` its frames, and then call `paused`."""
@@ -284,18 +297,8 @@ class LightKeeper:
             new = DoseMeter(old.budget, size_um=old.size_um)
         with self._lock:
             self.meter = new
-        self._warned, self.stopped, self._saved = None, False, b""
+        self._warning, self.stopped, self._saved = BudgetWarning(), False, b""
         self._look(force=True)
-
-    def _warn(self) -> None:
-        share = self.meter.spent_share
-        at = self.meter.here.number, self.meter.budget
-        if share is None or share < WARN_SHARE or self._warned == at:
-            return
-        self._warned = at
-        self.notices.append(
-            f"{100 * share:.0f} % of the light budget is used up; at 100 % no more light is given"
-        )
 
     def _look(self, *, force: bool = False) -> bool:
         """Ask the stage where it stands, now and then; whether that is another field."""

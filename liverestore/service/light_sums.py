@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from liverestore.dose_meter import DoseMeter
+from liverestore.dose_meter import WARN_SHARE, DoseBudget, DoseMeter
 from liverestore.status_light import LightReport
 
-__all__ = ["budget_spent", "light_report"]
+__all__ = ["BudgetWarning", "budget_spent", "light_report"]
 
 
 def light_report(meter: DoseMeter) -> LightReport:
@@ -45,3 +45,21 @@ def budget_spent(meter: DoseMeter) -> str:
         f"the light budget {what} is used up ({got:.4g} J/cm2 spent{next_one}); raise it in Light, "
         "with --dose-budget, or in the rig file"
     )
+
+
+class BudgetWarning:
+    """Says once of each field, and of each budget, that it runs out."""
+
+    def __init__(self) -> None:
+        self._said: tuple[int, DoseBudget] | None = None
+
+    def line(self, meter: DoseMeter) -> str | None:
+        """What to say of `meter` now, if anything."""
+        share = meter.spent_share
+        at = meter.here.number, meter.budget
+        if share is None or share < WARN_SHARE or self._said == at:
+            return None
+        self._said = at
+        return (
+            f"{100 * share:.0f} % of the light budget is used up; at 100 % no more light is given"
+        )

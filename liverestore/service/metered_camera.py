@@ -11,6 +11,7 @@ from liverestore.errors import UserError
 from liverestore.frame import Frame
 from liverestore.rig_channels import ChannelConfig
 from liverestore.service.light_keeper import LightKeeper
+from liverestore.service.lit_snap import check_light, lit_snap
 
 __all__ = ["MeteredCamera", "refuse_beyond"]
 
@@ -39,10 +40,8 @@ class MeteredCamera:
 
     def snap(self) -> Frame:
         """One exposure, charged. Raises `UserError` where the budget does not hold it."""
-        refusal = self.light.refusal()
-        if refusal is not None:
-            raise UserError(f"no light: {refusal}")
-        frame = self.light.took(self._source.snap(), kind="snap")
+        check_light(self.light)
+        frame = self.light.took(lit_snap(self._source, self.light), kind="snap")
         if time.monotonic() - self._saved_s > _SAVE_EVERY_S:
             self._saved_s = time.monotonic()
             self.light.save()

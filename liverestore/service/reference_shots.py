@@ -22,6 +22,7 @@ from liverestore.errors import Failure, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.reference_schedule import ReferencePlan, ReferenceSchedule
 from liverestore.service.light_keeper import LightKeeper
+from liverestore.service.lit_snap import lit_snap
 from liverestore.service.recorder import Recorder
 from liverestore.status import RecordingReport
 from liverestore.writer.layout import recording_of
@@ -122,7 +123,7 @@ class ReferenceShots:
             notices.append(f"no more reference shots: {error}")
             return None
         try:
-            shot = light.took(source.snap(), kind="reference")
+            shot = light.took(lit_snap(source, light), kind="reference")
         finally:
             self._set_back(source, frame_ms)
         number = self._newest = shot.header.number

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from light_run import EXPOSURE_MS, FRAME_J, IRRADIANCE, demo_camera, in_turn, paused, simulated
+from pulled_plug import PulledPlug
 
 from liverestore.camera.mm_light import CoreLight
 from liverestore.camera.open import open_source
@@ -249,6 +250,50 @@ def test_a_shutter_that_stays_open_is_told(why, told):
     assert told in wrong
     assert "switch the light off by hand" in wrong
     assert core.asked_to_close == (why is None)
+
+
+def test_a_snap_of_which_no_frame_comes_was_light_and_one_that_is_refused_was_none(
+    opened, tmp_path
+):
+    run = opened(demo_camera(tmp_path, light_on="exposure")).start()
+    run.until(lambda report: report.captured >= 2)
+    run.order(SetLive(on=False), paused)
+    spent = run.meter.session
+    before, told = spent.count(), len(run.loop.notices)
+    plug = PulledPlug(run.source._core)
+    run.loop.order(Snap())
+    run.until(lambda report: bool(report.absences))
+    assert spent.count() == before + 1
+    assert spent.light_on_ns[run.light._lamp(None), "unseen"] >= EXPOSURE_MS * 1e6
+    # While it is away no shutter opens.
+    run.loop.order(Snap())
+    run.until(lambda _report: any("still away" in line for line in run.loop.notices))
+    assert spent.count() == before + 1
+    assert len(run.loop.notices) > told
+    plug.back = True
+
+
+@pytest.mark.parametrize(("error", "light"), [(Failure("gone"), 1), (UserError("no"), 0)])
+def test_an_acquisition_is_charged_for_what_failed_and_not_for_what_was_refused(
+    tmp_path, error, light
+):
+    rig = simulated()
+    source = open_source(rig)
+    try:
+        camera = MeteredCamera(source, source.start(), open_light_of(rig, tmp_path))
+        camera.snap()
+
+        def failing():
+            raise error
+
+        source.snap = failing
+        with pytest.raises(type(error)):
+            camera.snap()
+        session = camera.light.meter.session
+        assert (session.count("snap"), session.count("unseen")) == (1, light)
+        assert session.dose_j_cm2 == pytest.approx((1 + light) * FRAME_J)
+    finally:
+        source.stop()
 
 
 def test_an_acquisition_is_charged_and_held_to_the_budget(tmp_path):

@@ -187,6 +187,9 @@ def test_a_camera_that_goes_away_in_a_shot_comes_back_with_the_exposure_of_the_f
     run.until(lambda report: len(plugs) == 1 and report.absences and report.absences[-1].to_utc)
     assert run.loop._last.header.exposure_ms == EXPOSURE_MS
     assert run.source._core.get_exposure() == EXPOSURE_MS
+    # Of the shot nobody saw anything, and it was light.
+    unseen_ns = sum(ns for _, kind, _, ns in run.meter.session.lines() if kind == "unseen")
+    assert unseen_ns >= FACTOR * EXPOSURE_MS * 1e6
     run.thread.join(30)
     run.end()
     assert run.loop.error is None
