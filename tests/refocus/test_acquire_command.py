@@ -13,6 +13,7 @@ import zarr
 
 from liverestore.camera import simulated_core
 from liverestore.cli import acquire_job
+from liverestore.dose_account import open_account
 from liverestore.movie import open_movie
 
 RIG = """name = "Air 20x"
@@ -279,6 +280,11 @@ def test_ctrl_c_leaves_whole_files_and_resume_goes_on(liverestore, microscope, h
         assert movie.header(0).metadata["TimeIndex"] == "2"
     changed = {path.name for path, ns in before.items() if path.stat().st_mtime_ns != ns}
     assert changed == {"acquisition.json", "light.json"}
+    # Before and after the restart: all that the core exposed, and nothing else.
+    session = open_account(home / "o" / "light.json").session
+    assert session.count("snap") == session.count() == 4 + microscope.sources[-1].exposures
+    exposed = [microscope.sources[-1].microscope.exposure(n).exposure_ms for n in range(4)]
+    assert session.light_on_s == pytest.approx(2e-3 * sum(exposed), rel=1e-12)
     assert "is complete" in liverestore(*options, "--resume")[2]
     assert threading.active_count() < 20
 
