@@ -158,9 +158,11 @@ class WayBack:
     def make_ready(self, core: Any, images: RunOfImages) -> None:
         """See `ReturningSource.come_back`; `images` says what the camera had taken."""
         self._make_ready(core, images)
-        if self._owed_ms is not None:
-            images.exposure_ms = set_exposure(core, images.camera, self._owed_ms)
-            self._owed_ms = None
+        owed_ms, self._owed_ms = self._owed_ms, None
+        if owed_ms is not None:
+            # One that it refuses is told once, and the camera is there with that of before.
+            with self.owing(owed_ms):
+                images.exposure_ms = set_exposure(core, images.camera, owed_ms)
 
     def _make_ready(self, core: Any, images: RunOfImages) -> None:
         in_vain = self._stopped_after == images.last_number

@@ -120,6 +120,21 @@ def test_it_does_so_where_it_answers_again_by_itself(opened):
     assert take(source, 1)[0].header.exposure_ms == core.get_exposure() == 9.0
 
 
+def test_an_exposure_that_it_refuses_then_keeps_it_away_only_once(opened):
+    source = opened(small_rig())
+    core = source._core
+    take(source, 1)
+    source.pause()
+    plug = PulledPlug(core)
+    with pytest.raises(CameraGone):
+        source.configure(exposure_ms=1e9)
+    plug.back = True
+    with pytest.raises(UserError, match="1e\\+09 ms"):
+        source.come_back()
+    source.come_back()
+    assert take(source, 1)[0].header.exposure_ms == core.get_exposure() == 5.0
+
+
 def test_only_the_camera_is_initialised_again(opened):
     source = opened(small_rig())
     core = source._core
