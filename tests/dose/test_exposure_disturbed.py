@@ -90,7 +90,7 @@ def test_an_engine_that_is_chosen_meanwhile_is_not_the_one_that_was_judged(opene
     assert search.result.engine == "mean5"
 
 
-@pytest.mark.parametrize("word", [SetLive(on=False), SetLive(on=True), Stop(), StopMeasuring()])
+@pytest.mark.parametrize("word", [SetLive(on=False), SetLive(on=True), Stop()])
 def test_who_switches_live_or_ends_the_run_does_not_wait_for_the_series(opened, word):
     session = opened(cells())
     at_work(session)
@@ -144,7 +144,6 @@ def test_a_size_that_is_set_from_elsewhere_ends_the_series_and_live_goes_on(open
             RuntimeError("CUDA error:\n illegal access"),
             "unexpected RuntimeError: CUDA error: illeg",
         ),
-        (KeyError("input"), "unexpected KeyError: 'input'"),
     ],
 )
 def test_whatever_the_engine_raises_live_goes_on_and_says_so(opened, error, words):
