@@ -60,13 +60,15 @@ class Inlet:
         """Readable where `receive` has something to look at."""
         return self._socket
 
-    def receive(self, timeout_s: float) -> Frame | Restored | End | None:
+    def receive(self, timeout_s: float, *, ask: bool = True) -> Frame | Restored | End | None:
         """The newest frame, `End`, or None when none came within `timeout_s`.
 
-        Pixels are read-only and belong to the receiver.
+        Pixels are read-only and belong to the receiver. Without `ask` no other frame is asked
+        for: only what was asked for before can come, and what stands `beside` is waited for.
         """
         deadline = time.monotonic() + timeout_s
-        self._ask()
+        if ask:
+            self._ask()
         first = True
         while True:
             left = deadline - time.monotonic()

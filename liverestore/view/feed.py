@@ -98,6 +98,12 @@ class MemoryFeed:
                     pair = ShownPair(pair.raw, waiting.restored)
             self._pairs[channel] = pair
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a pair that the view has not asked for yet."""
+        with self._lock:
+            return bool(self._pairs)
+
     def report(self, status: RunStatus) -> None:
         """Make `status` the newest report."""
         with self._lock:

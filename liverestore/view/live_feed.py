@@ -19,6 +19,10 @@ __all__ = ["LiveFeed"]
 _RAW_AFTER_S = 0.15
 """So long without a result, and raw frames are asked for as well: while the engine
 keeps up, its results bring the raw frame along and nothing is sent twice."""
+_LARGE_BYTES = 4_000_000
+"""A result of so much, with its raw frame, is asked for only when the one before was fetched to be
+painted: what is never painted would cost the camera and the engine more than the picture gains.
+Smaller ones come as they are made, so that the newest of all is painted."""
 _WAIT_S = 0.02
 _REPORT_EVERY_S = 0.5
 
@@ -49,7 +53,10 @@ class LiveFeed:
 
     def newest(self) -> ShownPair | None:
         """See `ViewFeed.newest`."""
-        return self._memory.newest()
+        pair = self._memory.newest()
+        if pair is not None:
+            self._bell.ring()  # the next one may be asked for
+        return pair
 
     def status(self) -> RunStatus | None:
         """See `ViewFeed.status`."""
@@ -76,12 +83,17 @@ class LiveFeed:
         raw = Inlet(self._raw, "view", beside=(self._bell, self._link, restored))
         answered = time.monotonic()
         reported = 0.0
+        large = False
         try:
             while not self._closing.is_set():
-                body = restored.receive(_WAIT_S)
+                held = large and self._memory.waiting
+                body = restored.receive(_WAIT_S, ask=not held)
                 if isinstance(body, Restored):
                     answered = time.monotonic()
+                    large = body.source.pixels.nbytes + body.pixels.nbytes >= _LARGE_BYTES
                     self._memory.offer(ShownPair(body.source, body))
+                elif held:
+                    answered = time.monotonic()  # nothing was asked
                 elif time.monotonic() - answered > _RAW_AFTER_S:
                     newest = raw.receive(_WAIT_S)
                     if isinstance(newest, Frame):
