@@ -22,6 +22,7 @@ from liverestore.optics import Optics, widefield_psf
 __all__ = ["ASSUMED_SIGMA_PX", "SpotTemplate", "blurred", "template_for"]
 
 FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.intp]
 
 ASSUMED_SIGMA_PX = 1.0
 """Of a spot where the rig does not state its optics: a camera that samples about as Nyquist asks
@@ -29,6 +30,9 @@ has spots from 0.9 px (just sampled) to 1.3 px."""
 _NARROWEST_PX, _WIDEST_PX = 0.7, 4.0
 _SURROUND = 4.0
 """Width of the blurred copy, in widths of the spot."""
+_ASIDE = 3.0
+"""Distance, in widths of the spot, of the places that it is seen against."""
+_DIRECTIONS = ((0.0, 1.0), (1.0, 0.0), (0.7071, 0.7071), (0.7071, -0.7071))
 _TRUNCATE = 3.5
 _PSF_PX = 65
 
@@ -68,6 +72,30 @@ class SpotTemplate:
     def copies(self, image: FloatArray) -> tuple[FloatArray, FloatArray]:
         """`image` (Y, X) blurred as the spot, and as its surround; their difference is `apply`."""
         return blurred(image, self.sigma_px), blurred(image, _SURROUND * self.sigma_px)
+
+    def stands_out(self, narrow: FloatArray, at: tuple[IntArray, IntArray]) -> FloatArray:
+        """How far the picture rises at the places `at` (y, x), in photoelectrons of a spot.
+
+        `narrow` is the picture (Y, X) blurred as the spot. What is told is its height over the
+        mean of the two places `_ASIDE` widths off on both sides, in the one of four directions
+        in which it rises most: between two bright filaments that is along them. A slope is no rise.
+        """
+        y, x = at
+        limits = narrow.shape[0] - 1, narrow.shape[1] - 1
+        here, most = narrow[y, x], np.full(y.shape, -np.inf, np.float32)
+        for dy, dx in _DIRECTIONS:
+            aside = np.rint(_ASIDE * self.sigma_px * np.array([dy, dx])).astype(int)
+            off = [
+                narrow[
+                    np.clip(y + s * aside[0], 0, limits[0]), np.clip(x + s * aside[1], 0, limits[1])
+                ]
+                for s in (-1, 1)
+            ]
+            # A spot that was blurred as itself is wider by the root of two.
+            far = float((aside**2).sum()) / (4 * self.sigma_px**2)
+            top = (1 - math.exp(-far)) / (4 * math.pi * self.sigma_px**2)
+            np.maximum(most, (here - (off[0] + off[1]) / 2) / np.float32(top), out=most)
+        return most
 
     def spot(self, shape: tuple[int, int], at: tuple[float, float]) -> FloatArray:
         """(Y, X) float32: one photoelectron in all, spread around the place `at` (y, x) in px."""

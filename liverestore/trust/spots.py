@@ -148,7 +148,12 @@ def spot_test(
     # The data must speak for themselves too: a true spot that is shown in full, by an engine that
     # rounds off all others, is no invention.
     refuted = np.maximum(_SHARE * shown, _ALONE_SIGMAS * noise)
-    invented = inner & (z < -needed) & (-amplitude >= refuted) & (shown >= -_SHARE * amplitude)
+    invented = inner & (z < -needed) & (-amplitude >= refuted)
+    # Beside bright structure a spot does not rise above its wide surround, and yet is seen.
+    places = np.nonzero(invented)
+    visible = shown.copy()
+    visible[places] = np.maximum(shown[places], template.stands_out(copies[0], places))
+    invented &= visible >= -_SHARE * amplitude
     limit = threshold(z.size, pools)
     has = amplitude + shown
     missing = inner & (z > limit) & (has > 0) & (amplitude >= _MISSING_SHARE * has)
@@ -167,7 +172,7 @@ def spot_test(
             (np.float32(_SHARE) * shown + np.float32(_POWER_SIGMAS) * error)
             / np.float32(1 - _SHARE),
         ),
-        invented=_places(invented, amplitude, z, shown),
+        invented=_places(invented, amplitude, z, visible),
         missing=_places(missing, amplitude, z, has),
         frames=frames,
         engine_error=(too_much, too_little),

@@ -94,6 +94,37 @@ def test_an_engine_that_rounds_all_structure_off_does_not_hide_twelve_photons():
     assert np.mean(caught) >= 0.8
 
 
+def test_a_spot_between_bright_filaments_is_caught_where_the_picture_shows_one():
+    """It rises along the filaments alone, not above its surround."""
+    rng = np.random.default_rng(4)
+    truth = np.full((SIDE, SIDE), 4.0, np.float32)
+    truth[:, [58, 70]] += 80
+    truth = blurred(truth, TEMPLATE.sigma_px)
+    spot = 16 * TEMPLATE.spot(truth.shape, (64, 64))
+    shown = truth + spot
+    assert TEMPLATE.apply(shown)[64, 64] < 0, "else it would be too easy"
+    test = judged(pooled([truth] * POOLED_FRAMES, [shown] * POOLED_FRAMES, rng))
+    assert [(place.y, place.x) for place in test.invented] == [
+        (pytest.approx(64, abs=1), pytest.approx(64, abs=1))
+    ]
+    assert test.invented[0].share >= 0.5, "made up, not only too bright"
+    # Of light that the data lack without a spot in the picture nobody is to be told of a spot.
+    hole = judged(pooled([truth - spot / 4] * POOLED_FRAMES, [truth] * POOLED_FRAMES, rng))
+    assert hole.z[62:67, 62:67].min() < -threshold(SIDE * SIDE) / 2
+    assert not hole.invented
+
+
+@pytest.mark.parametrize("at", [(64, 64), (30, 90)])
+def test_how_far_a_spot_stands_out_is_told_in_its_photoelectrons(at):
+    slope = np.add.outer(2 * np.arange(SIDE), -3 * np.arange(SIDE)).astype(np.float32)
+    places = (np.array([at[0]]), np.array([at[1]]))
+    spot = 16 * TEMPLATE.spot(slope.shape, at)
+    (told,) = TEMPLATE.stands_out(blurred(slope + spot, TEMPLATE.sigma_px), places)
+    assert told == pytest.approx(16, rel=0.1)
+    (flat,) = TEMPLATE.stands_out(blurred(slope, TEMPLATE.sigma_px), places)
+    assert flat == pytest.approx(0, abs=0.1)
+
+
 def test_a_habit_is_read_from_much_structure_and_not_from_one_spot():
     rng = np.random.default_rng(3)
     flat = np.full((SIDE, SIDE), 4.0, np.float32)
