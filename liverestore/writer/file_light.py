@@ -25,7 +25,11 @@ class _Sum:
         self.count += 1
         self._values.append(value)
         if len(self._values) > _AT_ONCE:
-            self._values = [self.total()]
+            self.condense()
+
+    def condense(self) -> None:
+        """Keep the sum alone."""
+        self._values = [self.total()]
 
     def total(self) -> float:
         return math.fsum(self._values)
@@ -53,6 +57,11 @@ class FileLight:
             self._doses_j_cm2.add(light.dose_j_cm2)
         self._fields[light.field] = light.field_dose_j_cm2
         self._session_j_cm2, self._began_utc = light.session_dose_j_cm2, light.session_began_utc
+
+    def condense(self) -> None:
+        """Keep the sums alone: the file is closed, and a run keeps the account of all its files."""
+        self._doses_j_cm2.condense()
+        self._on_ms.condense()
 
     def told(self) -> dict[str, Any] | None:
         """For the file's summary: the light of its frames alone (`frames_...`), and what each

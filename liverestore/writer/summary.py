@@ -159,6 +159,7 @@ class RunSummary:
         """Forget what was kept for each frame; the file is closed and nobody asks any more."""
         self._deltas_s = array("d")
         self._changes.clear()
+        self.light.condense()
 
     @property
     def mean_interval_ms(self) -> float | None:
