@@ -150,9 +150,9 @@ def spot_test(
     refuted = np.maximum(_SHARE * shown, _ALONE_SIGMAS * noise)
     invented = inner & (z < -needed) & (-amplitude >= refuted)
     # Beside bright structure a spot does not rise above its wide surround, and yet is seen.
-    places = np.nonzero(invented)
+    y, x = np.nonzero(invented)
     visible = shown.copy()
-    visible[places] = np.maximum(shown[places], template.stands_out(copies[0], places))
+    visible[y, x] = np.maximum(shown[y, x], template.stands_out(copies[0], (y, x)))
     invented &= visible >= -_SHARE * amplitude
     limit = threshold(z.size, pools)
     has = amplitude + shown
