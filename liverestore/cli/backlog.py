@@ -158,7 +158,8 @@ def _complete(
 
 def _tell(said: Completed, console: Console) -> None:
     if said.mended:
-        _say(console, f"note: {_frames(said.mended)} were damaged and are restored again")
+        were, are = ("was", "is") if said.mended == 1 else ("were", "are")
+        _say(console, f"note: {_frames(said.mended)} {were} damaged and {are} restored again")
     if said.left_out:
         _say(
             console,
