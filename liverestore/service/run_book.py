@@ -117,6 +117,15 @@ class RunBook:
             lines.append(text)
             del lines[:-_KEPT_NOTICES]
 
+    def capture_died(self, code: int | None) -> None:
+        """Why the run ends, and what that means for the sample."""
+        self.failure = (
+            f"the capture process died (exit code {code}); what it had written is kept",
+            1,
+        )
+        if self.plan.rig.source.kind not in ("replay", "bridge"):
+            self.note("nothing has closed the shutter: see that the light is off")
+
     def status(self, state: RunState) -> RunStatus:
         """The run at this moment, merged from its processes."""
         capture, engine = self.capture, self.engine

@@ -145,13 +145,8 @@ class Supervisor:
             book.failure = (last.text, last.exit_code)
             book.note(last.text)
         elif code != 0:
-            book.failure = (
-                f"the capture process died (exit code {code}); what it had written is kept",
-                1,
-            )
-            if book.plan.rig.source.kind not in ("replay", "bridge"):
-                book.note("nothing has closed the shutter: see that the light is off")
-                self._publish()
+            book.capture_died(code)
+            self._publish()
         self._state = "failed" if book.failure else "stopped"
         view = self._processes.get("view")
         # Without a single frame there is nothing to look at, and the reason belongs on

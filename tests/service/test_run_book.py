@@ -190,3 +190,16 @@ def test_what_is_ordinary_is_told_apart_from_what_needs_attention(plan):
     assert status.events == ("recordings of this run go to /data",)
     assert status.notices == ("recording stopped: disk full",)
     assert book.result(interrupted=False).notices == ("recording stopped: disk full",)
+
+
+@pytest.mark.parametrize(("kind", "lines"), [("simulated", 1), ("replay", 0), ("bridge", 0)])
+def test_a_camera_process_that_died_has_left_its_shutter_as_it_was(plan, kind, lines):
+    source = msgspec.structs.replace(RIG.source, kind=kind)
+    plan = dataclasses.replace(plan, rig=msgspec.structs.replace(RIG, source=source))
+    book = RunBook(plan)
+    book.capture_died(-9)
+    result = book.result(interrupted=False)
+    assert result.failure == "the capture process died (exit code -9); what it had written is kept"
+    assert [line for line in result.notices if "nothing has closed the shutter" in line] == [
+        "nothing has closed the shutter: see that the light is off"
+    ][:lines]
