@@ -30,9 +30,13 @@ def check_cluster(workers: int | None, address: str | None) -> None:
         )
     if workers is not None and not 1 <= workers <= _MOST_WORKERS:
         raise UserError(f"--workers: got {workers}; allowed are 1 to {_MOST_WORKERS}")
-    if importlib.util.find_spec("distributed") is None:
+    # The keys of processes on this machine need cryptography.
+    needed = ("distributed", *(("cryptography",) if workers is not None else ()))
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
         raise UserError(
-            "restoring with several workers needs dask; pip install 'liverestore[dask]'"
+            f"restoring with several workers needs {' and '.join(missing)}; "
+            "pip install 'liverestore[dask]'"
         )
 
 
@@ -61,7 +65,8 @@ def _quiet() -> Iterator[None]:
 def open_cluster(workers: int | None, address: str | None) -> Iterator[Client]:
     """A client of the cluster at `address`, or of `workers` new processes here.
 
-    Those end with the block; a cluster that was there goes on. Raises `UserError` where nothing
+    Those end with the block, and nobody without their keys reaches them; a cluster that was there
+    goes on. Raises `UserError` where nothing
     answers at `address`.
     """
     import dask
@@ -74,6 +79,11 @@ def open_cluster(workers: int | None, address: str | None) -> Iterator[Client]:
             raise UserError(
                 f"--dask {address}: no dask scheduler answers there; start one with: dask "
                 "scheduler, and give the address that it prints, such as tcp://10.0.0.5:8786"
+            ) from error
+        except TypeError as error:  # tls:// without keys
+            raise UserError(
+                f"--dask {address}: that cluster wants keys and this computer has none; name "
+                "them in dask's configuration, under distributed.comm.tls"
             ) from error
         with client:
             yield client
@@ -91,6 +101,9 @@ def open_cluster(workers: int | None, address: str | None) -> Iterator[Client]:
             memory_limit=0,
             # Any free port, for this machine only.
             dashboard_address="127.0.0.1:0",
+            # Keys of this cluster alone, made now and kept in memory: its processes run whatever
+            # Python objects come, and other users of the computer reach 127.0.0.1 too.
+            security=True,
             preload=[__name__],
             local_directory=scratch,
             silence_logs=50,

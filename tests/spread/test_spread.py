@@ -40,6 +40,18 @@ def cluster():
 
 
 @pytest.fixture
+def address(cluster):
+    """Of the same processes for `--dask`, whose keys stand in dask's configuration."""
+    import dask
+
+    keys = cluster.security
+    named = {"ca-file": keys.tls_ca_file}
+    named |= {"client.cert": keys.tls_client_cert, "client.key": keys.tls_client_key}
+    with dask.config.set({f"distributed.comm.tls.{name}": key for name, key in named.items()}):
+        yield cluster.scheduler.address
+
+
+@pytest.fixture
 def at(cluster, monkeypatch):
     """`--workers` takes the processes that are there already."""
     monkeypatch.setattr(
@@ -55,6 +67,27 @@ def movie(tmp_path_factory):
     frames = rng.poisson(rng.uniform(20, 200, (FRAMES, 40, 56))) + 100
     tifffile.imwrite(path, frames.astype(np.uint16))
     return path
+
+
+def test_who_has_no_keys_of_this_job_gets_nothing(cluster):
+    """Other users of the computer reach 127.0.0.1, and dask runs whatever it is handed."""
+    from distributed import Client, Security
+
+    address = cluster.scheduler.address
+    assert address.startswith("tls://127.0.0.1:")
+    for to, keys in (
+        (address.replace("tls:", "tcp:"), None),
+        (address, None),
+        (address, Security.temporary()),
+    ):
+        with pytest.raises((OSError, TimeoutError, ValueError, TypeError)):
+            Client(to, timeout="3s", security=keys)
+    assert cluster.submit(sum, (1, 2)).result(timeout=60) == 3
+    with (
+        pytest.raises(UserError, match=r"wants keys.*distributed\.comm\.tls"),
+        spread_cluster.open_cluster(None, address),
+    ):
+        pass
 
 
 def run(*words):
@@ -186,9 +219,8 @@ def test_another_movie_is_not_mixed_in(at, movie, tmp_path):
     assert chunks(out) == before
 
 
-def test_a_cluster_that_is_there_is_used_and_left(cluster, movie, tmp_path):
+def test_a_cluster_that_is_there_is_used_and_left(cluster, address, movie, tmp_path):
     out = tmp_path / "out.ome.zarr"
-    address = cluster.scheduler.address
     done = run(movie, out, "--engine", "mean5", "--dask", address)
     assert done.exit_code == 0, done.output
     assert len(cluster.nthreads()) == 2
@@ -229,13 +261,13 @@ def test_virtual_stacks(at, tmp_path):
         assert command.resumed(opened, out, None) is None
 
 
-def test_frames_that_cannot_be_restored_end_it_in_one_line(cluster, tmp_path):
+def test_frames_that_cannot_be_restored_end_it_in_one_line(address, tmp_path):
     source = tmp_path / "in.tif"
     frames = np.ones((6, 16, 16), np.float32)
     frames[4, 3, 3] = np.nan
     tifffile.imwrite(source, frames)
     out = tmp_path / "out.ome.zarr"
-    done = run(source, out, "--engine", "mean5", "--dask", cluster.scheduler.address)
+    done = run(source, out, "--engine", "mean5", "--dask", address)
     assert isinstance(done.exception, UserError)
     assert "NaN" in str(done.exception)
     assert "\n" not in str(done.exception)
