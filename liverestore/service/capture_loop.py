@@ -19,7 +19,7 @@ from liverestore.service.capture_counts import CaptureCounts, Phase
 from liverestore.service.exposure_measure import Series
 from liverestore.service.light_hold import LightHold
 from liverestore.service.light_keeper import LightKeeper
-from liverestore.service.lit_snap import check_light, snap_channels
+from liverestore.service.lit_snap import check_light, lit_frame, snap_channels
 from liverestore.service.orders import LightOrder, Order, obey_light
 from liverestore.service.pace import Pace
 from liverestore.service.recorder import Recorder
@@ -180,9 +180,8 @@ class CaptureLoop:
             if may == "renew":
                 self._pause()
                 return
-        frame = self.source.next_frame(
-            _PATIENCE_S if light is None else light.patience_s(_PATIENCE_S)
-        )
+        patience_s = _PATIENCE_S if light is None else light.patience_s(_PATIENCE_S)
+        frame = lit_frame(self.source, light, patience_s)
         self._watch.heard(frame, time.monotonic())
         if frame is not None:
             self._take(frame)

@@ -1,4 +1,4 @@
-"""Snaps whose light is asked for before, and counted whether a frame comes of it or not."""
+"""Exposures whose light is counted whether a frame comes of it or not."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import deque
 from functools import partial
 from typing import Protocol
 
-from liverestore.camera.channel_cycle import snap_all
+from liverestore.camera.channel_cycle import ChannelCycle, snap_all
 from liverestore.camera.source import FrameSource
-from liverestore.errors import UserError
+from liverestore.errors import EndOfStream, LiverestoreError, UserError
 from liverestore.frame import Frame
 from liverestore.service.light_keeper import LightKeeper
 
-__all__ = ["Snapping", "check_light", "lit_snap", "snap_channels"]
+__all__ = ["Snapping", "check_light", "lit_frame", "lit_snap", "snap_channels"]
 
 
 class Snapping(Protocol):
@@ -47,6 +47,22 @@ def lit_snap(
     except BaseException:
         if light is not None:
             light.failed(upcoming)
+        raise
+
+
+def lit_frame(source: FrameSource, light: LightKeeper | None, timeout_s: float) -> Frame | None:
+    """The next frame of Live; see `FrameSource.next_frame`.
+
+    Channels in turn are snaps: one of which no frame comes is charged here, as in `lit_snap`. Of a
+    sequence `light` knows since when it is lit.
+    """
+    try:
+        return source.next_frame(timeout_s)
+    except (EndOfStream, UserError):
+        raise
+    except LiverestoreError:
+        if light is not None and isinstance(source, ChannelCycle):
+            light.failed()
         raise
 
 

@@ -274,6 +274,29 @@ def test_a_snap_of_which_no_frame_comes_was_light_and_one_that_is_refused_was_no
 
 
 @pytest.mark.parametrize(("error", "light"), [(Failure("gone"), 1), (UserError("no"), 0)])
+def test_an_exposure_of_channels_in_turn_that_fails_is_charged_as_that_channels(
+    opened, error, light
+):
+    run = opened(in_turn()).start()
+    run.until(lambda report: report.captured >= 3)
+    cycle = run.source
+    exposures = {"DAPI": 3.0, "GFP": 6.0}
+    failed = []
+
+    def failing():
+        failed.append(cycle.upcoming[0])
+        raise error
+
+    cycle.source.snap = failing
+    run.until(lambda _report: run.loop.error is not None)
+    spent = run.meter.session
+    assert spent.count("unseen") == light
+    on_ns = {key[0]: ns for key, ns in spent.light_on_ns.items() if key[1] == "unseen"}
+    told = {lamp.channel: ns * 1e-6 for lamp, ns in on_ns.items()}
+    assert told == ({failed[0]: exposures[failed[0]]} if light else {})
+
+
+@pytest.mark.parametrize(("error", "light"), [(Failure("gone"), 1), (UserError("no"), 0)])
 def test_an_acquisition_is_charged_for_what_failed_and_not_for_what_was_refused(
     tmp_path, error, light
 ):
