@@ -17,6 +17,8 @@ __all__ = ["PrivateFolder"]
 log = logging.getLogger(__name__)
 
 _PREFIX = "liverestore-run-"
+_LONGEST_PLACE = 70
+"""Characters: the path of a Unix socket ends at 107, and folder and socket take up to 35."""
 
 
 class PrivateFolder:
@@ -53,10 +55,15 @@ class PrivateFolder:
         self.close()
 
 
+def _place() -> str:
+    """The folder for temporary files, or /tmp where that is too deep for sockets."""
+    usual = tempfile.gettempdir()
+    return usual if sys.platform == "win32" or len(usual) <= _LONGEST_PLACE else "/tmp"
+
+
 def _new() -> tuple[Path, int | None]:
     while True:
-        # The path of a Unix socket is limited to about 100 characters, so a short prefix.
-        path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_place()))
         if sys.platform == "win32":
             return path, None
         # Somebody who reclaims may take it for one that was left, before it is locked.
@@ -70,7 +77,7 @@ def _reclaim() -> list[str]:
     if sys.platform == "win32":
         return []
     gone = []
-    for path in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")):
+    for path in sorted(Path(_place()).glob(f"{_PREFIX}*")):
         with contextlib.suppress(OSError):
             told = path.lstat()
             if not stat.S_ISDIR(told.st_mode) or told.st_uid != os.getuid():

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from liverestore.transport.endpoint import PrivateEndpoints
+from liverestore.transport.outlet import Outlet
 from liverestore.transport.private_folder import PrivateFolder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks and signals of Unix")
@@ -22,10 +24,11 @@ HOLDS_ONE = (
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return tmp_path
+def place(monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="lr-", dir="/tmp") as short:
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        monkeypatch.setenv("TMPDIR", short)
+        yield Path(short)
 
 
 @pytest.fixture
@@ -49,6 +52,17 @@ def test_a_folder_is_its_users_alone_and_goes_when_closed(place):
         assert folder.path.exists()
         folder.close()
     assert list(place.iterdir()) == []
+
+
+def test_where_the_place_for_temporary_files_is_too_deep_for_sockets_there_is_another(
+    tmp_path, monkeypatch
+):
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with PrivateEndpoints() as endpoint:
+        Outlet(endpoint("restored")).close()
+        assert list(deep.iterdir()) == []
 
 
 def test_what_a_killed_process_left_goes_with_the_next_start_and_nothing_else(holder, place):
