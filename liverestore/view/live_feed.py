@@ -39,6 +39,8 @@ class LiveFeed:
         """Rung for each command, so that it leaves at once."""
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._fps: float | None = None
+        self._large = False
+        """Whether the newest result is one that has to be fetched before the next is asked for."""
         self._told_refusal = False
         self._closing = threading.Event()
         self.ended = threading.Event()
@@ -54,7 +56,7 @@ class LiveFeed:
     def newest(self) -> ShownPair | None:
         """See `ViewFeed.newest`."""
         pair = self._memory.newest()
-        if pair is not None:
+        if pair is not None and self._large:
             self._bell.ring()  # the next one may be asked for
         return pair
 
@@ -83,14 +85,13 @@ class LiveFeed:
         raw = Inlet(self._raw, "view", beside=(self._bell, self._link, restored))
         answered = time.monotonic()
         reported = 0.0
-        large = False
         try:
             while not self._closing.is_set():
-                held = large and self._memory.waiting
+                held = self._large and self._memory.waiting
                 body = restored.receive(_WAIT_S, ask=not held)
                 if isinstance(body, Restored):
                     answered = time.monotonic()
-                    large = body.source.pixels.nbytes + body.pixels.nbytes >= _LARGE_BYTES
+                    self._large = body.source.pixels.nbytes + body.pixels.nbytes >= _LARGE_BYTES
                     self._memory.offer(ShownPair(body.source, body))
                 elif held:
                     answered = time.monotonic()  # nothing was asked
