@@ -23,6 +23,7 @@ from liverestore.runtime.plan_cache import (
     PlanRecord,
     PlanTensor,
     find_plan,
+    forget_unused,
     plan_folder,
     plan_lock,
     write_plan,
@@ -184,6 +185,9 @@ def plan_for(
         took = time.monotonic() - started
         now = datetime.now(UTC).replace(microsecond=0).isoformat()
         record = write_plan(identity, data, tensors, folder, built_utc=now, build_s=took)
+    forgotten, size = forget_unused(folder, time.time())
+    if forgotten:
+        progress(f"removed plans unused for 90 days: {forgotten}, {size / 1e6:.0f} MB", None)
     return BuiltPlan(data, path, record, False, refused)
 
 

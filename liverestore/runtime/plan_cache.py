@@ -27,6 +27,7 @@ __all__ = [
     "PlanRecord",
     "PlanTensor",
     "find_plan",
+    "forget_unused",
     "plan_folder",
     "plan_lock",
     "read_private",
@@ -35,6 +36,9 @@ __all__ = [
 
 MAX_PLAN_BYTES = 4 << 30
 """Of the networks that restore live, a plan has some tens of megabytes."""
+KEPT_UNUSED_S = 90 * 86_400
+"""A plan that nobody used for so long goes when another is built: those of older libraries, engines
+and graphs are never found again, and would fill a disk."""
 _POLL_S = 0.2
 
 
@@ -163,7 +167,22 @@ def find_plan(identity: PlanIdentity, folder: Path) -> tuple[bytes, PlanRecord] 
         return f"it is cut short: {len(plan)} of {record.plan_bytes} bytes"
     if hashlib.sha256(plan).hexdigest() != record.plan_sha256:
         return "its bytes have changed since it was built"
+    with contextlib.suppress(OSError):  # a folder that may only be read serves as well
+        os.utime(folder / f"{key}.plan")  # when it was used last
     return plan, record
+
+
+def forget_unused(folder: Path, now_s: float) -> tuple[int, int]:
+    """Remove plans that were not used for 90 days before `now_s`; how many, and their bytes."""
+    count = size = 0
+    for path in folder.glob("*.plan"):
+        with contextlib.suppress(OSError):  # another process may remove it, too
+            found = path.lstat()
+            if now_s - found.st_mtime > KEPT_UNUSED_S:
+                path.unlink()
+                path.with_suffix(".json").unlink(missing_ok=True)
+                count, size = count + 1, size + found.st_size
+    return count, size
 
 
 def _difference(have: PlanIdentity, wanted: PlanIdentity) -> str:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 import warnings
 from dataclasses import replace
 
@@ -281,6 +282,24 @@ def test_nothing_is_left_behind_but_the_plan_its_record_and_its_lock(spec):
     plan = plan_for(spec, PlanRequest(HALF))
     names = {file.name for file in plan.path.parent.iterdir()}
     assert names == {plan.path.with_suffix(end).name for end in (".plan", ".json", ".lock")}
+
+
+def test_plans_unused_for_long_go_when_another_is_built(spec):
+    request = PlanRequest(HALF, sizes=Sizes((64, 64), (64, 64), (64, 64)))
+    stale, used = plan_for(spec, PlanRequest(HALF)), plan_for(spec, request)
+    long_ago = time.time() - 91 * 86_400
+    for built in (stale, used):
+        os.utime(built.path, (long_ago, long_ago))
+    assert plan_for(spec, request).from_cache  # used now, however old it is
+
+    said = []
+    single = PlanRequest(GraphForm(precision="fp32"))
+    plan_for(spec, single, progress=lambda text, _share: said.append(text))
+
+    assert not stale.path.exists()
+    assert not stale.path.with_suffix(".json").exists()
+    assert used.path.exists()
+    assert any("unused for 90 days" in line for line in said)
 
 
 def test_a_build_can_be_ended(spec):
