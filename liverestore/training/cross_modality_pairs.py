@@ -30,7 +30,7 @@ from liverestore.training.rendering import (
     sted_psf_on,
     widefield_psf_on,
 )
-from liverestore.training.volumes import Grid, random_volume
+from liverestore.training.volumes import Grid, points_and_lines, random_volume
 
 __all__ = ["OPTICS_WORDS", "Modality", "PairFiles", "SimulatedModalities", "matched_intensity"]
 
@@ -38,10 +38,17 @@ _STED_WIDTH = 0.38
 """Width of a point under STED, times that in the confocal: 290 nm become 110 nm, as published.
 One ratio for all, so that how wide a line comes out does not depend on a guess."""
 
+_STED_SAMPLING = (0.055, 0.070)
+"""Pixels in wavelengths / NA. How wide the confocal is in pixels must be nearly known: from 0.05
+to 0.09 a network cannot tell a point from something wider, and leaves both wide."""
+
+_MEASURED_SHARE = 0.3
+"""Share of the fields for STED with nothing but points and lines in focus."""
+
 OPTICS_WORDS = {
     "confocal": "NA 0.4 to 1.45, 450 to 700 nm, sample index 1.33 to 1.42, up to 8 depths of field "
     "deep, pixels of 0.7 to 1.5 times a quarter of wavelength / NA",
-    "sted": "NA 0.9 to 1.3, 560 to 700 nm, pixels of 0.05 to 0.09 wavelength / NA, STED 0.38 "
+    "sted": "NA 0.9 to 1.3, 560 to 700 nm, pixels of 0.055 to 0.07 wavelength / NA, STED 0.38 "
     "times as wide as the confocal",
 }
 """What the simulated microscopes are drawn from, for the cards."""
@@ -67,7 +74,7 @@ def _draw_confocal(rng: np.random.Generator) -> Confocal:
     wavelength_nm = float(rng.uniform(560, 700))
     aperture = float(rng.uniform(0.9, 1.3))
     # A STED image 0.38 times as wide as the confocal one must still be sampled.
-    pixel_um = 1e-3 * wavelength_nm / aperture * float(rng.uniform(0.05, 0.09))
+    pixel_um = 1e-3 * wavelength_nm / aperture * float(rng.uniform(*_STED_SAMPLING))
     detection = Optics(aperture, wavelength_nm, index, index, pixel_um)
     return Confocal(detection, wavelength_nm * float(rng.uniform(0.86, 0.95)), rng.uniform(0.7, 2))
 
@@ -176,7 +183,10 @@ class SimulatedModalities:
         """
         lens, better, grid = self._lenses_of(index // 8)
         dice = Dice.seeded(self.seed * 2_000_003 + index, self.device)
-        volume = random_volume(grid, dice)
+        if self.modality == "sted" and dice.uniform(0, 1) < _MEASURED_SHARE:
+            volume = points_and_lines(grid, dice)
+        else:
+            volume = random_volume(grid, dice)
         # Focus where there is something to see.
         light = volume.sum(dim=(1, 2)).cumsum(0)
         focus = torch.searchsorted(light, dice.rand(1) * light[-1]).clamp_max(self.planes - 1)

@@ -20,7 +20,7 @@ __all__ = [
 
 # Raise this whenever specimens, optics or noise of the simulation change: from then on the
 # command in the card of an older engine gives other batches, hence other weights.
-SIMULATION_REVISION = 3
+SIMULATION_REVISION = 4
 """Number of the simulation's present state; engines without one in their card are older."""
 
 _TEST_SEEDS = (915, 71_509_150)

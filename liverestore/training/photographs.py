@@ -22,7 +22,10 @@ from liverestore.training.dice import Dice
 __all__ = ["LightRanges", "Photographs", "photographed"]
 
 _READ_NOISES_E = (0.5, 0.9, 1.3, 1.6, 2.0, 2.5, 3.0)
-_FINE, _FINE_NODES, _COARSE, _COARSE_NODES = 0.05, 120, 0.5, 128
+_FINE, _FINE_NODES, _COARSE, _COARSE_NODES = 0.05, 120, 0.5, 328
+# Up to 28,900 e: a point that STED makes narrow is seven times as bright at its middle.
+_MANY_E = 900.0
+"""From here on the sum over all numbers of electrons would be long, and tells nothing more."""
 _BREAK = _FINE * _FINE_NODES
 _LAST_ROOT = _BREAK + _COARSE * _COARSE_NODES
 _TABLE_ROOTS = np.concatenate(
@@ -60,8 +63,19 @@ class Photographs:
 @functools.lru_cache(maxsize=1)
 def _mean_tables() -> NDArray[np.float32]:
     """(read noises, roots) mean of the stabilised picture."""
-    rows = [expected_stabilised(_TABLE_ROOTS**2, read) for read in _READ_NOISES_E]
+    few = _TABLE_ROOTS**2 < _MANY_E
+    rows = [np.where(few, 0.0, _mean_of_many(_TABLE_ROOTS**2, read)) for read in _READ_NOISES_E]
+    for row, read in zip(rows, _READ_NOISES_E, strict=True):
+        row[few] = expected_stabilised(_TABLE_ROOTS[few] ** 2, read)
     return np.asarray(rows, np.float32)
+
+
+def _mean_of_many(light: NDArray[np.float64], read: float) -> NDArray[np.float64]:
+    """Mean of 2 sqrt(electrons + 3/8 + read^2) by Taylor's series to the variance; from 900 e
+    on the next term is below 1e-5.
+    """
+    middle = light + 0.375 + read**2
+    return np.asarray(2 * np.sqrt(middle) - (light + read**2) / (4 * middle**1.5))
 
 
 def _mean(light: Tensor, choice: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from liverestore.errors import UserError
 from liverestore.training.cells import cell_points
 from liverestore.training.dice import Dice
 
-__all__ = ["KINDS", "Grid", "random_volume", "voxels"]
+__all__ = ["KINDS", "Grid", "points_and_lines", "random_volume", "voxels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +269,35 @@ def tissue(grid: Grid, dice: Dice) -> Tensor:
         wave = along[:, None, None] + (ky * turns)[:, None] + kx * turns
         field += strength / 3 * wave.cos()
     return field.exp()
+
+
+def points_and_lines(grid: Grid, dice: Dice | torch.Generator) -> Tensor:
+    """What a resolution is measured on, (Z, Y, X) float32 with a sum of 1: single points and
+    straight lines without a width of their own, all in the middle plane.
+
+    Specimens with depth leave open whether something wide is thick, out of focus or seen by a
+    wider microscope; here only the microscope is left.
+    """
+    dice = Dice.of(dice)
+    points = int(dice.log_uniform(3, 60))
+    lines = int(dice.log_uniform(1, 12)) if dice.uniform(0, 1) < 0.7 else 0
+    side = grid.side_um
+    place = torch.cat([torch.zeros(points, 1, device=dice.device), dice.rand(points, 2) * side], 1)
+    weight = torch.exp(0.4 * dice.randn(points))
+    if lines:
+        steps = 4 * grid.side_px
+        length = side * (0.3 + 0.7 * dice.rand(lines, 1))
+        along = length * torch.linspace(-0.5, 0.5, steps, device=dice.device)
+        angle = math.pi * dice.rand(lines, 1)
+        centre = dice.rand(lines, 2, 1) * side
+        y, x = centre[:, 0] + along * angle.sin(), centre[:, 1] + along * angle.cos()
+        curves = torch.stack([torch.zeros_like(y), y, x], -1).view(-1, 3)
+        # About as bright as the points where they pass.
+        each = 0.12 * length / grid.pixel_size_um / steps * torch.exp(0.4 * dice.randn(lines, 1))
+        place = torch.cat([place, curves])
+        weight = torch.cat([weight, each.expand(-1, steps).reshape(-1)])
+    made = voxels((place, weight), grid)
+    return made / made.sum()
 
 
 _NOTHING = 1e-20

@@ -9,7 +9,7 @@ from liverestore.microscopes import Confocal, fwhm_um
 from liverestore.optics import Optics, widefield_psf
 from liverestore.training.dice import Dice
 from liverestore.training.rendering import confocal_lens, sted_lens, widefield_lens
-from liverestore.training.volumes import KINDS, Grid, random_volume, voxels
+from liverestore.training.volumes import KINDS, Grid, points_and_lines, random_volume, voxels
 
 GRID = Grid(planes=9, side_px=64, z_step_um=0.5, pixel_size_um=0.3)
 AIR = Optics(0.75, 540.0, 1.0, 1.37, 0.3, depth_um=20.0)
@@ -51,6 +51,16 @@ def test_every_kind_fills_its_layer_and_repeats_by_seed(kind):
     assert place.shape == (weight.shape[0], 3)
     assert torch.isfinite(place).all()
     assert (weight > 0).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_points_and_lines_lie_in_the_middle_plane_and_leave_gaps(seed):
+    volume = points_and_lines(GRID, seeded(seed))
+    assert torch.equal(volume, points_and_lines(GRID, seeded(seed)))
+    assert float(volume.sum()) == pytest.approx(1.0, rel=1e-4)
+    assert float(volume[4].sum()) == pytest.approx(1.0, rel=1e-4)
+    assert (volume >= 0).all()
+    assert float((volume[4] == 0).float().mean()) > 0.5
 
 
 def test_random_volumes_differ_and_sum_to_one():

@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch", reason="training takes the train extra")
 
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
+from liverestore.camera_model import expected_stabilised  # noqa: E402
 from liverestore.errors import UserError  # noqa: E402
 from liverestore.training import accelerator  # noqa: E402
 from liverestore.training.accelerator import (  # noqa: E402
@@ -251,6 +252,11 @@ def test_the_mean_table_is_the_exact_mean():
         found = photographs._mean(light.view(1, 1, 1, -1), torch.tensor([choice]))
         exact = np.interp(roots, photographs._TABLE_ROOTS, photographs._mean_tables()[row])
         np.testing.assert_allclose(found.flatten().numpy(), exact, rtol=2e-4)
+    many = np.array([901.0, 5000.0])
+    for read in (0.5, 3.0):
+        np.testing.assert_allclose(
+            photographs._mean_of_many(many, read), expected_stabilised(many, read), atol=1e-5
+        )
     clean = torch.ones(2, 1, 8, 8)
     assert photographed(clean, clean, Dice.seeded(1)).mean.shape == (2, 1, 8, 8)
 
