@@ -38,7 +38,7 @@ _STED_WIDTH = 0.38
 """Width of a point under STED, times that in the confocal: 290 nm become 110 nm, as published.
 One ratio for all, so that how wide a line comes out does not depend on a guess."""
 
-_STED_SAMPLING = (0.055, 0.070)
+_STED_SAMPLING = (0.055, 0.078)
 """Pixels in wavelengths / NA. How wide the confocal is in pixels must be nearly known: from 0.05
 to 0.09 a network cannot tell a point from something wider, and leaves both wide."""
 
@@ -48,7 +48,7 @@ _MEASURED_SHARE = 0.3
 OPTICS_WORDS = {
     "confocal": "NA 0.4 to 1.45, 450 to 700 nm, sample index 1.33 to 1.42, up to 8 depths of field "
     "deep, pixels of 0.7 to 1.5 times a quarter of wavelength / NA",
-    "sted": "NA 0.9 to 1.3, 560 to 700 nm, pixels of 0.055 to 0.07 wavelength / NA, STED 0.38 "
+    "sted": "NA 0.9 to 1.3, 560 to 700 nm, pixels of 0.055 to 0.078 wavelength / NA, STED 0.38 "
     "times as wide as the confocal",
 }
 """What the simulated microscopes are drawn from, for the cards."""
