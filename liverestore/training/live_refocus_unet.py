@@ -22,12 +22,23 @@ __all__ = ["LiveRefocusUNet"]
 _CENTRES = (-1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0)
 """Distances, in units of `dpm_waves`, at which the network has a basis function."""
 
+_NEAR = 1 / 16
+"""Distance, in the same units, that lies half-way along the compressed scale: half a wave."""
+_NEAR_CENTRES = (-0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8)
+"""More basis functions, on that scale: 0, half a wave and a whole one are three different jobs, and
+the bumps above, 1.6 waves wide, do not tell them apart."""
+
 
 def _distance_features(distance: Tensor) -> Tensor:
-    """(N, 1, Y, X) to (N, 10, Y, X): itself, its size, and a bump around each centre."""
+    """(N, 1, Y, X) to (N, 19, Y, X): itself, its size, and a bump around each centre, of even
+    width in the distance and then in its compressed form d / (|d| + half a wave).
+    """
     centres = distance.new_tensor(_CENTRES).view(1, -1, 1, 1)
     bumps = torch.exp(-12.0 * (distance - centres).square())
-    return torch.cat([distance, distance.abs(), bumps], dim=1)
+    size = distance.abs()
+    near = distance.new_tensor(_NEAR_CENTRES).view(1, -1, 1, 1)
+    near_bumps = torch.exp(-35.0 * (distance / (size + _NEAR) - near).square())
+    return torch.cat([distance, size, bumps, near_bumps], dim=1)
 
 
 class _Modulation(nn.Module):
@@ -35,7 +46,7 @@ class _Modulation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.table = nn.Conv2d(len(_CENTRES) + 2, 2 * channels, 1)
+        self.table = nn.Conv2d(2 + len(_CENTRES) + len(_NEAR_CENTRES), 2 * channels, 1)
         nn.init.normal_(self.table.weight, std=0.1)
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
