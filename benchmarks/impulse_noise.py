@@ -60,7 +60,10 @@ def trained(job: str, folder: Path, iterations: int, seed: int, batch: int) -> L
         if int(state["iteration"]) >= iterations:
             network.load_state_dict(state["average"])
             return network.eval()
-    settings = FitSettings(iterations=iterations, loss=loss)
+    # What the annealed loss is after comes at its end, when the learning rate must not be gone.
+    settings = FitSettings(
+        iterations=iterations, loss=loss, constant_share=0.7 if loss == "l0" else 0.5
+    )
     source = ImpulsePairs(seed, batch=batch, clean_targets=clean_targets)
     columns = (
         TextColumn(job),
