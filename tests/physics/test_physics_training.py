@@ -56,7 +56,7 @@ class Repeated:
 
 
 def refocusing():
-    return Repeated(SimulatedRefocusing(3, batch=2, crop_px=48, pool_size=2, planes=9, margin_px=0))
+    return Repeated(SimulatedRefocusing(7, batch=2, crop_px=48, pool_size=2, planes=9, margin_px=0))
 
 
 def settings(iterations, **changes):
