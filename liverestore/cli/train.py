@@ -12,6 +12,7 @@ from liverestore.cli.train_beside_live import beside_live
 from liverestore.cli.train_cross_modality import cross_modality
 from liverestore.cli.train_deepz import deepz, deepz_plus
 from liverestore.cli.train_options import (
+    Averaged,
     Batch,
     Bf16,
     Crop,
@@ -71,6 +72,7 @@ def n2n(
         typer.Option(help="Small and fast on a CPU; or that of the Noise2Noise paper."),
     ] = "live",
     start: From = None,
+    averaged: Averaged = False,
     seconds: Seconds = None,
     iterations: Iterations = None,
     batch: Batch = None,
@@ -109,6 +111,7 @@ def n2n(
         frames=frames,
         network=network,
         start=start,
+        averaged=averaged,
         batch=batch or usual_batch,
         crop_px=crop or usual_crop,
         resume=resume,
@@ -125,6 +128,7 @@ def n2v(
     frames: Annotated[Path, typer.Argument(help="Noisy movie or image, or a folder of them.")],
     out: Out = Path("engines/my-n2v"),
     start: From = None,
+    averaged: Averaged = False,
     seconds: Seconds = None,
     iterations: Iterations = None,
     batch: Batch = None,
@@ -158,6 +162,7 @@ def n2v(
         learning_rate=learning_rate or 1e-3,
         seed=seed,
         start=start,
+        averaged=averaged,
         batch=batch or 8,
         crop_px=crop or 96,
         resume=resume,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from liverestore.cli.train_options import (
+    Averaged,
     Batch,
     Bf16,
     Crop,
@@ -54,6 +55,7 @@ def cross_modality(
         float, typer.Option(min=0.05, max=1.0, help="Width of the network, 1 as published.")
     ] = 1.0,
     start: From = None,
+    averaged: Averaged = False,
     seconds: Seconds = None,
     iterations: Iterations = None,
     batch: Batch = None,
@@ -116,6 +118,7 @@ def cross_modality(
         resume=resume,
         replace=force,
         start=start,
+        averaged=averaged,
         batch=batch or usual_batch,
         crop_px=crop or usual_crop,
         device=where,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 __all__ = [
+    "Averaged",
     "Batch",
     "Bf16",
     "Crop",
@@ -36,6 +37,14 @@ From = Annotated[
         "--from",
         metavar="ENGINE",
         help="Start from the weights of this engine, name or folder, of the same network.",
+    ),
+]
+Averaged = Annotated[
+    bool,
+    typer.Option(
+        "--averaged",
+        help="With --from: export the mean of its weights and those reached, which is good at what "
+        "both are good at.",
     ),
 ]
 Device = Annotated[

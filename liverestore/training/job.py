@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,7 +19,14 @@ from liverestore.training.accelerator import DeviceName, choose_device, hardware
 from liverestore.training.adversarial import AdversarialReport, AdversarialSettings, sharpen
 from liverestore.training.ahead import Ahead, PairSource
 from liverestore.training.export import Card, export_engine
-from liverestore.training.fit import FitReport, FitSettings, fit, load_checkpoint, take_state
+from liverestore.training.fit import (
+    FitReport,
+    FitSettings,
+    fit,
+    load_checkpoint,
+    take_state,
+    update_average,
+)
 from liverestore.training.lineage import (
     check_out,
     check_same_course,
@@ -58,6 +66,8 @@ class TrainingOptions:
     device: DeviceName = "cpu"
     start: str | None = None
     """Engine, by name or folder, whose weights are trained further; None: random weights."""
+    averaged: bool = False
+    """Export the mean of the weights of `start` and of those reached."""
     half_weights: bool | None = None
     """Store the weights in float16; None: where they take more than 20 MB."""
     threads: int | None = None
@@ -99,6 +109,7 @@ def command_line(
     words = ["liverestore", "train", *method, "--out", shown(out)]
     if start is not None:
         words += ["--from", shown(Path(start)) if Path(start).is_dir() else start]
+        words += ["--averaged"] if options.averaged else []
     words += ["--seed", f"{options.seed}", "--iterations", f"{steps}"]
     words += ["--batch", f"{options.batch}", "--crop", f"{options.crop_px}"]
     words += ["--learning-rate", f"{settings.learning_rate:g}", "--device", options.device]
@@ -129,6 +140,11 @@ class Course:
                 f"{goes_on} --from {options.start}: got two sets of weights; allowed is one: "
                 f"{goes_on} goes on from the checkpoint of {out.name}, --from begins a training "
                 "anew; leave one out"
+            )
+        if options.averaged and (adversarial or (options.start is None and not options.resume)):
+            raise UserError(
+                "--averaged without --from: got one set of weights; allowed is the mean of those "
+                "to start from and those reached; name an engine with --from"
             )
         self.device = choose_device(options.device)
         if options.threads is not None:
@@ -205,7 +221,20 @@ class Course:
                 made_with=made_with,
             )
         network.to("cpu")
+        if self.options.averaged:
+            self._take_the_mean(network)
         return report
+
+    def _take_the_mean(self, network: nn.Module) -> None:
+        """Half-way between where the training began and where it came to (Wortsman et al. 2022,
+        arXiv:2109.01903): what an engine knew of specimens that the new training shows less often
+        is kept. The checkpoint has the weights reached, so that the training can go on.
+        """
+        if self.origin is None:
+            raise UserError("--averaged: this training was not continued from an engine; leave it")
+        begun = copy.deepcopy(network)
+        take_weights(begun, self.origin.engine)
+        update_average(network, begun, 0.5)
 
     def _recall(self, network: nn.Module) -> None:
         """Remember the engine that the training to go on with was continued from."""
@@ -302,5 +331,7 @@ class Course:
             record["continued_from"] = origin.record()
             record["total_iterations"] = origin.iterations + report.iterations
             record["total_seconds"] = origin.seconds + round(report.seconds)
+            if options.averaged:
+                record["averaged"] = "mean of the weights continued from and those reached"
         record["command"] = command
         return record

@@ -30,6 +30,7 @@ from liverestore.training.n2v import N2vJob  # noqa: E402
 from liverestore.training.n2v2_unet import N2V2UNet  # noqa: E402
 from liverestore.training.networks import LiveUNet  # noqa: E402
 from liverestore.training.noise2noise_unet import Noise2NoiseUNet  # noqa: E402
+from liverestore.training.onnx_file import read_parameters  # noqa: E402
 from liverestore.training.refocus_job import RefocusJob  # noqa: E402
 from liverestore.training.warm_start import take_weights  # noqa: E402
 
@@ -326,6 +327,29 @@ def with_paths(job):
     if isinstance(job, N2vJob):
         changes["frames"] = Path(job.frames)
     return dataclasses.replace(job, **changes)
+
+
+def test_averaged_weights_lie_half_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(n2n, "simulated_scores", lambda infer: {"network": 1.0})
+    job = N2nJob(
+        tmp_path / "begun", FitSettings(iterations=2), batch=1, crop_px=64, pool_size=1
+    )  # fmt: skip
+    train_n2n(job)
+    more = dataclasses.replace(job, start=str(job.out), seed=2)
+    for name, averaged in (("reached", False), ("mean", True)):
+        train_n2n(dataclasses.replace(more, out=tmp_path / name, averaged=averaged))
+    begun, reached, mean = (
+        read_parameters(tmp_path / name / "weights.onnx") for name in ("begun", "reached", "mean")
+    )
+    assert any(not np.array_equal(begun[key], reached[key]) for key in begun)
+    for key, value in mean.items():
+        np.testing.assert_allclose(value, (begun[key] + reached[key]) / 2, atol=1e-7)
+    card = yaml.safe_load((tmp_path / "mean" / "rdf.yaml").read_text())
+    training = card["config"]["liverestore"]["training"]
+    assert "--averaged" in training["command"]
+    assert "mean of the weights" in training["averaged"]
+    with pytest.raises(UserError, match="name an engine with --from"):
+        train_n2n(dataclasses.replace(job, out=tmp_path / "none", averaged=True))
 
 
 @pytest.mark.parametrize("name", JOBS)
