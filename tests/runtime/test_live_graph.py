@@ -195,7 +195,8 @@ def test_half_precision_is_within_the_noise(spec, bits):
     error = (got - expected) * 2 * camera.gain_e_per_count / np.maximum(z, 1)
     assert 0 < root_mean_square(error) < 0.5 * noise
     if bits == 8:
-        assert np.abs(error).max() < 0.05
+        # In the worst pixel a tenth of the noise; the more a network sharpens, the more it adds.
+        assert np.abs(error).max() < 0.1
 
 
 @names
