@@ -193,7 +193,8 @@ def test_half_precision_is_within_the_noise(spec, bits):
     noise = root_mean_square(z - z_again) / np.sqrt(2)
     # On the scale where the noise of a pixel is one.
     error = (got - expected) * 2 * camera.gain_e_per_count / np.maximum(z, 1)
-    assert 0 < root_mean_square(error) < 0.5 * noise
+    # 16 bits are thirty times the brightest light that any of them was trained for.
+    assert 0 < root_mean_square(error) < (0.75 if bits == 16 else 0.5) * noise
     if bits == 8:
         # In the worst pixel a tenth of the noise; the more a network sharpens, the more it adds.
         assert np.abs(error).max() < 0.1
