@@ -209,6 +209,7 @@ class Course:
             self._recall(network)
         else:
             noted.unlink(missing_ok=True)
+        begun = self._begun(network) if self.options.averaged else None
         network.to(self.device)
         with Ahead(source, device=self.device) as ahead:
             report = fit(
@@ -221,20 +222,29 @@ class Course:
                 made_with=made_with,
             )
         network.to("cpu")
-        if self.options.averaged:
-            self._take_the_mean(network)
+        if begun is not None:
+            update_average(network, begun, 0.5)
         return report
 
-    def _take_the_mean(self, network: nn.Module) -> None:
-        """Half-way between where the training began and where it came to (Wortsman et al. 2022,
-        arXiv:2109.01903): what an engine knew of specimens that the new training shows less often
-        is kept. The checkpoint has the weights reached, so that the training can go on.
+    def _begun(self, network: nn.Module) -> nn.Module:
+        """The network that this training began from, for `--averaged`.
+
+        Half-way between it and where the training comes to (Wortsman et al. 2022,
+        arXiv:2109.01903), what an engine knew of specimens that the new training shows less often
+        is kept. The checkpoint has the weights reached, so that the training can go on. Read
+        before the training, because `--out` may be the folder of that engine.
+
+        Raises `UserError` where there is none, or another engine has its name by now.
         """
         if self.origin is None:
             raise UserError("--averaged: this training was not continued from an engine; leave it")
         begun = copy.deepcopy(network)
-        take_weights(begun, self.origin.engine)
-        update_average(network, begun, 0.5)
+        if take_weights(begun, self.origin.engine).sha256 != self.origin.sha256:
+            raise UserError(
+                f"--averaged: {self.origin.engine} is no longer the engine that this training was "
+                f"continued from (sha256 {self.origin.sha256[:8]}); put that one back, or leave it"
+            )
+        return begun
 
     def _recall(self, network: nn.Module) -> None:
         """Remember the engine that the training to go on with was continued from."""

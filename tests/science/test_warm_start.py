@@ -350,6 +350,14 @@ def test_averaged_weights_lie_half_way(tmp_path, monkeypatch):
     assert "mean of the weights" in training["averaged"]
     with pytest.raises(UserError, match="name an engine with --from"):
         train_n2n(dataclasses.replace(job, out=tmp_path / "none", averaged=True))
+    # In the place of the engine itself it is the mean with that one, and going on from there would
+    # take the mean for it.
+    mine = dataclasses.replace(more, out=job.out, averaged=True, replace=True)
+    train_n2n(mine)
+    again = read_parameters(tmp_path / "begun" / "weights.onnx")
+    assert all(np.array_equal(again[key], mean[key]) for key in mean)
+    with pytest.raises(UserError, match="no longer the engine"):
+        train_n2n(dataclasses.replace(mine, start=None, resume=True))
 
 
 @pytest.mark.parametrize("name", JOBS)
